@@ -1,0 +1,71 @@
+using System.Runtime.CompilerServices;
+
+namespace RMeeTo.Vim.Devices.Cpu;
+
+/// <summary>
+/// The vector operations that a CPU kernel is written against, once for all widths. <typeparamref name="TVector"/> is the raw hardware vector, so a kernel
+/// compiled for one width holds nothing but registers of that width.
+/// </summary>
+internal unsafe interface ISimd<TVector> where TVector : struct
+{
+    /// <summary>Floats in a vector.</summary>
+    static abstract int Count { get; }
+
+    static abstract TVector Load(float* source);
+
+    static abstract void Store(TVector value, float* destination);
+
+    static abstract TVector Create(float value);
+
+    static abstract TVector Add(TVector a, TVector b);
+
+    static abstract TVector Subtract(TVector a, TVector b);
+
+    static abstract TVector Multiply(TVector a, TVector b);
+
+    static abstract TVector Divide(TVector a, TVector b);
+
+    /// <summary>a·b + c, rounded once where the hardware can.</summary>
+    static abstract TVector MultiplyAdd(TVector a, TVector b, TVector c);
+
+    static abstract TVector Max(TVector a, TVector b);
+
+    static abstract TVector Min(TVector a, TVector b);
+
+    static abstract TVector Abs(TVector a);
+
+    /// <summary>Lane by lane: a &gt; b ? whenGreater : otherwise.</summary>
+    static abstract TVector SelectGreater(TVector a, TVector b, TVector whenGreater, TVector otherwise);
+
+    /// <summary>Sum of the lanes.</summary>
+    static abstract float Sum(TVector a);
+
+    /// <summary>2^x; about 1.5e-7 relative; saturates towards 0 and towards the largest floats.</summary>
+    static abstract TVector Exp2(TVector x);
+}
+
+/// <summary>Minimax polynomials for 2^x, degree 5, about 1.5e-7 relative.</summary>
+internal static class Exp2Polynomial
+{
+    /// <summary>2^x on [0, 1).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector OnUnitInterval<TSimd, TVector>(TVector x) where TSimd : struct, ISimd<TVector> where TVector : struct
+    {
+        var p = TSimd.MultiplyAdd(TSimd.Create(0.0018775766f), x, TSimd.Create(0.0089893403f));
+        p = TSimd.MultiplyAdd(p, x, TSimd.Create(0.05582632f));
+        p = TSimd.MultiplyAdd(p, x, TSimd.Create(0.24015362f));
+        p = TSimd.MultiplyAdd(p, x, TSimd.Create(0.69315307f));
+        return TSimd.MultiplyAdd(p, x, TSimd.Create(0.99999994f));
+    }
+
+    /// <summary>2^x on [-0.5, 0.5].</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector OnHalfInterval<TSimd, TVector>(TVector x) where TSimd : struct, ISimd<TVector> where TVector : struct
+    {
+        var p = TSimd.MultiplyAdd(TSimd.Create(0.0013276472f), x, TSimd.Create(0.0096755414f));
+        p = TSimd.MultiplyAdd(p, x, TSimd.Create(0.055507133f));
+        p = TSimd.MultiplyAdd(p, x, TSimd.Create(0.2402212f));
+        p = TSimd.MultiplyAdd(p, x, TSimd.Create(0.69314697f));
+        return TSimd.MultiplyAdd(p, x, TSimd.Create(1.0000001f));
+    }
+}
