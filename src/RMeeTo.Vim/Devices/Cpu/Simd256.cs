@@ -55,7 +55,7 @@ internal readonly unsafe struct Simd256 : ISimd<Vector256<float>>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Exp2(Vector256<float> x)
     {
-        x = Min(Max(x, Create(-126f)), Create(127f));
+        x = Min(Create(127f), Max(Create(-126f), x)); // constants first: of two operands, one NaN, the hardware keeps the second
         // Adding 1.5·2^23 rounds to the nearest integer and leaves it in the low bits of the sum.
         var rounded = x + Create(12582912f);
         var fraction = x - (rounded - Create(12582912f));
