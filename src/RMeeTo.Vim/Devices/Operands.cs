@@ -1,0 +1,130 @@
+namespace RMeeTo.Vim.Devices;
+
+/// <summary>Operands of an addition followed by a normalisation, over M rows of C channels: s = residual + hidden; y = norm(s).</summary>
+public readonly record struct NormOperands
+{
+    /// <summary>Kind of normalisation.</summary>
+    public required NormKind Kind { get; init; }
+
+    /// <summary>ε.</summary>
+    public required float Epsilon { get; init; }
+
+    /// <summary>[1, C]</summary>
+    public required DeviceMatrix Weight { get; init; }
+
+    /// <summary>[1, C], or none.</summary>
+    public DeviceMatrix Bias { get; init; }
+}
+
+/// <summary>Operands of the causal convolution along the tokens of each of B images, channel by channel: y_t = act(bias + Σ_k w_k · x_{t−(K−1)+k}).</summary>
+public readonly record struct ConvOperands
+{
+    /// <summary>B.</summary>
+    public required int Batch { get; init; }
+
+    /// <summary>L, tokens an image.</summary>
+    public required int Length { get; init; }
+
+    /// <summary>Walks from the last token to the first: y_t depends on x_t, x_{t+1}, … .</summary>
+    public required bool Reverse { get; init; }
+
+    /// <summary>[D, K], K from 2 to 4.</summary>
+    public required DeviceMatrix Weight { get; init; }
+
+    /// <summary>[1, D], or none.</summary>
+    public DeviceMatrix Bias { get; init; }
+
+    /// <summary>True: act = SiLU. False: no activation.</summary>
+    public bool Silu { get; init; }
+}
+
+/// <summary>Operands of the selective scan over L tokens of each of B images, D channels, N states (spec 1.1).</summary>
+/// <remarks>
+/// Δ = softplus(DeltaRaw + DeltaBias); H_t = exp(−Δ_t exp(ALog)) H_{t−1} + Δ_t B_t u_t; o_t = (Σ_n C_t H_t + Skip u_t) · silu(Gate_t), and output (+)= OutputScale · o.
+/// </remarks>
+public readonly record struct ScanOperands
+{
+    /// <summary>B.</summary>
+    public required int Batch { get; init; }
+
+    /// <summary>L, tokens an image.</summary>
+    public required int Length { get; init; }
+
+    /// <summary>Walks from the last token to the first.</summary>
+    public required bool Reverse { get; init; }
+
+    /// <summary>u [B·L, D]</summary>
+    public required DeviceMatrix Input { get; init; }
+
+    /// <summary>[B·L, D], before bias and softplus.</summary>
+    public required DeviceMatrix DeltaRaw { get; init; }
+
+    /// <summary>[1, D], or none.</summary>
+    public DeviceMatrix DeltaBias { get; init; }
+
+    /// <summary>[D, N]; the decay is −exp of it.</summary>
+    public required DeviceMatrix ALog { get; init; }
+
+    /// <summary>B [B·L, N]</summary>
+    public required DeviceMatrix B { get; init; }
+
+    /// <summary>C [B·L, N]</summary>
+    public required DeviceMatrix C { get; init; }
+
+    /// <summary>D [1, D], or none.</summary>
+    public DeviceMatrix Skip { get; init; }
+
+    /// <summary>z [B·L, D], or none: no gate.</summary>
+    public DeviceMatrix Gate { get; init; }
+
+    /// <summary>False: Δ is DeltaRaw + DeltaBias as it is.</summary>
+    public bool Softplus { get; init; }
+
+    /// <summary>Factor of the output: ½ where two directions are averaged.</summary>
+    public float OutputScale { get; init; }
+}
+
+/// <summary>Where the gradients of a selective scan go. Gradients of activations are written, or added where told so; gradients of parameters are always added.</summary>
+public readonly record struct ScanGradients
+{
+    /// <summary>[B·L, D], written.</summary>
+    public required DeviceMatrix Input { get; init; }
+
+    /// <summary>[B·L, D], written.</summary>
+    public required DeviceMatrix DeltaRaw { get; init; }
+
+    /// <summary>[B·L, N], written.</summary>
+    public required DeviceMatrix B { get; init; }
+
+    /// <summary>[B·L, N], written.</summary>
+    public required DeviceMatrix C { get; init; }
+
+    /// <summary>[B·L, D]; none where there is no gate.</summary>
+    public DeviceMatrix Gate { get; init; }
+
+    /// <summary>True: the gate's gradient is added to what is there (the two directions share one gate).</summary>
+    public bool AccumulateGate { get; init; }
+
+    /// <summary>[D, N], added.</summary>
+    public required DeviceMatrix ALog { get; init; }
+
+    /// <summary>[1, D], added; none where there is no skip.</summary>
+    public DeviceMatrix Skip { get; init; }
+
+    /// <summary>[1, D], added; none where there is no bias.</summary>
+    public DeviceMatrix DeltaBias { get; init; }
+}
+
+/// <summary>Weights of the parts of the training loss of one image: Target · cross-entropy + Teacher · KL(teacher ‖ student).</summary>
+/// <param name="Target">Factor of the cross-entropy against the target probabilities.</param>
+/// <param name="Teacher">Factor of the divergence from the teacher; 0 where there is none.</param>
+public readonly record struct LossWeights(float Target, float Teacher);
+
+/// <summary>One AdamW step with decoupled weight decay, as PyTorch's <c>AdamW</c> computes it.</summary>
+/// <param name="Step">1 for the first step.</param>
+/// <param name="LearningRate">Learning rate of this step.</param>
+/// <param name="Beta1">Decay of the first moment.</param>
+/// <param name="Beta2">Decay of the second moment.</param>
+/// <param name="Epsilon">ε beside the square root.</param>
+/// <param name="WeightDecay">p ← p · (1 − LearningRate · WeightDecay) before the step.</param>
+public readonly record struct AdamWStep(int Step, float LearningRate, float Beta1, float Beta2, float Epsilon, float WeightDecay);

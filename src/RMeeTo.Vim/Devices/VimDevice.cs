@@ -1,0 +1,218 @@
+using RMeeTo.Vim.Merging;
+
+namespace RMeeTo.Vim.Devices;
+
+/// <summary>
+/// The fused operators of a Vision Mamba, forward and backward: everything that a network asks of a piece of hardware. A device is one in-order queue with its
+/// scratch memory: one per CPU worker thread, one per GPU stream. Devices of one kind share buffers and weights.
+/// </summary>
+/// <remarks>
+/// Layout is token-major: an activation is [B·L, C], the tokens of image 0, then of image 1, and so on. Operators do not allocate once warm. Where a method says
+/// "added", the result is added to what the destination holds; otherwise it is overwritten. <c>ReferenceDevice</c> says what each operator means.
+/// A device is used by one thread at a time.
+/// </remarks>
+public abstract class VimDevice : IDisposable
+{
+    /// <summary>For messages, such as "CPU (512-bit vectors)".</summary>
+    public abstract string Name { get; }
+
+    /// <summary>A buffer of zeros.</summary>
+    public abstract DeviceBuffer Allocate(long length);
+
+    /// <summary>Prepares a weight matrix for <see cref="Linear"/>, and for <see cref="LinearInputGradient"/> where <paramref name="forTraining"/>. Call <see cref="Refresh"/> once it has values.</summary>
+    public abstract LinearWeight CreateLinear(DeviceMatrix weight, bool forTraining);
+
+    /// <summary>Tells that the values of the matrix changed.</summary>
+    public abstract void Refresh(LinearWeight weight);
+
+    /// <summary>Room for the decisions of a merge for up to <paramref name="batchCapacity"/> images.</summary>
+    public abstract MergePlan CreateMergePlan(int batchCapacity, MergeStep step, MergeOptions options);
+
+    /// <summary>Values of a checkpoint buffer with which <see cref="SelectiveScanGradient"/> need not scan from the start again.</summary>
+    public abstract long ScanCheckpointLength(int batch, int length, int channels, int states);
+
+    /// <summary>Cuts images into patches.</summary>
+    /// <param name="config">Geometry.</param>
+    /// <param name="images">[B, 3·H·W], planes of red, green and blue.</param>
+    /// <param name="patches">[B·patches, 3·P·P], patches row by row, values in the order (channel, y, x).</param>
+    public abstract void ExtractPatches(VimConfig config, DeviceMatrix images, DeviceMatrix patches);
+
+    /// <summary>Inserts the class token and adds the position table.</summary>
+    /// <param name="batch">B.</param>
+    /// <param name="classRow">Row that the class token takes.</param>
+    /// <param name="patchTokens">[B·(L−1), C]</param>
+    /// <param name="classToken">[1, C]</param>
+    /// <param name="positions">[L, C]</param>
+    /// <param name="tokens">[B·L, C]</param>
+    public abstract void Embed(int batch, int classRow, DeviceMatrix patchTokens, DeviceMatrix classToken, DeviceMatrix positions, DeviceMatrix tokens);
+
+    /// <summary>Gradient of <see cref="Embed"/>.</summary>
+    /// <param name="batch">B.</param>
+    /// <param name="classRow">Row of the class token.</param>
+    /// <param name="tokensGradient">[B·L, C]</param>
+    /// <param name="patchTokensGradient">[B·(L−1), C], written.</param>
+    /// <param name="classTokenGradient">[1, C], added.</param>
+    /// <param name="positionsGradient">[L, C], added.</param>
+    public abstract void EmbedGradient(int batch, int classRow, DeviceMatrix tokensGradient, DeviceMatrix patchTokensGradient, DeviceMatrix classTokenGradient, DeviceMatrix positionsGradient);
+
+    /// <summary>y (+)= x · Wᵀ (+ bias).</summary>
+    /// <param name="x">[M, inputs]</param>
+    /// <param name="weight">W [outputs, inputs]</param>
+    /// <param name="bias">[1, outputs], or none.</param>
+    /// <param name="y">[M, outputs]</param>
+    /// <param name="accumulate">Adds to y instead of writing it.</param>
+    public abstract void Linear(DeviceMatrix x, LinearWeight weight, DeviceMatrix bias, DeviceMatrix y, bool accumulate = false);
+
+    /// <summary>dx (+)= dy · W.</summary>
+    /// <param name="dy">[M, outputs]</param>
+    /// <param name="weight">W [outputs, inputs], made for training.</param>
+    /// <param name="dx">[M, inputs]</param>
+    /// <param name="accumulate">Adds to dx instead of writing it.</param>
+    public abstract void LinearInputGradient(DeviceMatrix dy, LinearWeight weight, DeviceMatrix dx, bool accumulate = false);
+
+    /// <summary>dW += dyᵀ · x, and dbias += Σ_rows dy.</summary>
+    /// <param name="dy">[M, outputs]</param>
+    /// <param name="x">[M, inputs]</param>
+    /// <param name="weightGradient">[outputs, inputs], added.</param>
+    /// <param name="biasGradient">[1, outputs], added; or none.</param>
+    public abstract void LinearWeightGradient(DeviceMatrix dy, DeviceMatrix x, DeviceMatrix weightGradient, DeviceMatrix biasGradient);
+
+    /// <summary>s = residual + hidden; y = norm(s).</summary>
+    /// <param name="norm">Kind and parameters.</param>
+    /// <param name="residual">[M, C]</param>
+    /// <param name="hidden">[M, C], or none: s = residual.</param>
+    /// <param name="sum">s [M, C]; may be the same matrix as <paramref name="residual"/>.</param>
+    /// <param name="y">[M, C]</param>
+    /// <param name="statistics">[M, 2]: mean (0 for RMS) and 1 / deviation of each row, for the gradient.</param>
+    public abstract void AddNorm(NormOperands norm, DeviceMatrix residual, DeviceMatrix hidden, DeviceMatrix sum, DeviceMatrix y, DeviceMatrix statistics);
+
+    /// <summary>Gradient of the normalisation of <see cref="AddNorm"/> with regard to s (which is also that with regard to residual and hidden).</summary>
+    /// <param name="norm">Kind and parameters.</param>
+    /// <param name="sum">s [M, C]</param>
+    /// <param name="statistics">[M, 2] of the forward pass.</param>
+    /// <param name="dy">[M, C]</param>
+    /// <param name="sumGradient">[M, C], added.</param>
+    /// <param name="weightGradient">[1, C], added.</param>
+    /// <param name="biasGradient">[1, C], added; none where there is no bias.</param>
+    public abstract void AddNormGradient(NormOperands norm, DeviceMatrix sum, DeviceMatrix statistics, DeviceMatrix dy, DeviceMatrix sumGradient, DeviceMatrix weightGradient, DeviceMatrix biasGradient);
+
+    /// <summary>Depthwise causal convolution and SiLU.</summary>
+    /// <param name="conv">Parameters and direction.</param>
+    /// <param name="x">[B·L, D]</param>
+    /// <param name="y">[B·L, D]</param>
+    public abstract void CausalConv(ConvOperands conv, DeviceMatrix x, DeviceMatrix y);
+
+    /// <summary>Gradient of <see cref="CausalConv"/>.</summary>
+    /// <param name="conv">Parameters and direction.</param>
+    /// <param name="x">[B·L, D]</param>
+    /// <param name="dy">[B·L, D]; may be overwritten.</param>
+    /// <param name="dx">[B·L, D]</param>
+    /// <param name="accumulate">Adds to dx instead of writing it (both directions read the same x).</param>
+    /// <param name="weightGradient">[D, K], added.</param>
+    /// <param name="biasGradient">[1, D], added; none where there is no bias.</param>
+    public abstract void CausalConvGradient(ConvOperands conv, DeviceMatrix x, DeviceMatrix dy, DeviceMatrix dx, bool accumulate, DeviceMatrix weightGradient, DeviceMatrix biasGradient);
+
+    /// <summary>Selective scan with softplus, skip and gate.</summary>
+    /// <param name="scan">Operands.</param>
+    /// <param name="output">[B·L, D]</param>
+    /// <param name="accumulate">Adds to the output instead of writing it (second direction).</param>
+    /// <param name="checkpoints">Null, or a buffer of <see cref="ScanCheckpointLength"/> values that the gradient will need.</param>
+    public abstract void SelectiveScan(in ScanOperands scan, DeviceMatrix output, bool accumulate, DeviceBuffer? checkpoints);
+
+    /// <summary>Gradient of <see cref="SelectiveScan"/>.</summary>
+    /// <param name="scan">Operands of the forward pass.</param>
+    /// <param name="checkpoints">What the forward pass left.</param>
+    /// <param name="outputGradient">[B·L, D], with regard to the scaled output.</param>
+    /// <param name="gradients">Destinations.</param>
+    public abstract void SelectiveScanGradient(in ScanOperands scan, DeviceBuffer checkpoints, DeviceMatrix outputGradient, in ScanGradients gradients);
+
+    /// <summary>y = x · factor, channel by channel; in place where x and y are the same.</summary>
+    /// <param name="x">[M, C]</param>
+    /// <param name="factor">[1, C]</param>
+    /// <param name="y">[M, C]</param>
+    public abstract void ScaleChannels(DeviceMatrix x, DeviceMatrix factor, DeviceMatrix y);
+
+    /// <summary>Gradient of <see cref="ScaleChannels"/>.</summary>
+    /// <param name="x">[M, C]</param>
+    /// <param name="factor">[1, C]</param>
+    /// <param name="dy">[M, C]</param>
+    /// <param name="dx">[M, C], written; may be the same matrix as dy.</param>
+    /// <param name="factorGradient">[1, C], added.</param>
+    public abstract void ScaleChannelsGradient(DeviceMatrix x, DeviceMatrix factor, DeviceMatrix dy, DeviceMatrix dx, DeviceMatrix factorGradient);
+
+    /// <summary>
+    /// Decides a merge (spec 2.2, 2.3): takes the class row out, pairs every even row with its most similar odd row (cosine), and removes the
+    /// <see cref="MergeStep.Removed"/> even rows with the highest similarity.
+    /// </summary>
+    /// <remarks>Ties: the lowest partner, then the lowest row. A row of zeros (or with a value that is no number) has similarity −∞ to every other.</remarks>
+    /// <param name="batch">B, at most the plan's capacity.</param>
+    /// <param name="metric">[B·L, any]; what tokens are compared by.</param>
+    /// <param name="sizes">[B·L, 1]; how many original tokens each row stands for.</param>
+    /// <param name="plan">Filled.</param>
+    /// <param name="mergedSizes">[B·L', 1]; written.</param>
+    public abstract void Match(int batch, DeviceMatrix metric, DeviceMatrix sizes, MergePlan plan, DeviceMatrix mergedSizes);
+
+    /// <summary>Carries a merge out: destination row = Σ weight · source row.</summary>
+    /// <param name="batch">B.</param>
+    /// <param name="plan">Filled by <see cref="Match"/>.</param>
+    /// <param name="source">[B·L, C]</param>
+    /// <param name="destination">[B·L', C]</param>
+    public abstract void Merge(int batch, MergePlan plan, DeviceMatrix source, DeviceMatrix destination);
+
+    /// <summary>Gradient of <see cref="Merge"/>: source row = weight · destination row, zero for a dropped row.</summary>
+    /// <param name="batch">B.</param>
+    /// <param name="plan">Filled by <see cref="Match"/>.</param>
+    /// <param name="destinationGradient">[B·L', C]</param>
+    /// <param name="sourceGradient">[B·L, C], written.</param>
+    public abstract void MergeGradient(int batch, MergePlan plan, DeviceMatrix destinationGradient, DeviceMatrix sourceGradient);
+
+    /// <summary>Takes one row of every image.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="source">[B·L, C]</param>
+    /// <param name="rows">[B, C]</param>
+    public abstract void GatherRows(int row, DeviceMatrix source, DeviceMatrix rows);
+
+    /// <summary>Gradient of <see cref="GatherRows"/>: everything zero but that row of every image.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="rows">[B, C]</param>
+    /// <param name="destination">[B·L, C], written.</param>
+    public abstract void ScatterRows(int row, DeviceMatrix rows, DeviceMatrix destination);
+
+    /// <summary>Class probabilities.</summary>
+    /// <param name="logits">[B, classes]</param>
+    /// <param name="probabilities">[B, classes]</param>
+    public abstract void Softmax(DeviceMatrix logits, DeviceMatrix probabilities);
+
+    /// <summary>Training loss of every image and its gradient.</summary>
+    /// <param name="weights">Weights of the two parts.</param>
+    /// <param name="logits">[B, classes]</param>
+    /// <param name="targets">[B, classes], probabilities (label smoothing and mixing included).</param>
+    /// <param name="teacherLogits">[B, classes], or none.</param>
+    /// <param name="gradientScale">Factor of the gradient: 1 / images in the whole batch.</param>
+    /// <param name="losses">[B, 1], unscaled.</param>
+    /// <param name="logitsGradient">[B, classes], written.</param>
+    public abstract void Loss(LossWeights weights, DeviceMatrix logits, DeviceMatrix targets, DeviceMatrix teacherLogits, float gradientScale, DeviceMatrix losses, DeviceMatrix logitsGradient);
+
+    /// <summary>destination[i] = Σ sources[k][i], in the order of the sources, for a range of a flat buffer.</summary>
+    public abstract void SumBuffers(DeviceBuffer destination, IReadOnlyList<DeviceBuffer> sources, long offset, long count);
+
+    /// <summary>One AdamW step on a range of a flat buffer.</summary>
+    /// <param name="step">Hyper-parameters.</param>
+    /// <param name="values">Parameters, updated.</param>
+    /// <param name="gradient">Gradient.</param>
+    /// <param name="firstMoment">Updated.</param>
+    /// <param name="secondMoment">Updated.</param>
+    /// <param name="offset">First value of the range.</param>
+    /// <param name="count">Values in the range.</param>
+    public abstract void AdamW(AdamWStep step, DeviceBuffer values, DeviceBuffer gradient, DeviceBuffer firstMoment, DeviceBuffer secondMoment, long offset, long count);
+
+    /// <summary>Frees the scratch memory.</summary>
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Frees what the derived class holds.</summary>
+    protected virtual void Dispose(bool disposing) { }
+}

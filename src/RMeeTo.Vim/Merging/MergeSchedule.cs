@@ -1,0 +1,132 @@
+namespace RMeeTo.Vim.Merging;
+
+/// <summary>One merge: how many tokens it removes and where the class token stands before and after.</summary>
+/// <param name="Block">The merge happens at the entry of this block.</param>
+/// <param name="TokensIn">Tokens before.</param>
+/// <param name="Removed">Tokens removed, at least 1.</param>
+/// <param name="ClassRowIn">Row of the class token before.</param>
+/// <param name="ClassRowOut">Row of the class token after.</param>
+public sealed record MergeStep(int Block, int TokensIn, int Removed, int ClassRowIn, int ClassRowOut)
+{
+    /// <summary>Tokens after.</summary>
+    public int TokensOut => TokensIn - Removed;
+}
+
+/// <summary>
+/// How many tokens each block of a network removes, and what follows from it: tokens per block, class row per block, reduction ratio. The same for every image, so
+/// every shape is known before the first image.
+/// </summary>
+/// <remarks>Spec 2.5 to 2.7. At most half of the patch tokens go at one merge; the class token never goes.</remarks>
+public sealed class MergeSchedule
+{
+    private readonly MergeStep?[] _stepAtBlock;
+
+    private MergeSchedule(VimConfig config, IReadOnlyList<int> requested, MergeOrder order)
+    {
+        RemovedPerBlock = requested;
+        Order = order;
+        _stepAtBlock = new MergeStep?[config.Depth];
+        var tokens = new int[config.Depth];
+        var classRows = new int[config.Depth];
+        var (length, row) = (config.Tokens, config.ClassRow);
+        for (int i = 0; i < config.Depth; i++)
+        {
+            int removed = Math.Min(requested[i], (length - 1) / 2);
+            if (removed > 0)
+            {
+                var step = new MergeStep(i, length, removed, row, NextClassRow(row, length, removed, order));
+                _stepAtBlock[i] = step;
+                (length, row) = (step.TokensOut, step.ClassRowOut);
+            }
+            (tokens[i], classRows[i]) = (length, row);
+        }
+        TokensPerBlock = tokens;
+        ClassRowPerBlock = classRows;
+        Steps = [.. _stepAtBlock.OfType<MergeStep>()];
+        InputTokens = config.Tokens;
+        InputClassRow = config.ClassRow;
+    }
+
+    /// <summary>The number asked for per block, before the cap at half. What a model file stores.</summary>
+    public IReadOnlyList<int> RemovedPerBlock { get; }
+
+    /// <summary>The order that the class rows were computed for.</summary>
+    public MergeOrder Order { get; }
+
+    /// <summary>Tokens before the first merge.</summary>
+    public int InputTokens { get; }
+
+    /// <summary>Class row before the first merge.</summary>
+    public int InputClassRow { get; }
+
+    /// <summary>Tokens that each block processes.</summary>
+    public IReadOnlyList<int> TokensPerBlock { get; }
+
+    /// <summary>Class row in each block.</summary>
+    public IReadOnlyList<int> ClassRowPerBlock { get; }
+
+    /// <summary>The merges that do remove something, first to last.</summary>
+    public IReadOnlyList<MergeStep> Steps { get; }
+
+    /// <summary>The class row after the last block, from which the head reads.</summary>
+    public int FinalClassRow => ClassRowPerBlock[^1];
+
+    /// <summary>Share of all token places in all blocks that the merges save: 0.14 for Vim-Tiny at 5 tokens a merge.</summary>
+    public double ReductionRatio => 1 - TokensPerBlock.Sum() / (double)(InputTokens * TokensPerBlock.Count);
+
+    /// <summary>True where no block removes anything.</summary>
+    public bool IsDense => Steps.Count == 0;
+
+    /// <summary>The merge at the entry of <paramref name="block"/>, or null.</summary>
+    public MergeStep? At(int block) => _stepAtBlock[block];
+
+    /// <summary>No merges: the plain network.</summary>
+    public static MergeSchedule Dense(VimConfig config) => Custom(config, new int[config.Depth]);
+
+    /// <summary>The paper's schedule: <paramref name="tokensPerMerge"/> tokens at the entry of blocks 2, 4, 6, … .</summary>
+    /// <param name="config">The network.</param>
+    /// <param name="tokensPerMerge">r, tokens removed a merge; 0 is the plain network. Capped at half of the patch tokens where the sequence gets short.</param>
+    /// <param name="interval">Blocks from a merge to the next, at least 1.</param>
+    /// <param name="odd">Merge where (block + 1) mod interval = 0 instead of block mod interval = 0.</param>
+    /// <param name="order">Order of the tokens after a merge; it decides how the class row moves.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="tokensPerMerge"/> is negative or <paramref name="interval"/> is not positive.</exception>
+    public static MergeSchedule Uniform(VimConfig config, int tokensPerMerge, int interval = 2, bool odd = false, MergeOrder order = MergeOrder.Original)
+    {
+        if (tokensPerMerge < 0 || tokensPerMerge >= config.Tokens)
+            throw new ArgumentOutOfRangeException(nameof(tokensPerMerge), tokensPerMerge, $"tokensPerMerge is {tokensPerMerge}; it must be from 0 (no merging) to {config.Tokens - 1} for a network with {config.Tokens} tokens.");
+        if (interval < 1) throw new ArgumentOutOfRangeException(nameof(interval), interval, $"interval is {interval}; it must be at least 1.");
+        var removed = new int[config.Depth];
+        for (int i = 1; i < removed.Length; i++)
+            if ((odd ? i + 1 : i) % interval == 0) removed[i] = tokensPerMerge;
+        return Custom(config, removed, order);
+    }
+
+    /// <summary>Any number of tokens at any block but the first.</summary>
+    /// <param name="config">The network.</param>
+    /// <param name="removedPerBlock">Tokens removed at the entry of each block; the first must be 0, for nothing has been computed there to match by.</param>
+    /// <param name="order">Order of the tokens after a merge.</param>
+    /// <exception cref="ArgumentException">Wrong length, a negative number, or a merge at block 0.</exception>
+    public static MergeSchedule Custom(VimConfig config, IReadOnlyList<int> removedPerBlock, MergeOrder order = MergeOrder.Original)
+    {
+        config.Validate();
+        if (removedPerBlock.Count != config.Depth)
+            throw new ArgumentException($"The schedule has {removedPerBlock.Count} entries and the network {config.Depth} blocks; give one number a block.", nameof(removedPerBlock));
+        for (int i = 0; i < removedPerBlock.Count; i++)
+            if (removedPerBlock[i] < 0 || (i == 0 && removedPerBlock[i] != 0))
+                throw new ArgumentException($"The schedule removes {removedPerBlock[i]} tokens at block {i}; block 0 cannot merge and no number may be negative.", nameof(removedPerBlock));
+        return new MergeSchedule(config, [.. removedPerBlock], order);
+    }
+
+    /// <summary>The class row after a merge, by the paper's formula (spec 2.3): proportional, rounded down.</summary>
+    internal static int NextClassRow(int row, int tokens, int removed, MergeOrder order)
+    {
+        if (order == MergeOrder.Original) return row * (tokens - removed) / tokens;
+        int even = tokens / 2; // tokens at even places once the class token is taken out: ceil((tokens − 1) / 2)
+        return row * (even - removed) / even;
+    }
+
+    /// <summary>For example "197 → 142 tokens, 11 merges, reduction ratio 0.14".</summary>
+    public override string ToString() => IsDense
+        ? $"{InputTokens} tokens, no merges"
+        : $"{InputTokens} → {TokensPerBlock[^1]} tokens, {Steps.Count} merges, reduction ratio {ReductionRatio:0.00}";
+}

@@ -1,0 +1,143 @@
+namespace RMeeTo.Vim.Network;
+
+/// <summary>One parameter tensor: its official name, its shape, and where it lies in the flat buffers of weights, gradients and moments.</summary>
+/// <param name="Name">Name in the official state dict, such as <c>layers.3.mixer.A_log</c>.</param>
+/// <param name="Shape">Shape as in the official state dict.</param>
+/// <param name="Offset">First element in a flat buffer; a multiple of 16.</param>
+public sealed record VimParameter(string Name, IReadOnlyList<int> Shape, long Offset)
+{
+    /// <summary>Number of values.</summary>
+    public int Length { get; } = Shape.Aggregate(1, (product, edge) => checked(product * edge));
+
+    /// <summary>Rows when read as a matrix: the first edge, or 1 for a vector.</summary>
+    public int Rows { get; } = Shape.Count == 1 ? 1 : Shape[0];
+
+    /// <summary>Columns when read as a matrix: the product of all edges but the first.</summary>
+    public int Columns => Length / Rows;
+
+    /// <summary>The shape as text, such as (384, 16).</summary>
+    public string ShapeText => $"({string.Join(", ", Shape)})";
+}
+
+/// <summary>Parameters of one direction of a mixer.</summary>
+/// <param name="ALog">[D, N]</param>
+/// <param name="D">[D]</param>
+/// <param name="ConvWeight">[D, 1, K]</param>
+/// <param name="ConvBias">[D]</param>
+/// <param name="Projection">x_proj [R + 2N, D]</param>
+/// <param name="DeltaWeight">dt_proj [D, R]</param>
+/// <param name="DeltaBias">[D]</param>
+public sealed record DirectionParameters(VimParameter ALog, VimParameter D, VimParameter ConvWeight, VimParameter ConvBias, VimParameter Projection, VimParameter DeltaWeight, VimParameter DeltaBias);
+
+/// <summary>Parameters of one block.</summary>
+/// <param name="Input">in_proj [2D, C]: D rows of x, then D rows of z.</param>
+/// <param name="Forward">First token to last.</param>
+/// <param name="Backward">Last token to first; official suffix <c>_b</c>.</param>
+/// <param name="Output">out_proj [C, D]</param>
+/// <param name="Gamma">Layer scale [C], where the configuration has it.</param>
+/// <param name="Norm">[C]</param>
+/// <param name="NormBias">[C], for <see cref="NormKind.Layer"/>.</param>
+public sealed record BlockParameters(VimParameter Input, DirectionParameters Forward, DirectionParameters Backward, VimParameter Output, VimParameter? Gamma, VimParameter Norm, VimParameter? NormBias);
+
+/// <summary>
+/// Every parameter of a network in the order of the official state dict, laid out in one flat buffer (each tensor starts at a multiple of 16 values; the gaps stay zero).
+/// Weights, gradients and optimizer moments all share this layout.
+/// </summary>
+public sealed class VimParameters
+{
+    private readonly List<VimParameter> _all = [];
+    private readonly Dictionary<string, VimParameter> _byName = [];
+
+    /// <summary>Lays the parameters of <paramref name="config"/> out.</summary>
+    /// <exception cref="ArgumentException">The configuration contradicts itself.</exception>
+    public VimParameters(VimConfig config)
+    {
+        Config = config.Validate();
+        int c = config.Width;
+        ClassToken = Add("cls_token", 1, 1, c);
+        Positions = Add("pos_embed", 1, config.Tokens, c);
+        PatchWeight = Add("patch_embed.proj.weight", c, 3, config.PatchSize, config.PatchSize);
+        PatchBias = Add("patch_embed.proj.bias", c);
+        HeadWeight = Add("head.weight", config.Classes, c);
+        HeadBias = Add("head.bias", config.Classes);
+        var blocks = new BlockParameters[config.Depth];
+        for (int i = 0; i < blocks.Length; i++) blocks[i] = AddBlock($"layers.{i}.");
+        Blocks = blocks;
+        FinalNorm = Add("norm_f.weight", c);
+        if (config.Norm == NormKind.Layer) FinalNormBias = Add("norm_f.bias", c);
+    }
+
+    /// <summary>The architecture.</summary>
+    public VimConfig Config { get; }
+
+    /// <summary>[1, 1, C]</summary>
+    public VimParameter ClassToken { get; }
+
+    /// <summary>Position table [1, L, C]; the class token has a row of its own.</summary>
+    public VimParameter Positions { get; }
+
+    /// <summary>[C, 3, P, P]</summary>
+    public VimParameter PatchWeight { get; }
+
+    /// <summary>[C]</summary>
+    public VimParameter PatchBias { get; }
+
+    /// <summary>[classes, C]</summary>
+    public VimParameter HeadWeight { get; }
+
+    /// <summary>[classes]</summary>
+    public VimParameter HeadBias { get; }
+
+    /// <summary>Blocks, first to last.</summary>
+    public IReadOnlyList<BlockParameters> Blocks { get; }
+
+    /// <summary>[C]</summary>
+    public VimParameter FinalNorm { get; }
+
+    /// <summary>[C], for <see cref="NormKind.Layer"/>.</summary>
+    public VimParameter? FinalNormBias { get; }
+
+    /// <summary>All parameters in official order.</summary>
+    public IReadOnlyList<VimParameter> All => _all;
+
+    /// <summary>Number of learned values: 7,148,008 for Vim-Tiny with 1000 classes.</summary>
+    public long Count => _all.Sum(p => (long)p.Length);
+
+    /// <summary>Values in a flat buffer, gaps included; a multiple of 16.</summary>
+    public long BufferLength { get; private set; }
+
+    /// <summary>The parameter of that name, or null.</summary>
+    public VimParameter? Find(string name) => _byName.GetValueOrDefault(name);
+
+    private BlockParameters AddBlock(string prefix)
+    {
+        var (c, d, n, r, k) = (Config.Width, Config.InnerWidth, Config.StateSize, Config.TimeStepRank, Config.ConvolutionWidth);
+        string m = prefix + "mixer.";
+        var aLog = Add(m + "A_log", d, n);
+        var skip = Add(m + "D", d);
+        var aLogB = Add(m + "A_b_log", d, n);
+        var skipB = Add(m + "D_b", d);
+        var gamma = Config.LayerScale ? Add(m + "gamma", c) : null;
+        var input = Add(m + "in_proj.weight", 2 * d, c);
+        var forward = AddDirection("", aLog, skip);
+        var backward = AddDirection("_b", aLogB, skipB);
+        var output = Add(m + "out_proj.weight", c, d);
+        var norm = Add(prefix + "norm.weight", c);
+        var normBias = Config.Norm == NormKind.Layer ? Add(prefix + "norm.bias", c) : null;
+        return new(input, forward, backward, output, gamma, norm, normBias);
+
+        DirectionParameters AddDirection(string suffix, VimParameter a, VimParameter dSkip) => new(a, dSkip,
+            Add($"{m}conv1d{suffix}.weight", d, 1, k), Add($"{m}conv1d{suffix}.bias", d),
+            Add($"{m}x_proj{suffix}.weight", r + 2 * n, d),
+            Add($"{m}dt_proj{suffix}.weight", d, r), Add($"{m}dt_proj{suffix}.bias", d));
+    }
+
+    private VimParameter Add(string name, params int[] shape)
+    {
+        var parameter = new VimParameter(name, shape, BufferLength);
+        BufferLength += (parameter.Length + 15L) / 16 * 16;
+        _all.Add(parameter);
+        _byName.Add(name, parameter);
+        return parameter;
+    }
+}
