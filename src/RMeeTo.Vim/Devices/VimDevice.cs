@@ -147,7 +147,7 @@ public abstract class VimDevice : IDisposable
     /// <remarks>Ties: the lowest partner, then the lowest row. A row of zeros (or with a value that is no number) has similarity −∞ to every other.</remarks>
     /// <param name="batch">B, at most the plan's capacity.</param>
     /// <param name="metric">[B·L, any]; what tokens are compared by.</param>
-    /// <param name="sizes">[B·L, 1]; how many original tokens each row stands for.</param>
+    /// <param name="sizes">[B·L, 1]; how many original tokens each row stands for. None: every row stands for one.</param>
     /// <param name="plan">Filled.</param>
     /// <param name="mergedSizes">[B·L', 1]; written.</param>
     public abstract void Match(int batch, DeviceMatrix metric, DeviceMatrix sizes, MergePlan plan, DeviceMatrix mergedSizes);

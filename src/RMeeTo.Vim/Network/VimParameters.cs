@@ -9,10 +9,10 @@ public sealed record VimParameter(string Name, IReadOnlyList<int> Shape, long Of
     /// <summary>Number of values.</summary>
     public int Length { get; } = Shape.Aggregate(1, (product, edge) => checked(product * edge));
 
-    /// <summary>Rows when read as a matrix: the first edge, or 1 for a vector.</summary>
-    public int Rows { get; } = Shape.Count == 1 ? 1 : Shape[0];
+    /// <summary>Rows when read as a matrix, leading edges of 1 left out: the first edge, or 1 for a vector.</summary>
+    public int Rows { get; } = Shape.SkipWhile(edge => edge == 1).ToArray() is { Length: > 1 } edges ? edges[0] : 1;
 
-    /// <summary>Columns when read as a matrix: the product of all edges but the first.</summary>
+    /// <summary>Columns when read as a matrix.</summary>
     public int Columns => Length / Rows;
 
     /// <summary>The shape as text, such as (384, 16).</summary>

@@ -1,0 +1,222 @@
+using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Merging;
+
+namespace RMeeTo.Vim.Network;
+
+/// <summary>
+/// All activations of one worker, laid out once for an architecture, a schedule and a largest batch, and used again for every batch. For training it keeps what the
+/// backward pass needs of every block; for inference the blocks share one set.
+/// </summary>
+public sealed class Workspace : IDisposable
+{
+    private readonly List<IDisposable> _owned = [];
+    private readonly VimDevice _device;
+
+    /// <summary>Allocates everything.</summary>
+    /// <param name="device">Where.</param>
+    /// <param name="config">Architecture.</param>
+    /// <param name="schedule">Merges.</param>
+    /// <param name="options">How merges choose and combine.</param>
+    /// <param name="batchCapacity">Largest batch.</param>
+    /// <param name="forTraining">True: room for <see cref="VimNetwork.Backward"/>.</param>
+    public Workspace(VimDevice device, VimConfig config, MergeSchedule schedule, MergeOptions options, int batchCapacity, bool forTraining)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(batchCapacity, 1);
+        _device = device;
+        BatchCapacity = batchCapacity;
+        ForTraining = forTraining;
+        var (b, l, c, d) = (batchCapacity, config.Tokens, config.Width, config.InnerWidth);
+
+        Images = Matrix(b, 3 * config.ImageHeight * config.ImageWidth);
+        Patches = Matrix(b * config.Patches, config.PatchLength);
+        PatchTokens = Matrix(b * config.Patches, c);
+        Hidden = new(Matrix(b * l, c), Matrix(b * l, c));
+        Residual = new(Matrix(b * l, c), Matrix(b * l, c));
+        Sizes = new(Matrix(b * l, 1), Matrix(b * l, 1));
+        Head = new HeadActivations(Matrix, config, b, forTraining);
+
+        var blocks = new BlockActivations[config.Depth];
+        BlockActivations? shared = null;
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            if (forTraining) blocks[i] = new BlockActivations(device, config, b, schedule.TokensPerBlock[i], true, Matrix, Own);
+            else blocks[i] = shared ??= new BlockActivations(device, config, b, l, false, Matrix, Own);
+        }
+        Blocks = blocks;
+        Plans = [.. Enumerable.Range(0, config.Depth).Select(i => schedule.At(i) is { } step ? Own(device.CreateMergePlan(b, step, options)) : null)];
+
+        if (!forTraining) return;
+        Targets = Matrix(b, config.Classes);
+        TeacherLogits = Matrix(b, config.Classes);
+        Losses = Matrix(b, 1);
+        Gradient = new(Matrix(b * l, c), Matrix(b * l, c));
+        MixerGradient = new MixerGradients(Matrix, config, b * l);
+    }
+
+    /// <summary>Largest batch.</summary>
+    public int BatchCapacity { get; }
+
+    /// <summary>True where the backward pass can run.</summary>
+    public bool ForTraining { get; }
+
+    /// <summary>Network input [B, 3·H·W]: normalised planes of red, green and blue. Filled by the caller.</summary>
+    public DeviceMatrix Images { get; }
+
+    /// <summary>Network output [B, classes].</summary>
+    public DeviceMatrix Logits => Head.Logits;
+
+    /// <summary>The class token after the final norm [B, C].</summary>
+    public DeviceMatrix Features => Head.Feature;
+
+    /// <summary>Gradient of the loss with regard to the logits [B, classes]; input of the backward pass. Training only.</summary>
+    public DeviceMatrix LogitsGradient => Head.LogitsGradient;
+
+    /// <summary>Target probabilities [B, classes]. Training only; filled by the caller.</summary>
+    public DeviceMatrix Targets { get; }
+
+    /// <summary>Logits of the teacher [B, classes]. Training only; filled by the caller where there is a teacher.</summary>
+    public DeviceMatrix TeacherLogits { get; }
+
+    /// <summary>Loss of every image [B, 1]. Training only.</summary>
+    public DeviceMatrix Losses { get; }
+
+    /// <summary>The plan of the merge at the entry of each block, or null.</summary>
+    public IReadOnlyList<MergePlan?> Plans { get; }
+
+    internal DeviceMatrix Patches { get; }
+
+    internal DeviceMatrix PatchTokens { get; }
+
+    internal Pair Hidden { get; }
+
+    internal Pair Residual { get; }
+
+    internal Pair Sizes { get; }
+
+    internal HeadActivations Head { get; }
+
+    internal IReadOnlyList<BlockActivations> Blocks { get; }
+
+    internal Pair Gradient { get; } = null!;
+
+    internal MixerGradients MixerGradient { get; } = null!;
+
+    /// <summary>Frees everything.</summary>
+    public void Dispose()
+    {
+        foreach (var owned in _owned) owned.Dispose();
+        _owned.Clear();
+    }
+
+    private T Own<T>(T owned) where T : IDisposable
+    {
+        _owned.Add(owned);
+        return owned;
+    }
+
+    private DeviceMatrix Matrix(int rows, int columns) => new(Own(_device.Allocate((long)rows * columns)), rows, columns);
+
+    /// <summary>Two matrices of one shape, read and written in turn.</summary>
+    internal sealed class Pair(DeviceMatrix current, DeviceMatrix other)
+    {
+        public DeviceMatrix Current { get; private set; } = current;
+
+        public DeviceMatrix Other { get; private set; } = other;
+
+        public void Swap() => (Current, Other) = (Other, Current);
+    }
+}
+
+/// <summary>What one block computes, and what its backward pass reads. Shapes are those of the largest batch; M = B·L.</summary>
+internal sealed class BlockActivations
+{
+    public BlockActivations(VimDevice device, VimConfig config, int batch, int tokens, bool forTraining, Func<int, int, DeviceMatrix> matrix, Func<DeviceBuffer, DeviceBuffer> own)
+    {
+        int rows = batch * tokens;
+        Sum = forTraining ? matrix(rows, config.Width) : default;
+        Statistics = matrix(rows, 2);
+        Normed = matrix(rows, config.Width);
+        Input = matrix(rows, 2 * config.InnerWidth);
+        ScanOutput = matrix(rows, config.InnerWidth);
+        Unscaled = forTraining && config.LayerScale ? matrix(rows, config.Width) : default;
+        Forward = new(matrix, config, rows, Checkpoints());
+        Backward = forTraining ? new(matrix, config, rows, Checkpoints()) : Forward;
+
+        DeviceBuffer? Checkpoints() => forTraining ? own(device.Allocate(device.ScanCheckpointLength(batch, tokens, config.InnerWidth, config.StateSize))) : null;
+    }
+
+    /// <summary>Residual after the add [M, C]; training only, otherwise the residual is updated in place.</summary>
+    public DeviceMatrix Sum { get; }
+
+    /// <summary>[M, 2]</summary>
+    public DeviceMatrix Statistics { get; }
+
+    /// <summary>Input of the mixer [M, C].</summary>
+    public DeviceMatrix Normed { get; }
+
+    /// <summary>x and z side by side [M, 2D].</summary>
+    public DeviceMatrix Input { get; }
+
+    /// <summary>Gated scan output of both directions together [M, D].</summary>
+    public DeviceMatrix ScanOutput { get; }
+
+    /// <summary>Output of the mixer before the layer scale [M, C], where there is one.</summary>
+    public DeviceMatrix Unscaled { get; }
+
+    public DirectionActivations Forward { get; }
+
+    public DirectionActivations Backward { get; }
+}
+
+/// <summary>What one scan direction computes.</summary>
+internal sealed class DirectionActivations(Func<int, int, DeviceMatrix> matrix, VimConfig config, int rows, DeviceBuffer? checkpoints)
+{
+    /// <summary>u [M, D]</summary>
+    public DeviceMatrix Convolved { get; } = matrix(rows, config.InnerWidth);
+
+    /// <summary>Low-rank Δ, B and C side by side [M, R + 2N].</summary>
+    public DeviceMatrix Projected { get; } = matrix(rows, config.ProjectionWidth);
+
+    /// <summary>Δ before bias and softplus [M, D].</summary>
+    public DeviceMatrix DeltaRaw { get; } = matrix(rows, config.InnerWidth);
+
+    public DeviceBuffer? Checkpoints { get; } = checkpoints;
+}
+
+/// <summary>Class token, final norm and logits.</summary>
+internal sealed class HeadActivations(Func<int, int, DeviceMatrix> matrix, VimConfig config, int batch, bool forTraining)
+{
+    public DeviceMatrix Hidden { get; } = matrix(batch, config.Width);
+
+    public DeviceMatrix Residual { get; } = matrix(batch, config.Width);
+
+    public DeviceMatrix Statistics { get; } = matrix(batch, 2);
+
+    public DeviceMatrix Feature { get; } = matrix(batch, config.Width);
+
+    public DeviceMatrix Logits { get; } = matrix(batch, config.Classes);
+
+    public DeviceMatrix LogitsGradient { get; } = forTraining ? matrix(batch, config.Classes) : default;
+
+    public DeviceMatrix FeatureGradient { get; } = forTraining ? matrix(batch, config.Width) : default;
+
+    public DeviceMatrix SumGradient { get; } = forTraining ? matrix(batch, config.Width) : default;
+}
+
+/// <summary>Gradients of a mixer's activations, shared by all blocks.</summary>
+internal sealed class MixerGradients(Func<int, int, DeviceMatrix> matrix, VimConfig config, int rows)
+{
+    public DeviceMatrix Unscaled { get; } = config.LayerScale ? matrix(rows, config.Width) : default;
+
+    public DeviceMatrix ScanOutput { get; } = matrix(rows, config.InnerWidth);
+
+    public DeviceMatrix Convolved { get; } = matrix(rows, config.InnerWidth);
+
+    public DeviceMatrix Projected { get; } = matrix(rows, config.ProjectionWidth);
+
+    public DeviceMatrix DeltaRaw { get; } = matrix(rows, config.InnerWidth);
+
+    public DeviceMatrix Input { get; } = matrix(rows, 2 * config.InnerWidth);
+
+    public DeviceMatrix Normed { get; } = matrix(rows, config.Width);
+}
