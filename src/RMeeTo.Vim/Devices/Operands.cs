@@ -40,7 +40,7 @@ public readonly record struct ConvOperands
 
 /// <summary>Operands of the selective scan over L tokens of each of B images, D channels, N states (spec 1.1).</summary>
 /// <remarks>
-/// Δ = softplus(DeltaRaw + DeltaBias); H_t = exp(−Δ_t exp(ALog)) H_{t−1} + Δ_t B_t u_t; o_t = (Σ_n C_t H_t + Skip u_t) · silu(Gate_t), and output (+)= OutputScale · o.
+/// Δ = softplus(DeltaRaw + DeltaBias), which is its argument above 20; H_t = exp(−Δ_t exp(ALog)) H_{t−1} + Δ_t B_t u_t; o_t = (Σ_n C_t H_t + Skip u_t) · silu(Gate_t), and output (+)= OutputScale · o.
 /// </remarks>
 public readonly record struct ScanOperands
 {
@@ -80,7 +80,7 @@ public readonly record struct ScanOperands
     /// <summary>False: Δ is DeltaRaw + DeltaBias as it is.</summary>
     public bool Softplus { get; init; }
 
-    /// <summary>Factor of the output: ½ where two directions are averaged.</summary>
+    /// <summary>Factor of the output: ½ where two directions are averaged, else 1. To be set always: the default is 0.</summary>
     public float OutputScale { get; init; }
 }
 

@@ -183,7 +183,10 @@ public abstract class VimDevice : IDisposable
     /// <param name="probabilities">[B, classes]</param>
     public abstract void Softmax(DeviceMatrix logits, DeviceMatrix probabilities);
 
-    /// <summary>Training loss of every image and its gradient.</summary>
+    /// <summary>
+    /// Training loss of every image and its gradient: Target · Σ_k −targets_k log p_k + Teacher · Σ_k q_k (log q_k − log p_k), with p = softmax(logits) and
+    /// q = softmax(teacherLogits).
+    /// </summary>
     /// <param name="weights">Weights of the two parts.</param>
     /// <param name="logits">[B, classes]</param>
     /// <param name="targets">[B, classes], probabilities (label smoothing and mixing included).</param>

@@ -18,7 +18,7 @@ public abstract class MergePlan(int batchCapacity, MergeStep step, MergeOptions 
     /// <summary>Copies the plan of one image out.</summary>
     /// <param name="image">Index in the batch.</param>
     /// <param name="destinations">For each of the <see cref="MergeStep.TokensIn"/> rows its row afterwards, or −1 where it was dropped.</param>
-    /// <param name="weights">For each row its share in that row: sizes over the sum of the sizes there.</param>
+    /// <param name="weights">For each row its share in that row: its size over the sum of the sizes there; 1 where it stays alone, 0 where it was dropped.</param>
     public abstract void Read(int image, Span<int> destinations, Span<float> weights);
 
     /// <summary>Frees the device memory.</summary>

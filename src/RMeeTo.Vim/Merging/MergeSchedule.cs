@@ -117,12 +117,12 @@ public sealed class MergeSchedule
         return new MergeSchedule(config, [.. removedPerBlock], order);
     }
 
-    /// <summary>The class row after a merge, by the paper's formula (spec 2.3): proportional, rounded down.</summary>
+    /// <summary>The class row after a merge, by the paper's formula (spec 2.3): proportional, rounded down. In odd–even order never beyond the unmerged tokens.</summary>
     internal static int NextClassRow(int row, int tokens, int removed, MergeOrder order)
     {
         if (order == MergeOrder.Original) return row * (tokens - removed) / tokens;
         int even = tokens / 2; // tokens at even places once the class token is taken out: ceil((tokens − 1) / 2)
-        return row * (even - removed) / even;
+        return Math.Min(row * (even - removed) / even, even - removed);
     }
 
     /// <summary>For example "197 → 142 tokens, 11 merges, reduction ratio 0.14".</summary>
