@@ -1,0 +1,23 @@
+using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Devices.Reference;
+
+namespace RMeeTo.Vim.Tests.Devices;
+
+/// <summary>Every device that the operator table and the golden operator data are run on. A new device is one line here.</summary>
+internal static class DevicesUnderTest
+{
+    public static IReadOnlyList<Func<VimDevice>> All { get; } =
+    [
+        () => new ReferenceDevice(), // against itself: shows that the cases are sound
+    ];
+
+    public static IReadOnlyList<string> Names { get; } = [.. All.Select(NameOf)];
+
+    public static VimDevice Create(string name) => All[Names.ToList().IndexOf(name)]();
+
+    private static string NameOf(Func<VimDevice> factory)
+    {
+        using VimDevice device = factory();
+        return device.Name;
+    }
+}

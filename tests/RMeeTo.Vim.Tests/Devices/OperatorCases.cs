@@ -1,0 +1,232 @@
+using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Merging;
+
+namespace RMeeTo.Vim.Tests.Devices;
+
+/// <summary>One operator on one set of shapes.</summary>
+/// <param name="Name">Operator and shapes.</param>
+/// <param name="Tokens">Tokens an image; small cases have their gradient checked by central differences.</param>
+/// <param name="Layout">How activations lie in memory.</param>
+/// <param name="Build">Makes the operands and sets the calls.</param>
+internal sealed record OperatorCase(string Name, int Tokens, OperandLayout Layout, Action<OperatorBench> Build);
+
+/// <summary>The table that every device is held to: each operator over lengths from 0 up, odd sizes, strided operands, both directions, one to three images.</summary>
+internal static partial class OperatorCases
+{
+    private static readonly int[] s_lengths = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16, 17, 23, 24, 25, 31, 32, 33, 36, 40, 65, 98, 197];
+    private static readonly int[] s_channels = [1, 8, 3, 16, 5, 17, 24, 31, 33, 7, 48, 64, 13];
+
+    public static IReadOnlyList<OperatorCase> All { get; } =
+        [.. Embedding(), .. Linears(), .. Channels(), .. Norms(), .. Convolutions(), .. Scans(), .. Merges(), .. Rows(), .. Losses(), .. Optimizer()];
+
+    public static OperatorCase Find(string name) => All.Single(c => c.Name == name);
+
+    /// <summary>Lengths with channels, batch and layout that go round at different speeds, so that they meet in many combinations.</summary>
+    private static IEnumerable<(int Index, int Length, int Channels, int Batch, OperandLayout Layout)> Shapes(int shortest, int rounds = 2)
+    {
+        int i = 0;
+        for (int round = 0; round < rounds; round++)
+            foreach (int length in s_lengths)
+            {
+                if (length >= shortest)
+                    yield return (i, length, s_channels[i % s_channels.Length], 1 + i % 3, (OperandLayout)((i + round) % 2));
+                i++;
+            }
+    }
+
+    private static IEnumerable<OperatorCase> Embedding()
+    {
+        VimConfig[] configs =
+        [
+            new() { ImageHeight = 8, ImageWidth = 8, PatchSize = 4, Stride = 4 },
+            new() { ImageHeight = 12, ImageWidth = 17, PatchSize = 5, Stride = 3 },
+            new() { ImageHeight = 48, ImageWidth = 32, PatchSize = 16, Stride = 8 },
+        ];
+        for (int i = 0; i < configs.Length; i++)
+        {
+            VimConfig config = configs[i];
+            int batch = i + 1;
+            yield return new($"ExtractPatches {config.ImageHeight}x{config.ImageWidth} patch {config.PatchSize}/{config.Stride}", config.Tokens, (OperandLayout)(i % 2), b =>
+            {
+                var images = b.Input("images", batch, 3 * config.ImageHeight * config.ImageWidth);
+                var patches = b.Output("patches", batch * config.Patches, config.PatchLength, tolerance: Tolerances.Exact);
+                b.Forward(() => b.Device.ExtractPatches(config, images, patches));
+            });
+        }
+        foreach (var (i, length, channels, batch, layout) in Shapes(shortest: 2, rounds: 1))
+            yield return new($"Embed L{length} C{channels} B{batch} {layout}", length, layout, b => Embed(b, batch, length, channels, classRow: i % 2 == 0 ? (length - 1) / 2 : i % length));
+    }
+
+    private static void Embed(OperatorBench b, int batch, int length, int channels, int classRow)
+    {
+        var patches = b.Input("patches", batch * (length - 1), channels);
+        var cls = b.Parameter("class", 1, channels);
+        var positions = b.Parameter("positions", length, channels);
+        var tokens = b.Output("tokens", batch * length, channels, tolerance: Tolerances.Merge);
+        b.Forward(() => b.Device.Embed(batch, classRow, patches, cls, positions, tokens));
+        var dTokens = b.Cotangent(tokens);
+        var dPatches = b.Gradient(patches, tolerance: Tolerances.Merge);
+        var (dClass, dPositions) = (b.ParameterGradient(cls), b.ParameterGradient(positions));
+        b.Backward(() => b.Device.EmbedGradient(batch, classRow, dTokens, dPatches, dClass, dPositions));
+    }
+
+    private static IEnumerable<OperatorCase> Linears()
+    {
+        int[] outputs = [5, 16, 1, 64, 33, 44, 7, 128];
+        foreach (var (i, rows, inputs, _, layout) in Shapes(shortest: 0))
+            yield return new($"Linear M{rows} {inputs}->{outputs[i % 8]} {layout}{(i % 4 < 2 ? " bias" : "")}{(i % 3 == 0 ? " accumulate" : "")} #{i}", rows, layout,
+                b => Linear(b, rows, inputs, outputs[i % 8], i % 4 < 2, i % 3 == 0));
+        foreach (var (rows, inputs, width) in new[] { (197, 192, 96), (98, 384, 44), (65, 12, 384), (3, 768, 10) })
+            yield return new($"Linear M{rows} {inputs}->{width}", rows, OperandLayout.Strided, b => Linear(b, rows, inputs, width, false, false));
+    }
+
+    private static void Linear(OperatorBench b, int rows, int inputs, int outputs, bool withBias, bool accumulate)
+    {
+        var x = b.Input("x", rows, inputs);
+        var w = b.Parameter("weight", outputs, inputs);
+        var bias = withBias ? b.Parameter("bias", 1, outputs) : default;
+        var y = b.Output("y", rows, outputs, accumulate);
+        LinearWeight weight = b.Device.CreateLinear(w, forTraining: true);
+        b.Forward(() =>
+        {
+            b.Device.Refresh(weight);
+            b.Device.Linear(x, weight, bias, y, accumulate);
+        });
+        var dy = b.Cotangent(y);
+        var dx = b.Gradient(x, accumulate);
+        var (dw, db) = (b.ParameterGradient(w), b.ParameterGradient(bias));
+        b.Backward(() =>
+        {
+            b.Device.LinearInputGradient(dy, weight, dx, accumulate);
+            b.Device.LinearWeightGradient(dy, x, dw, db);
+        });
+    }
+
+    private static IEnumerable<OperatorCase> Channels()
+    {
+        foreach (var (i, rows, channels, _, layout) in Shapes(shortest: 1, rounds: 1))
+            yield return new($"ScaleChannels M{rows} C{channels} {layout}{(i % 2 == 0 ? " in place" : "")}", rows, layout, b => ScaleChannels(b, rows, channels, inPlace: i % 2 == 0));
+    }
+
+    private static void ScaleChannels(OperatorBench b, int rows, int channels, bool inPlace)
+    {
+        var (x, factor) = (b.Input("x", rows, channels), b.Parameter("factor", 1, channels));
+        var y = b.Output("y", rows, channels);
+        var other = b.InPlace(b.Input("x in place", rows, channels));
+        b.Forward(() =>
+        {
+            b.Device.ScaleChannels(x, factor, y);
+            b.Device.ScaleChannels(other, factor, other);
+        });
+        var dy = b.Cotangent(y);
+        var dx = inPlace ? b.GradientInPlace(x, dy) : b.Gradient(x);
+        var dFactor = b.ParameterGradient(factor);
+        b.Backward(() => b.Device.ScaleChannelsGradient(x, factor, dy, dx, dFactor));
+    }
+
+    private static IEnumerable<OperatorCase> Rows()
+    {
+        foreach (var (i, length, channels, batch, layout) in Shapes(shortest: 1, rounds: 1))
+            yield return new($"GatherRows L{length} C{channels} B{batch} {layout}", length, layout, b =>
+            {
+                int row = i * 5 % length;
+                var source = b.Input("source", batch * length, channels);
+                var rows = b.Output("rows", batch, channels, tolerance: Tolerances.Exact);
+                b.Forward(() => b.Device.GatherRows(row, source, rows));
+                var (dRows, dSource) = (b.Cotangent(rows), b.Gradient(source, tolerance: Tolerances.Exact));
+                b.Backward(() => b.Device.ScatterRows(row, dRows, dSource));
+            });
+    }
+
+    private static IEnumerable<OperatorCase> Losses()
+    {
+        foreach (var (images, classes, teacher) in new[] { (1, 1, false), (2, 7, true), (3, 10, false), (5, 33, true), (8, 1000, true), (4, 17, true) })
+            yield return new($"Loss B{images} K{classes}{(teacher ? " teacher" : "")}", images, OperandLayout.Strided, b => Loss(b, images, classes, teacher));
+    }
+
+    private static void Loss(OperatorBench b, int images, int classes, bool withTeacher)
+    {
+        var logits = b.Input("logits", images, classes, -4, 6);
+        var targets = b.Input("targets", images, classes, 0, 2f / classes); // the formula does not ask for a sum of 1
+        var teacher = withTeacher ? b.Input("teacher", images, classes, -4, 6) : default;
+        var (losses, probabilities) = (b.Output("losses", images, 1), b.Output("probabilities", images, classes));
+        var gradient = b.Gradient(logits);
+        b.Forward(() =>
+        {
+            b.Device.Softmax(logits, probabilities);
+            b.Device.Loss(new LossWeights(0.75f, withTeacher ? 0.5f : 0), logits, targets, teacher, 1f, losses, gradient);
+        });
+        // The operator's own gradient is that of the plain sum over the images.
+        b.CotangentOfOnes(losses);
+    }
+
+    private static IEnumerable<OperatorCase> Optimizer()
+    {
+        foreach (int count in s_lengths.Skip(1))
+        {
+            yield return new($"AdamW {count}", count, OperandLayout.Dense, b => AdamW(b, count));
+            yield return new($"SumBuffers {count}", count, OperandLayout.Dense, b =>
+            {
+                DeviceMatrix[] sources = [.. Enumerable.Range(0, 1 + count % 9).Select(k => b.Input($"source {k}", 1, count))];
+                var sum = b.Output("sum", 1, count);
+                b.Forward(() => b.Device.SumBuffers(sum.Buffer, [.. sources.Select(s => s.Buffer)], sum.Offset, count));
+            });
+        }
+    }
+
+    private static void AdamW(OperatorBench b, int count)
+    {
+        var values = b.InPlace(b.Input("values", 1, count));
+        var gradient = b.Input("gradient", 1, count);
+        var (first, second) = (b.InPlace(b.Input("first moment", 1, count)), b.InPlace(b.Input("second moment", 1, count, 0, 1)));
+        b.Forward(() =>
+        {
+            for (int step = 1; step <= 3; step++)
+                b.Device.AdamW(new AdamWStep(step, 2e-3f, 0.9f, 0.999f, 1e-8f, 0.05f), values.Buffer, gradient.Buffer, first.Buffer, second.Buffer, values.Offset, count);
+        });
+    }
+
+    private static IEnumerable<OperatorCase> Merges()
+    {
+        foreach (var (i, length, channels, batch, layout) in Shapes(shortest: 3))
+        {
+            var options = new MergeOptions { Reduction = (MergeReduction)(i % 2), Order = (MergeOrder)(i / 2 % 2) };
+            int most = (length - 1) / 2, removed = (i % 3) switch { 0 => 1, 1 => (most + 1) / 2, _ => most };
+            int row = (i % 4) switch { 0 => 0, 1 => length - 1, _ => (length - 1) / 2 };
+            var step = new MergeStep(0, length, removed, row, MergeSchedule.NextClassRow(row, length, removed, options.Order));
+            yield return new($"Merge L{length} -{removed} class {row} C{channels} B{batch} {options.Reduction} {options.Order} {layout}", length, layout,
+                b => Merge(b, batch, channels, metricWidth: 8 + i % 11, step, options));
+        }
+    }
+
+    private static void Merge(OperatorBench b, int batch, int channels, int metricWidth, MergeStep step, MergeOptions options)
+    {
+        var metric = b.Input("metric", batch * step.TokensIn, metricWidth);
+        var sizes = b.Input("sizes", batch * step.TokensIn, 1, 1, 4);
+        var source = b.Input("source", batch * step.TokensIn, channels);
+        var merged = b.Output("merged sizes", batch * step.TokensOut, 1, tolerance: Tolerances.Merge);
+        var destination = b.Output("destination", batch * step.TokensOut, channels, tolerance: Tolerances.Merge);
+        MergePlan plan = b.Device.CreateMergePlan(batch + 1, step, options);
+        b.Forward(() =>
+        {
+            b.Device.Match(batch, metric, sizes, plan, merged);
+            b.Device.Merge(batch, plan, source, destination);
+        });
+        var (dDestination, dSource) = (b.Cotangent(destination), b.Gradient(source, tolerance: Tolerances.Merge));
+        b.Backward(() => b.Device.MergeGradient(batch, plan, dDestination, dSource));
+        b.Extra("plan destinations", Tolerances.Exact, () => ReadPlan(plan, batch, (rows, _) => rows.Select(r => (double)r)));
+        b.Extra("plan weights", Tolerances.Merge, () => ReadPlan(plan, batch, (_, weights) => weights.Select(w => (double)w)));
+    }
+
+    private static double[] ReadPlan(MergePlan plan, int batch, Func<int[], float[], IEnumerable<double>> select)
+    {
+        var values = new List<double>();
+        for (int image = 0; image < batch; image++)
+        {
+            var (rows, weights) = (new int[plan.Step.TokensIn], new float[plan.Step.TokensIn]);
+            plan.Read(image, rows, weights);
+            values.AddRange(select(rows, weights));
+        }
+        return [.. values];
+    }
+}
