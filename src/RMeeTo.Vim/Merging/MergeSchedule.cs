@@ -89,15 +89,38 @@ public sealed class MergeSchedule
     /// <param name="interval">Blocks from a merge to the next, at least 1.</param>
     /// <param name="odd">Merge where (block + 1) mod interval = 0 instead of block mod interval = 0.</param>
     /// <param name="order">Order of the tokens after a merge; it decides how the class row moves.</param>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="tokensPerMerge"/> is negative or <paramref name="interval"/> is not positive.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="tokensPerMerge"/> is negative, or <paramref name="interval"/> is not positive.</exception>
     public static MergeSchedule Uniform(VimConfig config, int tokensPerMerge, int interval = 2, bool odd = false, MergeOrder order = MergeOrder.Original)
     {
-        if (tokensPerMerge < 0 || tokensPerMerge >= config.Tokens)
-            throw new ArgumentOutOfRangeException(nameof(tokensPerMerge), tokensPerMerge, $"tokensPerMerge is {tokensPerMerge}; it must be from 0 (no merging) to {config.Tokens - 1} for a network with {config.Tokens} tokens.");
+        ArgumentOutOfRangeException.ThrowIfNegative(tokensPerMerge);
         if (interval < 1) throw new ArgumentOutOfRangeException(nameof(interval), interval, $"interval is {interval}; it must be at least 1.");
         var removed = new int[config.Depth];
         for (int i = 1; i < removed.Length; i++)
             if ((odd ? i + 1 : i) % interval == 0) removed[i] = tokensPerMerge;
+        return Custom(config, removed, order);
+    }
+
+    /// <summary>
+    /// The schedule of the published code, which differs from <see cref="Uniform"/> at the last merge: there it cuts the sequence to 197 − 11 · compare tokens, whatever
+    /// <paramref name="tokensPerMerge"/> is. At 224 pixels both are the same where <paramref name="compare"/> equals <paramref name="tokensPerMerge"/>.
+    /// </summary>
+    /// <remarks>Spec 2.5. For comparison with the published code only.</remarks>
+    /// <param name="config">The network.</param>
+    /// <param name="tokensPerMerge">r, tokens removed a merge.</param>
+    /// <param name="compare">The published option <c>compare</c>, 11 by default there.</param>
+    /// <param name="interval">Blocks from a merge to the next.</param>
+    /// <param name="odd">Merge where (block + 1) mod interval = 0.</param>
+    /// <param name="order">Order of the tokens after a merge.</param>
+    public static MergeSchedule Reference(VimConfig config, int tokensPerMerge, int compare = 11, int interval = 2, bool odd = false, MergeOrder order = MergeOrder.Original)
+    {
+        int[] removed = [.. Uniform(config, tokensPerMerge, interval, odd).RemovedPerBlock];
+        int tokens = config.Tokens;
+        for (int i = 1; i < removed.Length; i++)
+        {
+            bool merges = (odd ? i + 1 : i) % interval == 0;
+            if (merges && config.Depth - i <= interval) removed[i] = Math.Max(0, tokens - (197 - 11 * compare));
+            tokens -= Math.Min(removed[i], (tokens - 1) / 2);
+        }
         return Custom(config, removed, order);
     }
 

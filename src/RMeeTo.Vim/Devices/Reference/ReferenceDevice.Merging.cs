@@ -11,7 +11,7 @@ public sealed partial class ReferenceDevice
     {
         var (filled, step) = (Filled(batch, plan), plan.Step);
         var m = Of(metric, batch * step.TokensIn, metric.Columns);
-        var (size, merged) = (Of(sizes, batch * step.TokensIn, 1), Of(mergedSizes, batch * step.TokensOut, 1));
+        var merged = Of(mergedSizes, batch * step.TokensOut, 1);
         merged.Clear();
         for (int image = 0; image < batch; image++)
         {
@@ -20,11 +20,13 @@ public sealed partial class ReferenceDevice
             for (int row = 0; row < step.TokensIn; row++)
             {
                 filled.Destinations[image, row] = destinations[row];
-                if (destinations[row] >= 0) merged[to + destinations[row], 0] += size[from + row, 0];
+                if (destinations[row] >= 0) merged[to + destinations[row], 0] += Size(from + row);
             }
             for (int row = 0; row < step.TokensIn; row++)
-                filled.Weights[image, row] = destinations[row] < 0 ? 0 : size[from + row, 0] / merged[to + destinations[row], 0];
+                filled.Weights[image, row] = destinations[row] < 0 ? 0 : Size(from + row) / merged[to + destinations[row], 0];
         }
+
+        double Size(int row) => sizes.IsNone ? 1 : Of(sizes, batch * step.TokensIn, 1)[row, 0];
     }
 
     /// <inheritdoc/>

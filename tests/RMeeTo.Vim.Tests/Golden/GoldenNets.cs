@@ -1,0 +1,112 @@
+using System.Text.Json;
+using RMeeTo.Vim.Merging;
+using RMeeTo.Vim.Network;
+
+namespace RMeeTo.Vim.Tests.Golden;
+
+/// <summary>One recorded case of one recorded network.</summary>
+internal sealed record GoldenCase(string Net, string Name, JsonElement NetSettings, JsonElement Settings)
+{
+    public override string ToString() => $"{Net}_{Name}";
+
+    public string File => $"{Net}_{Name}.safetensors";
+
+    public bool HasGradients => Settings.TryGetProperty("grad", out var grad) && grad.ValueKind == JsonValueKind.True;
+}
+
+/// <summary>Translates the settings of the official code into ours.</summary>
+internal static class GoldenNets
+{
+    /// <summary>Every case of every index file whose network is a Vim, named for what of it the product cannot do, or null where it can do all.</summary>
+    public static IEnumerable<(GoldenCase Case, string? Unsupported)> Cases(string index)
+    {
+        foreach (var net in GoldenData.Index(index).EnumerateObject())
+        {
+            if (net.Value.GetProperty("kind").GetString() != "vim") continue;
+            foreach (var item in net.Value.GetProperty("cases").EnumerateObject())
+            {
+                var golden = new GoldenCase(net.Name, item.Name, net.Value, item.Value);
+                yield return (golden, Unsupported(golden));
+            }
+        }
+    }
+
+    public static VimConfig Config(GoldenCase golden)
+    {
+        var settings = golden.NetSettings.GetProperty("kw").EnumerateObject().ToDictionary(p => p.Name, p => p.Value);
+        if (golden.Settings.TryGetProperty("kw", out var overrides))
+            foreach (var item in overrides.EnumerateObject()) settings[item.Name] = item.Value;
+        var size = settings["img_size"];
+        int Edge(int axis) => size.ValueKind == JsonValueKind.Array ? size[axis].GetInt32() : size.GetInt32();
+        int Number(string name, int otherwise) => settings.TryGetValue(name, out var value) ? value.GetInt32() : otherwise;
+        bool Flag(string name, bool otherwise) => settings.TryGetValue(name, out var value) ? value.GetBoolean() : otherwise;
+        return new VimConfig
+        {
+            ImageHeight = Edge(0),
+            ImageWidth = Edge(1),
+            PatchSize = Number("patch_size", 16),
+            Stride = Number("stride", 16),
+            Depth = Number("depth", 24),
+            Width = Number("embed_dim", 192),
+            StateSize = Number("d_state", 16),
+            Classes = Number("num_classes", 1000),
+            AverageDirections = Flag("if_divide_out", true),
+            Norm = Flag("rms_norm", true) ? NormKind.Rms : NormKind.Layer,
+            LayerScale = settings.TryGetValue("init_layer_scale", out var scale) && scale.ValueKind == JsonValueKind.Number,
+            ClassToken = Flag("use_middle_cls_token", true) ? ClassTokenPosition.Middle : ClassTokenPosition.First,
+        };
+    }
+
+    public static (MergeSchedule Schedule, MergeOptions Options) Merging(VimConfig config, JsonElement settings)
+    {
+        bool dense = settings.TryGetProperty("cls", out var kind) && kind.GetString() == "dense";
+        if (dense || !settings.TryGetProperty("merge", out var merge) || !merge.EnumerateObject().Any()) return (MergeSchedule.Dense(config), MergeOptions.Default);
+        int Number(string name, int otherwise) => merge.TryGetProperty(name, out var value) ? value.GetInt32() : otherwise;
+        bool Flag(string name, bool otherwise) => merge.TryGetProperty(name, out var value) ? value.GetBoolean() : otherwise;
+        var options = new MergeOptions
+        {
+            Order = Flag("if_order", true) ? MergeOrder.Original : MergeOrder.OddEven,
+            Reduction = Flag("if_prune", false) ? MergeReduction.Prune : MergeReduction.Merge,
+        };
+        int tokens = Number("num_prune", 5), interval = Number("merge_interval", 2);
+        bool odd = Flag("if_merge_odd", false);
+        bool shuffle = settings.TryGetProperty("cls", out kind) && kind.GetString() == "shuffle"; // its class has no rule for the last merge
+        return (shuffle
+            ? MergeSchedule.Uniform(config, tokens, interval, odd, options.Order)
+            : MergeSchedule.Reference(config, tokens, Number("compare", 11), interval, odd, options.Order), options);
+    }
+
+    public static VimWeights Weights(VimConfig config, GoldenFile file)
+    {
+        var weights = new VimWeights(config);
+        foreach (var parameter in weights.Parameters.All)
+        {
+            CollectionAssert.AreEqual(parameter.Shape.ToArray(), file.Shape(parameter.Name), parameter.Name);
+            file.Floats(parameter.Name).CopyTo(weights[parameter]);
+        }
+        return weights;
+    }
+
+    /// <summary>What the case needs that the product does not have.</summary>
+    public static string? Unsupported(GoldenCase golden)
+    {
+        if (golden.Settings.TryGetProperty("kw", out var kw))
+        {
+            if (kw.TryGetProperty("use_double_cls_token", out _)) return "two class tokens";
+            if (kw.TryGetProperty("if_cls_token", out _)) return "no class token";
+        }
+        return golden.Settings.TryGetProperty("merge", out var merge) ? UnsupportedMerge(merge) : null;
+    }
+
+    /// <summary>What the merge settings need that the product does not have.</summary>
+    public static string? UnsupportedMerge(JsonElement merge)
+    {
+        bool Is(string name, string usual) => !merge.TryGetProperty(name, out var value) || value.GetString() == usual;
+        if (!Is("metric", "X")) return "metric other than the hidden state";
+        if (!Is("distance", "cosine")) return "distance other than cosine";
+        if (!Is("merge_mode", "sum")) return "merge mode other than the sum";
+        if (!Is("choose", "max")) return "partner other than the best";
+        if (merge.TryGetProperty("shuffle_rate", out var rate) && rate.GetDouble() > 0) return "shuffling";
+        return merge.TryGetProperty("if_visualize", out _) ? "recorded bug of the official visualisation" : null;
+    }
+}
