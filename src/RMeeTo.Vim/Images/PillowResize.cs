@@ -75,7 +75,10 @@ public static class PillowResize
             }
 
             var rows = weights.End - weights.First;
-            var between = ArrayPool<byte>.Shared.Rent(checked(rows * rowBytes));
+            var bytes = (long)rows * rowBytes;
+            if (bytes > Array.MaxLength)
+                throw new ArgumentException($"Resizing {rows} rows needs {bytes} bytes between its two passes, more than an array holds; reduce the image first.", nameof(image));
+            var between = ArrayPool<byte>.Shared.Rent((int)bytes);
             fixed (byte* middle = between)
             {
                 ResizeColumns(source.Skip(weights.First), horizontal, rows, middle);

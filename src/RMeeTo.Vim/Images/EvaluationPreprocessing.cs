@@ -1,0 +1,117 @@
+using System.Buffers;
+
+namespace RMeeTo.Vim.Images;
+
+/// <summary>
+/// How an image becomes network input when there is nothing random about it: resize, centre crop, normalise. The defaults are those under which the published
+/// accuracies were measured.
+/// </summary>
+/// <remarks>
+/// Square input of size s: the shorter edge becomes ⌊s / <see cref="CropRatio"/>⌋, the longer one ⌊shorter · long / short⌋, bicubic as in <see cref="PillowResize"/>;
+/// the crop begins at (edge − s) / 2, halves rounded to the even number; equal to torchvision's Resize and CenterCrop on Pillow images.
+/// Rectangular input: the image is scaled, its proportions kept, so that it just covers ⌊height / ratio⌋ × ⌊width / ratio⌋; for a square this is the same rule.
+/// Source: DeiT and Vim evaluation code, timm 0.4.12.
+/// </remarks>
+public sealed record EvaluationPreprocessing
+{
+    internal const int MaxInput = 8192;
+
+    /// <summary>Rows of the network input, 1 … 8192.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is out of range.</exception>
+    public int ImageHeight { get; init => field = CheckInput(value, nameof(ImageHeight)); } = 224;
+
+    /// <summary>Columns of the network input, 1 … 8192.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is out of range.</exception>
+    public int ImageWidth { get; init => field = CheckInput(value, nameof(ImageWidth)); } = 224;
+
+    /// <summary>Part of the resized image's shorter edge that the crop keeps, 0.1 … 1.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is out of range.</exception>
+    public double CropRatio
+    {
+        get;
+        init => field = value is >= 0.1 and <= 1 ? value : throw new ArgumentOutOfRangeException(nameof(CropRatio), value, $"CropRatio is {value}; it must be in 0.1 … 1.");
+    } = 0.875;
+
+    /// <summary>Mean and standard deviation of the colours.</summary>
+    /// <exception cref="ArgumentNullException">The value is null.</exception>
+    public PixelNormalization Normalization { get; init => field = value ?? throw new ArgumentNullException(nameof(Normalization)); } = PixelNormalization.ImageNet;
+
+    /// <summary>Mean of each colour, on the scale 0 … 1.</summary>
+    public ChannelValues Mean => Normalization.Mean;
+
+    /// <summary>Standard deviation of each colour, on the scale 0 … 1.</summary>
+    public ChannelValues Std => Normalization.Std;
+
+    /// <summary>Numbers of an input: 3 · <see cref="ImageHeight"/> · <see cref="ImageWidth"/>.</summary>
+    public int OutputLength => 3 * ImageHeight * ImageWidth;
+
+    /// <summary>
+    /// The shorter edge that an image needs to fill the input without being enlarged, whichever way it lies. Reducing larger images to it beforehand
+    /// (<see cref="ImageStoreOptions.ShorterEdge"/>) changes no byte of a square input.
+    /// </summary>
+    public int ShorterEdge => Math.Max(CoverHeight, CoverWidth);
+
+    private int CoverHeight => (int)Math.Floor(ImageHeight / CropRatio);
+
+    private int CoverWidth => (int)Math.Floor(ImageWidth / CropRatio);
+
+    /// <summary>Prepares one image. Safe on many threads at once; scratch memory comes from the shared array pool.</summary>
+    /// <param name="image">[h, w, 3], of any size.</param>
+    /// <param name="output">[3, <see cref="ImageHeight"/>, <see cref="ImageWidth"/>], normalised.</param>
+    /// <exception cref="ArgumentException"><paramref name="image"/> is empty, or <paramref name="output"/> has another length.</exception>
+    public void Apply(RgbImage image, Span<float> output)
+    {
+        CheckOutput(output.Length);
+        var rgb = ArrayPool<byte>.Shared.Rent(OutputLength);
+        try
+        {
+            var pixels = rgb.AsSpan(0, OutputLength);
+            Crop(image, pixels);
+            Normalization.Apply(pixels, output);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(rgb);
+        }
+    }
+
+    /// <summary>Resizes and crops without normalising: what the network sees, as a picture.</summary>
+    /// <param name="image">[h, w, 3], of any size.</param>
+    /// <param name="rgb">[<see cref="ImageHeight"/>, <see cref="ImageWidth"/>, 3].</param>
+    /// <exception cref="ArgumentException"><paramref name="image"/> is empty, or <paramref name="rgb"/> has another length.</exception>
+    public void Crop(RgbImage image, Span<byte> rgb)
+    {
+        image.ThrowIfEmpty(nameof(image));
+        CheckOutput(rgb.Length);
+        var (width, height) = ResizedSize(image.Width, image.Height);
+        PillowResize.Resize(
+            image,
+            new PixelBox(0, 0, image.Width, image.Height),
+            new ResizeAxis(image.Width, 0, image.Width, width, CropOffset(width, ImageWidth), ImageWidth),
+            new ResizeAxis(image.Height, 0, image.Height, height, CropOffset(height, ImageHeight), ImageHeight),
+            rgb);
+    }
+
+    /// <summary>Size of the whole resized image, of which only the crop is computed.</summary>
+    internal (long Width, long Height) ResizedSize(int width, int height) => Cover(width, height, CoverWidth, CoverHeight);
+
+    /// <summary>The smallest size of the image's proportions that is at least (coverWidth, coverHeight), one of the two edges exactly.</summary>
+    internal static (long Width, long Height) Cover(long width, long height, long coverWidth, long coverHeight) =>
+        coverHeight * width >= coverWidth * height ? (coverHeight * width / height, coverHeight) : (coverWidth, coverWidth * height / width);
+
+    /// <summary>(edge − crop) / 2, halves rounded to the even number.</summary>
+    internal static long CropOffset(long edge, int crop)
+    {
+        var half = (edge - crop) / 2;
+        return (edge - crop) % 2 == 0 ? half : half + (half & 1);
+    }
+
+    internal void CheckOutput(int length)
+    {
+        if (length != OutputLength)
+            throw new ArgumentException($"The output has {length} elements; [3, {ImageHeight}, {ImageWidth}] needs {OutputLength}.", "output");
+    }
+
+    private static int CheckInput(int value, string name) =>
+        value is >= 1 and <= MaxInput ? value : throw new ArgumentOutOfRangeException(name, value, $"{name} is {value}; it must be in 1 … {MaxInput} pixels.");
+}
