@@ -55,7 +55,7 @@ internal static class PillowExpectations
         new(Pattern.Noise, 333, 250, 96, 96, "sha256:3dd96d1bce776cf191c8ed618752448e58cd3782a36c698cd506973c84996235"),
         new(Pattern.Noise, 1, 1, 32, 32, "sha256:ca7e40195d19f2d5ca559781cf7983af01e0e11adebcf2f5d2beb36c082105cd"),
         new(Pattern.Noise, 50, 3, 32, 32, "sha256:b7bc23af2b0c9bff5a8ecb28f1628a82bd4294beca7da81d9e920a2988cd9b11"),
-        new(Pattern.Noise, 200, 100, 32, 64, "sha256:6db5f5cfb8f07913e68a41c6cf95caace622b30165a683df48f2e2897c649d08"),
+        new(Pattern.Noise, 200, 100, 32, 64, "sha256:9596011f587aaf192a6c12ce1d47c143336fdcc04c0077a991a214cb33ba4dc3"),
         new(Pattern.Noise, 100, 200, 32, 64, "sha256:7f6bafa4eb89638d2aa8d1278ea6d5a5bba769372557a9f0432b797fbddef5fc"),
         new(Pattern.Noise, 101, 100, 70, 35, "sha256:f24c86c7a16fb2438774966003f23eb36c0147964c8b2fa9e3256d84477ec453"),
     ];

@@ -46,7 +46,7 @@ RESIZES = [
 # pattern, source w, h, network input h, w, size of the resized image: torchvision's Resize(shorter edge) or the cover rule, then CenterCrop.
 EVALUATIONS = [
     ("Noise", 500, 375, 224, 224, (341, 256)), ("Noise", 375, 500, 224, 224, (256, 341)), ("Edges", 300, 301, 224, 224, (256, 256)),
-    ("Noise", 333, 250, 96, 96, (145, 109)), ("Noise", 1, 1, 32, 32, (36, 36)), ("Noise", 50, 3, 32, 32, (600, 36)), ("Noise", 200, 100, 32, 64, (146, 73)),
+    ("Noise", 333, 250, 96, 96, (145, 109)), ("Noise", 1, 1, 32, 32, (36, 36)), ("Noise", 50, 3, 32, 32, (600, 36)), ("Noise", 200, 100, 32, 64, (73, 36)),
     ("Noise", 100, 200, 32, 64, (73, 146)), ("Noise", 101, 100, 70, 35, (80, 80)),
 ]
 
