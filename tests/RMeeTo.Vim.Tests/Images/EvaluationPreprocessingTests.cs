@@ -99,10 +99,16 @@ public sealed class EvaluationPreprocessingTests
         var preprocessing = new EvaluationPreprocessing();
         var image = TestImages.Make(Pattern.Noise, 300, 260);
         var output = new float[preprocessing.OutputLength];
-        preprocessing.Apply(image, output);
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        preprocessing.Apply(image, output);
-        Assert.IsTrue(GC.GetAllocatedBytesForCurrentThread() - before < 1024, $"{GC.GetAllocatedBytesForCurrentThread() - before} bytes");
+        // The least of several, because tests on other threads may have emptied the shared pool.
+        var least = long.MaxValue;
+        for (var i = 0; i < 30; i++)
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            preprocessing.Apply(image, output);
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
+        }
+
+        Assert.AreEqual(0, least);
     }
 
     [TestMethod]

@@ -40,6 +40,27 @@ public sealed class PillowResizeTests
     }
 
     [TestMethod]
+    public void NothingBeyondTheImageIsTouched()
+    {
+        if (OperatingSystem.IsWindows())
+            Assert.Inconclusive("The guard page is made with mprotect, which Windows does not have.");
+        foreach (var (width, height, toWidth, toHeight) in new[] { (1, 1, 3, 2), (5, 4, 4, 3), (5, 4, 7, 4), (5, 4, 5, 3), (40, 9, 23, 31), (40, 9, 40, 9), (16, 3, 16, 5) })
+        {
+            var image = TestImages.Make(Pattern.Noise, width, height);
+            using var source = new GuardedMemory(image.Pixels.Length);
+            using var destination = new GuardedMemory(3 * toWidth * toHeight);
+            image.Pixels.Span.CopyTo(source.GetSpan());
+            PillowResize.Resize(
+                new RgbImage(source.Memory, width, height),
+                new PixelBox(0, 0, width, height),
+                ResizeAxis.Whole(width, toWidth),
+                ResizeAxis.Whole(height, toHeight),
+                destination.GetSpan());
+            Assert.IsTrue(PillowResize.Resize(image, toWidth, toHeight).Pixels.Span.SequenceEqual(destination.GetSpan()), $"{width}×{height} to {toWidth}×{toHeight}");
+        }
+    }
+
+    [TestMethod]
     public void WrongSizesAndBoxesAreRefused()
     {
         var image = TestImages.Make(Pattern.Noise, 5, 4);
