@@ -1,4 +1,4 @@
-namespace RMeeTo.Vim.Tests.Images;
+namespace RMeeTo.Vim.Tests;
 
 [TestClass]
 public sealed class CounterRandomTests
