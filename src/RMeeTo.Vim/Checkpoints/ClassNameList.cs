@@ -1,0 +1,18 @@
+namespace RMeeTo.Vim.Checkpoints;
+
+/// <summary>Names of classes: one for each row of the head, all different.</summary>
+internal static class ClassNameList
+{
+    /// <summary>"0", "1", … for classes without names.</summary>
+    public static IReadOnlyList<string> Numbers(int classes) => [.. Enumerable.Range(0, classes).Select(i => i.ToString())];
+
+    /// <summary>Checks a list.</summary>
+    /// <exception cref="ArgumentException">Another length, a null, or a name twice.</exception>
+    public static void Check(IReadOnlyList<string> names, int classes, string argument)
+    {
+        if (names.Count != classes) throw new ArgumentException($"{argument} has {names.Count} names and the head {classes} classes; give one name a class.", argument);
+        var seen = new HashSet<string>();
+        for (int i = 0; i < names.Count; i++)
+            if (names[i] == null || !seen.Add(names[i])) throw new ArgumentException($"{argument}[{i}] is {(names[i] == null ? "null" : $"'{names[i]}' once more")}; every class needs a name of its own.", argument);
+    }
+}

@@ -1,0 +1,120 @@
+using RMeeTo.Vim.Network;
+
+namespace RMeeTo.Vim.Checkpoints;
+
+/// <summary>
+/// Between checkpoints with the official tensor names (spec 1.1, as the authors of Vim, VideoMamba and R-MeeTo publish them) and <see cref="VimWeights"/>.
+/// </summary>
+/// <example><code>
+/// using var source = SafetensorsReader.Open("vim_tiny.safetensors");
+/// VimWeights weights = VimCheckpoint.Load(source, VimCheckpoint.InferConfig(source));
+/// </code></example>
+public static class VimCheckpoint
+{
+    /// <summary>The configuration that a checkpoint's names and shapes imply.</summary>
+    /// <param name="source">The checkpoint.</param>
+    /// <param name="classToken">Cannot be seen in a checkpoint. <see cref="ClassTokenPosition.First"/> also sets <see cref="VimConfig.AverageDirections"/> to false, as in VideoMamba.</param>
+    /// <returns>Width, depth, state size, Δ rank, classes, patch size, kind of norm and layer scale; the image is taken to be square and the patches side by side.</returns>
+    /// <exception cref="CheckpointMismatchException">This is no Vision Mamba for images with one class token, or its patches do not make a square.</exception>
+    public static VimConfig InferConfig(ICheckpointSource source, ClassTokenPosition classToken = ClassTokenPosition.Middle)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        return VimConfigInference.Infer(source, classToken);
+    }
+
+    /// <summary>Loads a checkpoint that fits exactly: every tensor of the network, no other, with its shape.</summary>
+    /// <param name="source">The checkpoint.</param>
+    /// <param name="config">The network.</param>
+    /// <exception cref="CheckpointMismatchException">It does not fit; the message lists what differs and names the network that it belongs to.</exception>
+    /// <exception cref="CheckpointFormatException">A tensor cannot be read.</exception>
+    public static VimWeights Load(ICheckpointSource source, VimConfig config)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        ArgumentNullException.ThrowIfNull(config);
+        var parameters = new VimParameters(config);
+        CheckpointComparison.ThrowIfDifferent(source, parameters);
+        var weights = new VimWeights(parameters);
+        foreach (var parameter in parameters.All) source.Read(parameter.Name, weights[parameter]);
+        return weights;
+    }
+
+    /// <summary>Loads a checkpoint and adapts it to another set of classes and another image size. All else must agree.</summary>
+    /// <param name="source">The checkpoint. A file of <see cref="VimModel"/> brings its class names along.</param>
+    /// <param name="config">The network wanted. Patch size and, for a resize, <see cref="VimConfig.Stride"/> are the checkpoint's too.</param>
+    /// <param name="classNames">Names of the classes wanted, <see cref="VimConfig.Classes"/> of them; null where only the image size is new.</param>
+    /// <param name="sourceClassNames">Names of the checkpoint's classes, where it does not carry them and they are known.</param>
+    /// <param name="seed">Seed of the head's new rows.</param>
+    /// <remarks>
+    /// The head: where both lists of names are known, rows go by name, never by index. Where the checkpoint's names are not known, an equal count keeps the head as it is
+    /// and another count replaces all of it. New rows are normal(0, 0.02), their bias 0. Positions: bicubic around the class token's row; a checkpoint with the same number of
+    /// patches is taken to have the same grid, another one a square grid.
+    /// </remarks>
+    /// <exception cref="ArgumentException">A list of names has another length than its classes, or repeats a name.</exception>
+    /// <exception cref="CheckpointMismatchException">It differs in more than classes and image size.</exception>
+    /// <exception cref="CheckpointFormatException">A tensor cannot be read.</exception>
+    public static FittedWeights LoadFitted(ICheckpointSource source, VimConfig config, IReadOnlyList<string>? classNames = null, IReadOnlyList<string>? sourceClassNames = null, ulong seed = 0)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        ArgumentNullException.ThrowIfNull(config);
+        config.Validate();
+        if (classNames != null) ClassNameList.Check(classNames, config.Classes, nameof(classNames));
+        var (found, patches) = VimConfigInference.InferAllButImage(source);
+        if (!CheckpointComparison.SameArchitecture(found, config)) Load(source, config); // throws, with everything that differs
+        var own = OwnConfig(source, config, found.Classes, patches);
+        sourceClassNames ??= VimModelMetadata.ReadClassNames(source);
+        if (sourceClassNames != null) ClassNameList.Check(sourceClassNames, own.Classes, nameof(sourceClassNames));
+
+        var weights = Load(source, own);
+        var fitted = new FittedWeights(weights, new() { Lines = [$"{weights.Parameters.All.Count} tensors, {weights.Parameters.Count:N0} values loaded from {source.Name}."] });
+        fitted = Then(fitted, w => FitHead(w, config, classNames, sourceClassNames, seed));
+        return Then(fitted, w => CheckpointFit.ResizePositions(w, config));
+    }
+
+    /// <summary>Writes the weights alone, a plain state dict under the official names. <see cref="VimModel.Save(string)"/> writes what belongs to them as well.</summary>
+    /// <param name="path">The file to make or to replace, whole or not at all.</param>
+    /// <param name="weights">The weights.</param>
+    /// <param name="metadata">Texts to go with them, or null.</param>
+    public static void Save(string path, VimWeights weights, IReadOnlyDictionary<string, string>? metadata = null) =>
+        SafetensorsWriter.Write(path, Tensors(weights), metadata);
+
+    /// <summary>The same to a stream, which stays open.</summary>
+    /// <param name="stream">Any stream that can be written.</param>
+    /// <param name="weights">The weights.</param>
+    /// <param name="metadata">Texts to go with them, or null.</param>
+    public static void Save(Stream stream, VimWeights weights, IReadOnlyDictionary<string, string>? metadata = null) =>
+        SafetensorsWriter.Write(stream, Tensors(weights), metadata);
+
+    private static FloatTensor[] Tensors(VimWeights weights)
+    {
+        ArgumentNullException.ThrowIfNull(weights);
+        return [.. weights.Parameters.All.Select(p => new FloatTensor(p.Name, p.Shape, weights.Values.AsMemory((int)p.Offset, p.Length)))];
+    }
+
+    private static VimConfig OwnConfig(ICheckpointSource source, VimConfig config, int classes, long patches)
+    {
+        var own = config with { Classes = classes };
+        if (patches == config.Patches) return own;
+        long grid = (long)Math.Round(Math.Sqrt(patches));
+        if (grid < 1 || grid * grid != patches)
+            throw new CheckpointMismatchException($"{source.Name}: pos_embed has rows for {patches} patches, which make no square; they cannot be resized to {config.GridHeight}×{config.GridWidth}. Load with the configuration it was made for, then use VimModel.WithImageSize.");
+        int edge = checked((int)((grid - 1) * config.Stride + config.PatchSize));
+        return own with { ImageHeight = edge, ImageWidth = edge };
+    }
+
+    private static FittedWeights FitHead(VimWeights weights, VimConfig config, IReadOnlyList<string>? names, IReadOnlyList<string>? sourceNames, ulong seed)
+    {
+        bool sameCount = weights.Config.Classes == config.Classes;
+        if (sameCount && (names == null || sourceNames == null || names.SequenceEqual(sourceNames)))
+        {
+            string why = names != null && sourceNames == null ? "; the checkpoint carries no class names, so its rows go by index" : "";
+            return new(weights, new() { Lines = [$"Head kept: {config.Classes} classes{why}."] });
+        }
+        return CheckpointFit.ReplaceHead(weights, names == null ? null : sourceNames, names ?? ClassNameList.Numbers(config.Classes), seed);
+    }
+
+    private static FittedWeights Then(FittedWeights fitted, Func<VimWeights, FittedWeights> step)
+    {
+        var next = step(fitted.Weights);
+        return new(next.Weights, fitted.Report.Then(next.Report));
+    }
+}
