@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Devices.Reference;
 
@@ -7,6 +8,9 @@ namespace RMeeTo.Vim.Tests.Devices;
 [TestClass]
 public sealed class OperatorTests
 {
+    /// <summary>Each case is computed once for all devices.</summary>
+    private static readonly ConcurrentDictionary<string, List<(string Name, double Tolerance, double[] Values)>> s_expected = [];
+
     public static IEnumerable<object[]> Cases =>
         from device in DevicesUnderTest.Names
         from operatorCase in OperatorCases.All
@@ -17,8 +21,13 @@ public sealed class OperatorTests
     public void Agrees_with_the_reference(string deviceName, string caseName)
     {
         OperatorCase operatorCase = OperatorCases.Find(caseName);
-        using VimDevice device = DevicesUnderTest.Create(deviceName), reference = new ReferenceDevice();
-        var (actual, expected) = (Run(operatorCase, device), Run(operatorCase, reference));
+        using VimDevice device = DevicesUnderTest.Create(deviceName);
+        var expected = s_expected.GetOrAdd(caseName, _ =>
+        {
+            using var reference = new ReferenceDevice();
+            return Run(operatorCase, reference);
+        });
+        var actual = Run(operatorCase, device);
         foreach (var ((name, tolerance, values), (_, _, right)) in actual.Zip(expected))
         {
             if (right.Any(v => !double.IsFinite(v))) Assert.Fail($"{name}: the reference left a value unwritten or used one from outside an operand.");

@@ -1,35 +1,61 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 
 namespace RMeeTo.Vim.Tests.Golden;
 
-/// <summary>Outputs recorded from the official code: a folder given by RMEETO_GOLDEN, or shared/golden beside the repository. Tests that need it are skipped elsewhere.</summary>
+/// <summary>
+/// The data recorded from the official program: environment variable RMEETO_GOLDEN, else ../shared/golden beside the repository. It is not part of the repository;
+/// tests that need it are inconclusive without it.
+/// </summary>
 internal static class GoldenData
 {
-    private static readonly string? Folder = Find();
+    private static readonly ConcurrentDictionary<string, Lazy<GoldenFile>> s_files = [];
 
-    public static bool IsAvailable => Folder is not null;
+    /// <summary>The folder, or null.</summary>
+    public static string? Folder { get; } = Find();
 
-    /// <summary>The parsed index file, or a skipped test.</summary>
-    public static JsonElement Index(string name) => JsonDocument.Parse(File.ReadAllBytes(PathOf(name))).RootElement.Clone();
+    /// <summary>Case name of the only row that a data-driven test has where the data are absent.</summary>
+    public const string Absent = "golden data absent";
 
-    /// <summary>All tensors of a file.</summary>
-    public static GoldenFile Open(string name) => new(PathOf(name));
+    /// <summary>A data file, read once.</summary>
+    public static GoldenFile File(string name) => s_files.GetOrAdd(name, n => new(() => new GoldenFile(Path.Combine(Folder!, n)))).Value;
 
-    public static string PathOf(string name)
+    /// <summary>An index file, parsed.</summary>
+    public static JsonElement Index(string name)
     {
-        if (Folder is null) Assert.Inconclusive("No golden data: set RMEETO_GOLDEN to its folder, or put it into ../shared/golden beside the repository.");
-        return Path.Combine(Folder, name);
+        using var document = JsonDocument.Parse(System.IO.File.ReadAllBytes(Path.Combine(Folder!, name)));
+        return document.RootElement.Clone();
+    }
+
+    /// <summary>The cases that an index lists under a path of properties; empty where the data are absent.</summary>
+    public static IReadOnlyList<JsonElement> Cases(string index, string group)
+    {
+        return Folder is null ? [] : [.. Index(index).GetProperty(group).GetProperty("cases").EnumerateArray()];
+    }
+
+    /// <summary>One row for each device and case name, or one that tells that there are no data.</summary>
+    public static IEnumerable<object[]> Rows(IEnumerable<string> devices, IEnumerable<string> cases)
+    {
+        string[] names = Folder is null ? [Absent] : [.. cases];
+        return from device in devices from name in names select new object[] { device, name };
+    }
+
+    /// <summary>Ends a test as inconclusive where the data are absent.</summary>
+    public static void Require()
+    {
+        if (Folder is null) Assert.Inconclusive("The recorded data are not here. Set RMEETO_GOLDEN to their folder, or put them into ../shared/golden beside the repository.");
     }
 
     private static string? Find()
     {
-        if (Environment.GetEnvironmentVariable("RMEETO_GOLDEN") is { Length: > 0 } given) return given;
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        string? folder = Environment.GetEnvironmentVariable("RMEETO_GOLDEN");
+        if (string.IsNullOrEmpty(folder))
         {
-            if (!File.Exists(Path.Combine(folder.FullName, "RMeeTo.MLNet.sln"))) continue;
-            string candidate = Path.Combine(folder.FullName, "..", "shared", "golden");
-            return Directory.Exists(candidate) ? candidate : null;
+            var root = new DirectoryInfo(AppContext.BaseDirectory);
+            while (root is not null && !System.IO.File.Exists(Path.Combine(root.FullName, "RMeeTo.MLNet.sln"))) root = root.Parent;
+            if (root?.Parent is null) return null;
+            folder = Path.Combine(root.Parent.FullName, "shared", "golden");
         }
-        return null;
+        return System.IO.File.Exists(Path.Combine(folder, "ops_index.json")) ? folder : null;
     }
 }

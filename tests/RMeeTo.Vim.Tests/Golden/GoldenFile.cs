@@ -1,56 +1,53 @@
-using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 
 namespace RMeeTo.Vim.Tests.Golden;
 
-/// <summary>A safetensors file read the plain way, every dtype as double; independent of the product's reader.</summary>
+/// <summary>One recorded tensor.</summary>
+/// <param name="Shape">Edges; empty for a single number.</param>
+/// <param name="Values">Row-major.</param>
+internal sealed record GoldenTensor(IReadOnlyList<int> Shape, double[] Values);
+
+/// <summary>A safetensors file of recorded data, read whole. A reader of its own, so that the product's reader is not the judge of itself.</summary>
 internal sealed class GoldenFile
 {
     private readonly byte[] _bytes;
-    private readonly JsonElement _header;
-    private readonly long _dataStart;
+    private readonly int _dataStart;
+    private readonly Dictionary<string, JsonElement> _header;
 
     public GoldenFile(string path)
     {
         _bytes = File.ReadAllBytes(path);
-        int length = (int)BinaryPrimitives.ReadUInt64LittleEndian(_bytes);
-        _header = JsonDocument.Parse(_bytes.AsMemory(8, length)).RootElement;
-        _dataStart = 8 + length;
+        _dataStart = 8 + (int)BitConverter.ToInt64(_bytes);
+        _header = JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(_bytes.AsSpan(8, _dataStart - 8))!;
     }
 
-    public IEnumerable<string> Names => _header.EnumerateObject().Select(p => p.Name).Where(n => n != "__metadata__");
+    /// <summary>Names of all tensors.</summary>
+    public IEnumerable<string> Names => _header.Keys;
 
-    public bool Contains(string name) => _header.TryGetProperty(name, out _);
+    public bool Has(string name) => _header.ContainsKey(name);
 
-    public int[] Shape(string name) => [.. _header.GetProperty(name).GetProperty("shape").EnumerateArray().Select(e => e.GetInt32())];
-
-    /// <summary>The text of a metadata entry.</summary>
-    public string Metadata(string name) => _header.GetProperty("__metadata__").GetProperty(name).GetString()!;
-
-    public float[] Floats(string name) => Array.ConvertAll(this[name], v => (float)v);
-
-    public int[] Integers(string name) => Array.ConvertAll(this[name], v => (int)v);
-
-    public double[] this[string name]
+    public GoldenTensor this[string name]
     {
         get
         {
-            var entry = _header.GetProperty(name);
-            long begin = _dataStart + entry.GetProperty("data_offsets")[0].GetInt64(), end = _dataStart + entry.GetProperty("data_offsets")[1].GetInt64();
-            var data = _bytes.AsSpan((int)begin, (int)(end - begin));
-            string type = entry.GetProperty("dtype").GetString()!;
-            var values = new double[data.Length / (type == "F64" ? 8 : 4)];
-            for (int i = 0; i < values.Length; i++)
+            JsonElement entry = _header[name], range = entry.GetProperty("data_offsets");
+            var data = _bytes.AsSpan((_dataStart + range[0].GetInt32())..(_dataStart + range[1].GetInt32()));
+            double[] values = entry.GetProperty("dtype").GetString() switch
             {
-                values[i] = type switch
-                {
-                    "F32" => BinaryPrimitives.ReadSingleLittleEndian(data[(4 * i)..]),
-                    "F64" => BinaryPrimitives.ReadDoubleLittleEndian(data[(8 * i)..]),
-                    "I32" => BinaryPrimitives.ReadInt32LittleEndian(data[(4 * i)..]),
-                    _ => throw new InvalidDataException($"Golden file with dtype {type}."),
-                };
-            }
-            return values;
+                "F32" => [.. MemoryMarshal.Cast<byte, float>(data).ToArray().Select(v => (double)v)],
+                "F64" => MemoryMarshal.Cast<byte, double>(data).ToArray(),
+                "I32" => [.. MemoryMarshal.Cast<byte, int>(data).ToArray().Select(v => (double)v)],
+                var other => throw new NotSupportedException($"{name} has type {other}."),
+            };
+            return new([.. entry.GetProperty("shape").EnumerateArray().Select(e => e.GetInt32())], values);
         }
     }
+}
+
+internal static class GoldenFileExtensions
+{
+    public static float[] Floats(this GoldenFile file, string name) => Array.ConvertAll(file[name].Values, value => (float)value);
+
+    public static int[] Integers(this GoldenFile file, string name) => Array.ConvertAll(file[name].Values, value => (int)value);
 }
