@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace RMeeTo.Vim.Checkpoints;
 
 /// <summary>Names of classes: one for each row of the head, all different.</summary>
@@ -13,6 +15,10 @@ internal static class ClassNameList
         if (names.Count != classes) throw new ArgumentException($"{argument} has {names.Count} names and the head {classes} classes; give one name a class.", argument);
         var seen = new HashSet<string>();
         for (int i = 0; i < names.Count; i++)
+        {
             if (names[i] == null || !seen.Add(names[i])) throw new ArgumentException($"{argument}[{i}] is {(names[i] == null ? "null" : $"'{names[i]}' once more")}; every class needs a name of its own.", argument);
+            if (names[i].EnumerateRunes().Any(rune => rune == Rune.ReplacementChar) && !names[i].Contains('\uFFFD'))
+                throw new ArgumentException($"{argument}[{i}] has half a surrogate pair, which no file can hold; repair the name.", argument);
+        }
     }
 }

@@ -16,12 +16,13 @@ internal static class PositionTable
         int c = to.Width;
         source.Slice(from.ClassRow * c, c).CopyTo(destination[(to.ClassRow * c)..]);
         var sum = new double[c];
+        var columns = Enumerable.Range(0, to.GridWidth).Select(x => Taps(x, from.GridWidth, to.GridWidth)).ToArray();
         for (int y = 0; y < to.GridHeight; y++)
         {
             var (top, wy) = Taps(y, from.GridHeight, to.GridHeight);
             for (int x = 0; x < to.GridWidth; x++)
             {
-                var (left, wx) = Taps(x, from.GridWidth, to.GridWidth);
+                var (left, wx) = columns[x];
                 Array.Clear(sum);
                 for (int i = 0; i < 16; i++)
                 {

@@ -11,7 +11,7 @@ internal static class VimConfigInference
         int grid = (int)Math.Round(Math.Sqrt(patches));
         if ((long)grid * grid != patches)
             throw new CheckpointMismatchException($"{source.Name}: pos_embed has rows for {patches} patches, which make no square image. Pass a VimConfig with the ImageHeight, ImageWidth and Stride of this network.");
-        return Guard(source, () => (config with { ImageHeight = grid * config.PatchSize, ImageWidth = grid * config.PatchSize, ClassToken = classToken }).Validate());
+        return Guard(source, () => (config with { ImageHeight = grid * config.PatchSize, ImageWidth = grid * config.PatchSize, ClassToken = classToken, AverageDirections = classToken == ClassTokenPosition.Middle }).Validate());
     }
 
     /// <summary>The same for any number of patches; image size and class token position are left at their defaults.</summary>
@@ -38,6 +38,9 @@ internal static class VimConfigInference
             Norm = source.Find("norm_f.bias") == null ? NormKind.Rms : NormKind.Layer,
             LayerScale = source.Find("layers.0.mixer.gamma") != null,
         });
+        // Sizes of the largest parameters, of which a small hostile file need not hold any.
+        if (Math.Max(Math.Max(2.0 * a[0], config.Classes), Math.Max(patches, 3.0 * config.PatchSize * config.PatchSize)) * width > int.MaxValue || (double)a[0] * (rank + 2 * a[1]) > int.MaxValue)
+            throw new CheckpointMismatchException($"{source.Name} claims a network of width {width}, {patches} patches and {config.Classes} classes, whose parameters are too large to be held.");
         // Only where it is not the default, so that the result equals a preset.
         return (rank == config.TimeStepRank ? config : Guard(source, () => config with { TimeStepRank = checked((int)rank) }), patches);
     }

@@ -104,7 +104,7 @@ public static class VimInitializer
             foreach (ref float value in Weights[parameter])
             {
                 double step = Math.Max(Math.Exp(random.NextDouble(Math.Log(0.001), Math.Log(0.1))), 1e-4);
-                value = (float)(step + Math.Log(-double.ExpM1(-step)));
+                value = (float)(step + Math.Log(1 - Math.Exp(-step)));
             }
         }
 
