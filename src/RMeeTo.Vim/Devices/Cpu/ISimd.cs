@@ -42,6 +42,12 @@ internal unsafe interface ISimd<TVector> where TVector : struct
 
     /// <summary>2^x; about 1.5e-7 relative; saturates towards 0 and towards the largest floats.</summary>
     static abstract TVector Exp2(TVector x);
+
+    /// <summary>The first <paramref name="count"/> floats (1 to Count), zeros behind them. No memory behind them is touched.</summary>
+    static abstract TVector LoadPartial(float* source, int count);
+
+    /// <summary>Stores the first <paramref name="count"/> lanes (1 to Count). No memory behind them is touched.</summary>
+    static abstract void StorePartial(TVector value, float* destination, int count);
 }
 
 /// <summary>Minimax polynomials for 2^x, degree 5, about 1.5e-7 relative.</summary>

@@ -68,4 +68,16 @@ internal readonly unsafe struct Simd128 : ISimd<Vector128<float>>
         var scale = Vector128.ShiftLeft(rounded.AsInt32(), 23);
         return (Exp2Polynomial.OnHalfInterval<Simd128, Vector128<float>>(fraction).AsInt32() + scale).AsSingle();
     }
+
+    // Four lanes are few enough to go one by one; a masked store would need AVX.
+    public static Vector128<float> LoadPartial(float* source, int count)
+    {
+        if (count == 4) return Vector128.Load(source);
+        return Vector128.Create(source[0], count > 1 ? source[1] : 0, count > 2 ? source[2] : 0, 0);
+    }
+
+    public static void StorePartial(Vector128<float> value, float* destination, int count)
+    {
+        for (var i = 0; i < count; i++) destination[i] = value.GetElement(i);
+    }
 }

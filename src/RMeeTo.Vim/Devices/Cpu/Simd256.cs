@@ -62,4 +62,13 @@ internal readonly unsafe struct Simd256 : ISimd<Vector256<float>>
         var scale = Vector256.ShiftLeft(rounded.AsInt32(), 23);
         return (Exp2Polynomial.OnHalfInterval<Simd256, Vector256<float>>(fraction).AsInt32() + scale).AsSingle();
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> LoadPartial(float* source, int count) => Avx.MaskLoad(source, FirstLanes(count));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StorePartial(Vector256<float> value, float* destination, int count) => Avx.MaskStore(destination, FirstLanes(count), value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> FirstLanes(int count) => Vector256.LessThan(Vector256<int>.Indices, Vector256.Create(count)).AsSingle();
 }

@@ -59,4 +59,13 @@ internal readonly unsafe struct Simd512 : ISimd<Vector512<float>>
         var fraction = Avx512DQ.Reduce(x, 0x09);
         return Avx512F.Scale(Exp2Polynomial.OnUnitInterval<Simd512, Vector512<float>>(fraction), x);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> LoadPartial(float* source, int count) => Avx512F.MaskLoad(source, FirstLanes(count), Vector512<float>.Zero);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StorePartial(Vector512<float> value, float* destination, int count) => Avx512F.MaskStore(destination, FirstLanes(count), value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> FirstLanes(int count) => Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(count)).AsSingle();
 }

@@ -1,0 +1,38 @@
+using System.Runtime.CompilerServices;
+using RMeeTo.Vim.Devices.Cpu;
+
+namespace RMeeTo.Benchmarks;
+
+/// <summary>The rate of multiply-adds on registers alone: what a kernel is measured against, in the same run.</summary>
+internal static unsafe class FmaPeak<TSimd, TVector> where TSimd : struct, ISimd<TVector> where TVector : struct
+{
+    private const int Chains = 12, Rounds = 20_000;
+
+    private static float s_sink;
+
+    public static TimedCase Case => new("peak", 2.0 * Chains * Rounds * TSimd.Count, Run);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Run()
+    {
+        var (factor, term) = (TSimd.Create(0.999f), TSimd.Create(1e-3f));
+        TVector a = term, b = term, c = term, d = term, e = term, f = term, g = term, h = term, i = term, j = term, k = term, l = term;
+        for (var round = 0; round < Rounds; round++)
+        {
+            a = TSimd.MultiplyAdd(a, factor, term);
+            b = TSimd.MultiplyAdd(b, factor, term);
+            c = TSimd.MultiplyAdd(c, factor, term);
+            d = TSimd.MultiplyAdd(d, factor, term);
+            e = TSimd.MultiplyAdd(e, factor, term);
+            f = TSimd.MultiplyAdd(f, factor, term);
+            g = TSimd.MultiplyAdd(g, factor, term);
+            h = TSimd.MultiplyAdd(h, factor, term);
+            i = TSimd.MultiplyAdd(i, factor, term);
+            j = TSimd.MultiplyAdd(j, factor, term);
+            k = TSimd.MultiplyAdd(k, factor, term);
+            l = TSimd.MultiplyAdd(l, factor, term);
+        }
+        var (left, right) = (TSimd.Add(TSimd.Add(a, b), TSimd.Add(c, d)), TSimd.Add(TSimd.Add(e, f), TSimd.Add(g, h)));
+        s_sink = TSimd.Sum(TSimd.Add(TSimd.Add(left, right), TSimd.Add(TSimd.Add(i, j), TSimd.Add(k, l))));
+    }
+}

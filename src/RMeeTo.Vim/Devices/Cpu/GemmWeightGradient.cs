@@ -1,0 +1,89 @@
+namespace RMeeTo.Vim.Devices.Cpu;
+
+/// <summary>
+/// dW [N, K] += dyᵀ [N, M]·x [M, K], on one thread. Both operands are read where they lie: a step of the reduction is a piece of a row in either of them.
+/// The order of every sum follows from the shapes alone.
+/// </summary>
+internal static unsafe class GemmWeightGradient<TSimd, TVector> where TSimd : struct, ISimd<TVector> where TVector : struct
+{
+    /// <summary>dw [n, k] += dyᵀ·x with dy [m, n] and x [m, k]. Strides are floats from one row to the next.</summary>
+    public static void Accumulate(float* dy, long dyStride, float* x, long xStride, int m, int n, int k, float* dw, long dwStride, GemmScratch scratch)
+    {
+        // Vectors run along the rows of dW, unless those are so short that many lanes would be empty.
+        var transposed = k < 2 * TSimd.Count && n > k;
+        var blocks = (m + GemmScratch.MaxSteps - 1) / GemmScratch.MaxSteps;
+        for (var block = 0; block < blocks; block++)
+        {
+            long row = Gemm<TSimd, TVector>.Share(m, block, blocks);
+            var steps = Gemm<TSimd, TVector>.Share(m, block + 1, blocks) - (int)row;
+            float* dyBlock = dy + row * dyStride, xBlock = x + row * xStride;
+            if (transposed) Block(xBlock, xStride, k, dyBlock, dyStride, n, steps, dw, dwStride, true, scratch);
+            else Block(dyBlock, dyStride, n, xBlock, xStride, k, steps, dw, dwStride, false, scratch);
+        }
+        GC.KeepAlive(scratch);
+    }
+
+    // c [rows, columns] += aᵀ·b, or its transpose, with a [steps, rows] and b [steps, columns].
+    private static void Block(
+        float* a, long aStride, int rows, float* b, long bStride, int columns, int steps, float* c, long cStride, bool transposed, GemmScratch scratch)
+    {
+        var strides = new GemmStrides { ARow = 1, AStep = (nint)aStride, BStep = (nint)bStride, CRow = (nint)cStride, Steps = steps, Accumulate = true };
+        var layout = new PanelLayout(columns, TSimd.Count);
+        for (var vector = 0; vector < layout.Vectors;)
+        {
+            var vectors = layout.VectorsAt(vector);
+            var column = vector * TSimd.Count;
+            var width = Math.Min(vectors * TSimd.Count, columns - column);
+            var panel = b + column;
+            if (width < vectors * TSimd.Count)
+            {
+                // Whole vectors would reach past the last row of b.
+                PackPanel(panel, bStride, steps, width, vectors * TSimd.Count, scratch.Panel);
+                panel = scratch.Panel;
+                strides.BStep = vectors * TSimd.Count;
+            }
+            if (transposed) TransposedTiles(a, rows, panel, vectors, width, c + column * cStride, cStride, strides, scratch);
+            else Tiles(a, rows, panel, vectors, width, c + column, strides);
+            vector += vectors;
+        }
+    }
+
+    private static void Tiles(float* a, int rows, float* panel, int vectors, int width, float* c, GemmStrides strides)
+    {
+        var tileRows = GemmKernel<TSimd, TVector>.RowsFor(vectors);
+        var tiles = (rows + tileRows - 1) / tileRows;
+        var lastLanes = width - (vectors - 1) * TSimd.Count;
+        for (var tile = 0; tile < tiles; tile++)
+        {
+            int row = Gemm<TSimd, TVector>.Share(rows, tile, tiles), rowEnd = Gemm<TSimd, TVector>.Share(rows, tile + 1, tiles);
+            GemmKernel<TSimd, TVector>.For(rowEnd - row, vectors)(a + row, panel, c + row * strides.CRow, null, lastLanes, &strides);
+        }
+    }
+
+    private static void TransposedTiles(
+        float* a, int rows, float* panel, int vectors, int width, float* c, long cStride, GemmStrides strides, GemmScratch scratch)
+    {
+        var tileRows = GemmKernel<TSimd, TVector>.RowsFor(vectors);
+        var tiles = (rows + tileRows - 1) / tileRows;
+        strides.CRow = GemmScratch.MaxWidth;
+        strides.Accumulate = false;
+        for (var tile = 0; tile < tiles; tile++)
+        {
+            int row = Gemm<TSimd, TVector>.Share(rows, tile, tiles), rowEnd = Gemm<TSimd, TVector>.Share(rows, tile + 1, tiles);
+            GemmKernel<TSimd, TVector>.For(rowEnd - row, vectors)(a + row, panel, scratch.Tile, null, TSimd.Count, &strides);
+            for (var j = 0; j < width; j++)
+                for (var i = row; i < rowEnd; i++)
+                    c[j * cStride + i] += scratch.Tile[(i - row) * GemmScratch.MaxWidth + j];
+        }
+    }
+
+    private static void PackPanel(float* source, long stride, int steps, int columns, int width, float* panel)
+    {
+        for (var step = 0; step < steps; step++)
+        {
+            var row = new Span<float>(panel + (long)step * width, width);
+            new ReadOnlySpan<float>(source + step * stride, columns).CopyTo(row);
+            row[columns..].Clear();
+        }
+    }
+}
