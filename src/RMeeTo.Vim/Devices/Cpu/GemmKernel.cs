@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
 
 namespace RMeeTo.Vim.Devices.Cpu;
 
@@ -70,6 +71,7 @@ internal static unsafe class GemmKernel<TSimd, TVector> where TSimd : struct, IS
         var (c70, c71, c72) = (start0, start1, start2);
 
         // Two pointers and three offsets address eight rows in the processor's own addressing modes.
+        if (strides->Accumulate) Prefetch<TRows, TVectors>(c, strides->CRow);
         nint aStep = strides->AStep, bStep = strides->BStep;
         nint row1 = strides->ARow, row2 = 2 * row1, row3 = 3 * row1;
         var a4 = a + 4 * row1;
@@ -111,6 +113,19 @@ internal static unsafe class GemmKernel<TSimd, TVector> where TSimd : struct, IS
         c0 = TSimd.MultiplyAdd(element, b0, c0);
         if (TVectors.Value > 1) c1 = TSimd.MultiplyAdd(element, b1, c1);
         if (TVectors.Value > 2) c2 = TSimd.MultiplyAdd(element, b2, c2);
+    }
+
+    // What the tile is added to at its end is fetched at its start.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Prefetch<TRows, TVectors>(float* c, nint cRow) where TRows : struct, IExtent where TVectors : struct, IExtent
+    {
+        if (!Sse.IsSupported) return;
+        for (var row = 0; row < TRows.Value; row++, c += cRow)
+        {
+            Sse.Prefetch0(c);
+            if (TVectors.Value * TSimd.Count > 16) Sse.Prefetch0(c + 16);
+            if (TVectors.Value * TSimd.Count > 32) Sse.Prefetch0(c + 32);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -23,28 +23,42 @@ internal static unsafe class GemmWeightGradient<TSimd, TVector> where TSimd : st
         GC.KeepAlive(scratch);
     }
 
-    // c [rows, columns] += aᵀ·b, or its transpose, with a [steps, rows] and b [steps, columns].
+    // c [rows, columns] += aᵀ·b, or its transpose, with a [steps, rows] and b [steps, columns]. Some columns of a are brought together so that they stay
+    // in the first-level cache while all of b passes by.
     private static void Block(
         float* a, long aStride, int rows, float* b, long bStride, int columns, int steps, float* c, long cStride, bool transposed, GemmScratch scratch)
     {
         var strides = new GemmStrides { ARow = 1, AStep = (nint)aStride, BStep = (nint)bStride, CRow = (nint)cStride, Steps = steps, Accumulate = true };
         var layout = new PanelLayout(columns, TSimd.Count);
-        for (var vector = 0; vector < layout.Vectors;)
+        var groups = layout.Vectors <= PanelLayout.FullVectors ? 1 : (rows + GemmScratch.MaxWidth - 1) / GemmScratch.MaxWidth;
+        var tailColumns = columns % TSimd.Count == 0 ? 0 : columns - (layout.Vectors - layout.VectorsAt(layout.Vectors - 1)) * TSimd.Count;
+        if (tailColumns > 0) PackPanel(b + columns - tailColumns, bStride, steps, tailColumns, layout.VectorsAt(layout.Vectors - 1) * TSimd.Count, scratch.Panel);
+        for (var group = 0; group < groups; group++)
         {
-            var vectors = layout.VectorsAt(vector);
-            var column = vector * TSimd.Count;
-            var width = Math.Min(vectors * TSimd.Count, columns - column);
-            var panel = b + column;
-            if (width < vectors * TSimd.Count)
+            int row = Gemm<TSimd, TVector>.Share(rows, group, groups), groupRows = Gemm<TSimd, TVector>.Share(rows, group + 1, groups) - row;
+            var groupA = a + row;
+            if (layout.Vectors > PanelLayout.FullVectors)
             {
-                // Whole vectors would reach past the last row of b.
-                PackPanel(panel, bStride, steps, width, vectors * TSimd.Count, scratch.Panel);
-                panel = scratch.Panel;
-                strides.BStep = vectors * TSimd.Count;
+                PackPanel(groupA, aStride, steps, groupRows, groupRows, scratch.Rows);
+                groupA = scratch.Rows;
+                strides.AStep = groupRows;
             }
-            if (transposed) TransposedTiles(a, rows, panel, vectors, width, c + column * cStride, cStride, strides, scratch);
-            else Tiles(a, rows, panel, vectors, width, c + column, strides);
-            vector += vectors;
+            for (var vector = 0; vector < layout.Vectors;)
+            {
+                var vectors = layout.VectorsAt(vector);
+                var column = vector * TSimd.Count;
+                var width = Math.Min(vectors * TSimd.Count, columns - column);
+                var panel = b + column;
+                strides.BStep = (nint)bStride;
+                if (width < vectors * TSimd.Count)
+                {
+                    panel = scratch.Panel;
+                    strides.BStep = vectors * TSimd.Count;
+                }
+                if (transposed) TransposedTiles(groupA, groupRows, panel, vectors, width, c + column * cStride + row, cStride, strides, scratch);
+                else Tiles(groupA, groupRows, panel, vectors, width, c + column + row * cStride, strides);
+                vector += vectors;
+            }
         }
     }
 
@@ -77,13 +91,17 @@ internal static unsafe class GemmWeightGradient<TSimd, TVector> where TSimd : st
         }
     }
 
+    // panel [steps, width] = source [steps, columns], zeros behind the columns; width is a whole number of vectors, or no more than columns.
     private static void PackPanel(float* source, long stride, int steps, int columns, int width, float* panel)
     {
-        for (var step = 0; step < steps; step++)
+        var whole = columns - columns % TSimd.Count;
+        for (var step = 0; step < steps; step++, source += stride, panel += width)
         {
-            var row = new Span<float>(panel + (long)step * width, width);
-            new ReadOnlySpan<float>(source + step * stride, columns).CopyTo(row);
-            row[columns..].Clear();
+            for (var i = 0; i < whole; i += TSimd.Count) TSimd.Store(TSimd.Load(source + i), panel + i);
+            if (whole == width) continue;
+            var rest = TSimd.LoadPartial(source + whole, columns - whole);
+            if (whole + TSimd.Count <= width) TSimd.Store(rest, panel + whole);
+            else TSimd.StorePartial(rest, panel + whole, columns - whole);
         }
     }
 }

@@ -69,15 +69,17 @@ internal readonly unsafe struct Simd128 : ISimd<Vector128<float>>
         return (Exp2Polynomial.OnHalfInterval<Simd128, Vector128<float>>(fraction).AsInt32() + scale).AsSingle();
     }
 
-    // Four lanes are few enough to go one by one; a masked store would need AVX.
-    public static Vector128<float> LoadPartial(float* source, int count)
-    {
-        if (count == 4) return Vector128.Load(source);
-        return Vector128.Create(source[0], count > 1 ? source[1] : 0, count > 2 ? source[2] : 0, 0);
-    }
+    // Lane by lane and without a loop, so that it is always inlined: a call would force a kernel's vectors out of the registers.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> LoadPartial(float* source, int count) =>
+        count > 3 ? Vector128.Load(source) : Vector128.Create(source[0], count > 1 ? source[1] : 0, count > 2 ? source[2] : 0, 0);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void StorePartial(Vector128<float> value, float* destination, int count)
     {
-        for (var i = 0; i < count; i++) destination[i] = value.GetElement(i);
+        destination[0] = value.GetElement(0);
+        if (count > 1) destination[1] = value.GetElement(1);
+        if (count > 2) destination[2] = value.GetElement(2);
+        if (count > 3) destination[3] = value.GetElement(3);
     }
 }
