@@ -21,7 +21,7 @@ internal static unsafe class SelectiveScan
         return 2 * SelectiveScanScratch<TSimd, TVector>.StateFloats(channels, states)
             + 2 * SelectiveScanScratch<TSimd, TVector>.PaddedChannels(channels)
             + SelectiveScanScratch<TSimd, TVector>.ChunkTokens * ((RowsPerToken + StagedMatrices) * TSimd.Count + 2 * paddedStates)
-            + TSimd.Count + SelectiveScanScratch<TSimd, TVector>.AlignmentFloats;
+            + TSimd.Count + 2 * SelectiveScanScratch<TSimd, TVector>.AlignmentFloats;
     }
 
     /// <summary>Floats of checkpoints that a training pass needs.</summary>
@@ -211,13 +211,13 @@ internal static unsafe class SelectiveScan
                 var delta = TSimd.Load(row + DeltaRow * TSimd.Count);
                 var deltaU = TSimd.Load(row + DeltaURow * TSimd.Count);
                 var y = TSimd.Load(row + YRow * TSimd.Count);
-                h0 = Advance(delta, decay0, h0, deltaU, b[0]);
+                h0 = Advance(delta, decay0, h0, deltaU, TSimd.Create(b[0]));
                 y = TSimd.MultiplyAdd(h0, TSimd.Create(c[0]), y);
-                h1 = Advance(delta, decay1, h1, deltaU, b[1]);
+                h1 = Advance(delta, decay1, h1, deltaU, TSimd.Create(b[1]));
                 y = TSimd.MultiplyAdd(h1, TSimd.Create(c[1]), y);
-                h2 = Advance(delta, decay2, h2, deltaU, b[2]);
+                h2 = Advance(delta, decay2, h2, deltaU, TSimd.Create(b[2]));
                 y = TSimd.MultiplyAdd(h2, TSimd.Create(c[2]), y);
-                h3 = Advance(delta, decay3, h3, deltaU, b[3]);
+                h3 = Advance(delta, decay3, h3, deltaU, TSimd.Create(b[3]));
                 y = TSimd.MultiplyAdd(h3, TSimd.Create(c[3]), y);
                 TSimd.Store(y, row + YRow * TSimd.Count);
                 row += RowsPerToken * TSimd.Count;
@@ -232,7 +232,7 @@ internal static unsafe class SelectiveScan
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static TVector Advance(TVector delta, TVector decay, TVector h, TVector deltaU, float b) =>
-            TSimd.MultiplyAdd(TSimd.Exp2(TSimd.Multiply(delta, decay)), h, TSimd.Multiply(deltaU, TSimd.Create(b)));
+        private static TVector Advance(TVector delta, TVector decay, TVector h, TVector deltaU, TVector b) =>
+            TSimd.MultiplyAdd(TSimd.Exp2(TSimd.Multiply(delta, decay)), h, TSimd.Multiply(deltaU, b));
     }
 }

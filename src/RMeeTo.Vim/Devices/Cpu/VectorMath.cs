@@ -16,7 +16,7 @@ internal static unsafe class VectorMath
     // e^±88 is still an ordinary float, so that the correction below never meets infinity.
     private const float LargestArgument = 88f;
 
-    /// <summary>e^x, 2.5e-7 relative; saturates for |x| &gt; 87.</summary>
+    /// <summary>e^x, 2.2e-7 relative; saturates for |x| &gt; 87.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVector Exp<TSimd, TVector>(TVector x) where TSimd : struct, ISimd<TVector> where TVector : struct
     {
@@ -24,12 +24,12 @@ internal static unsafe class VectorMath
         return ExpClamped<TSimd, TVector>(x);
     }
 
-    /// <summary>ln(1 + e^x), 3e-7 relative, far into the negative side too; equals x above 17.4, so the usual threshold of 20 needs no test.</summary>
+    /// <summary>ln(1 + e^x), 3.5e-7 relative, far into the negative side too; equals x above 17.4, so the usual threshold of 20 needs no test.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVector Softplus<TSimd, TVector>(TVector x) where TSimd : struct, ISimd<TVector> where TVector : struct =>
         SoftplusOfExp<TSimd, TVector>(x, ExpOfMinusAbs<TSimd, TVector>(x));
 
-    /// <summary>softplus(x) and its derivative 1 / (1 + e^-x) from one exponential.</summary>
+    /// <summary>softplus(x) and its derivative 1 / (1 + e^-x) from one exponential, both 3.5e-7 relative.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVector SoftplusWithSlope<TSimd, TVector>(TVector x, out TVector slope) where TSimd : struct, ISimd<TVector> where TVector : struct
     {
@@ -39,7 +39,7 @@ internal static unsafe class VectorMath
         return SoftplusOfExp<TSimd, TVector>(x, e);
     }
 
-    /// <summary>1 / (1 + e^-x), 3e-7 relative for x ≥ 0; 1e-6 at -20, where only the absolute error matters to a gate.</summary>
+    /// <summary>1 / (1 + e^-x), 3e-7 relative for x ≥ 0, 1.2e-6 at -20, where only the absolute error matters to a gate.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVector Sigmoid<TSimd, TVector>(TVector x) where TSimd : struct, ISimd<TVector> where TVector : struct
     {
