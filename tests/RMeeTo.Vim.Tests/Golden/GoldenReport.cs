@@ -3,7 +3,7 @@ using RMeeTo.Vim.Tests.Devices;
 
 namespace RMeeTo.Vim.Tests.Golden;
 
-/// <summary>Compares with recorded values and keeps the worst error of each group, for the log.</summary>
+/// <summary>Compares with recorded values and keeps the worst error of each group (GoldenLog writes them).</summary>
 internal static class GoldenReport
 {
     private static readonly ConcurrentDictionary<string, double> s_worst = [];
