@@ -28,21 +28,22 @@ internal static unsafe class GemmBenchmark
         }
     }
 
+    private static string Title(SimdWidth width, (string Name, int M, int N, int K) shape) => $"{width} {shape.Name} {shape.M}x{shape.N}x{shape.K}";
+
     private static void RunWidth<TSimd, TVector>(SimdWidth width, BenchmarkOptions options) where TSimd : struct, ISimd<TVector> where TVector : struct
     {
+        if (!Shapes.Any(shape => options.Selects(Title(width, shape)))) return;
         Console.WriteLine();
         Console.WriteLine($"{width}: GFLOP/s best/median and part of the peak at best (pack: GB/s read and written)");
         Console.WriteLine($"{"M x N x K",-38}{"peak",12}{"forward",18}{"input grad",18}{"weight grad",18}{"pack",8}{"pack grad",11}");
-        foreach (var (name, m, n, k) in Shapes)
+        foreach (var shape in Shapes.Where(shape => options.Selects(Title(width, shape))))
         {
-            var title = $"{name} {m}x{n}x{k}";
-            if (!options.Selects($"{width} {title}")) continue;
-            using var operands = new Operands<TSimd, TVector>(m, n, k, width);
+            using var operands = new Operands<TSimd, TVector>(shape.M, shape.N, shape.K, width);
             var timings = KernelTiming.Run(operands.Cases(), options.Smoke);
             var peak = timings[0];
             var rates = timings.Skip(1).Take(3).Select(t => $"{t.BestRate / 1e9:F0}/{t.MedianRate / 1e9:F0} {t.BestRate / peak.BestRate,4:P0}".PadLeft(18));
             var packs = timings.Skip(4).Select(t => $"{t.BestRate / 1e9:F1}".PadLeft(9));
-            Console.WriteLine($"{title,-38}{$"{peak.BestRate / 1e9:F0}/{peak.MedianRate / 1e9:F0}",12}{string.Concat(rates)}{string.Concat(packs)}");
+            Console.WriteLine($"{$"{shape.Name} {shape.M}x{shape.N}x{shape.K}",-38}{$"{peak.BestRate / 1e9:F0}/{peak.MedianRate / 1e9:F0}",12}{string.Concat(rates)}{string.Concat(packs)}");
         }
     }
 

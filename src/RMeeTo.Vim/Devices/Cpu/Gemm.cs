@@ -18,13 +18,14 @@ internal static unsafe class Gemm<TSimd, TVector> where TSimd : struct, ISimd<TV
     /// </summary>
     public static void Multiply(float* a, long aStride, int m, PackedMatrix b, float* c, long cStride, bool accumulate, float* bias)
     {
+        ObjectDisposedException.ThrowIf(b.IsDisposed, b);
         if (b.VectorLength != TSimd.Count) throw new ArgumentException($"The matrix is packed for vectors of {b.VectorLength} floats, not {TSimd.Count}.", nameof(b));
         if (m == 0) return;
         var fits = b.ByteCount <= ResidentBytes;
-        var blocks = fits ? 1 : (b.Steps + BlockSteps - 1) / BlockSteps; // from B alone, never from m: it decides the order of the sum
+        var blocks = fits ? 1 : Shares.Count(b.Steps, BlockSteps); // from B alone, never from m: it decides the order of the sum
         for (var block = 0; block < blocks; block++)
         {
-            var (step, stepEnd) = (Share(b.Steps, block, blocks), Share(b.Steps, block + 1, blocks));
+            var (step, stepEnd) = (Shares.Start(b.Steps, block, blocks), Shares.Start(b.Steps, block + 1, blocks));
             var strides = new GemmStrides
             {
                 ARow = (nint)aStride, AStep = 1, CRow = (nint)cStride, Steps = stepEnd - step, Accumulate = accumulate || block > 0,
@@ -35,9 +36,6 @@ internal static unsafe class Gemm<TSimd, TVector> where TSimd : struct, ISimd<TV
         }
         GC.KeepAlive(b);
     }
-
-    /// <summary>The first of <paramref name="total"/> items in share <paramref name="index"/> of <paramref name="count"/> nearly equal ones.</summary>
-    internal static int Share(int total, int index, int count) => (int)((long)total * index / count);
 
     // B is read again for every tile of rows, A and C once.
     private static void RowsOuter(float* a, int m, PackedMatrix b, int step, float* c, float* bias, GemmStrides strides)
@@ -51,10 +49,10 @@ internal static unsafe class Gemm<TSimd, TVector> where TSimd : struct, ISimd<TV
     // Each panel of B passes by a block of rows of A that stays in the second-level cache.
     private static void PanelsOuter(float* a, int m, PackedMatrix b, int step, float* c, float* bias, GemmStrides strides)
     {
-        var blocks = (m + BlockRows - 1) / BlockRows;
+        var blocks = Shares.Count(m, BlockRows);
         for (var block = 0; block < blocks; block++)
         {
-            var (row, rowEnd) = (Share(m, block, blocks), Share(m, block + 1, blocks));
+            var (row, rowEnd) = (Shares.Start(m, block, blocks), Shares.Start(m, block + 1, blocks));
             for (var vector = 0; vector < b.Layout.Vectors;)
             {
                 var next = vector + b.Layout.VectorsAt(vector);
@@ -71,11 +69,10 @@ internal static unsafe class Gemm<TSimd, TVector> where TSimd : struct, ISimd<TV
         var vectors = b.Layout.VectorsAt(vector);
         var width = vectors * TSimd.Count;
         strides.BStep = width;
-        var tileRows = GemmKernel<TSimd, TVector>.RowsFor(vectors);
-        var tiles = (m + tileRows - 1) / tileRows;
+        var tiles = Shares.Count(m, GemmKernel<TSimd, TVector>.RowsFor(vectors));
         for (var tile = 0; tile < tiles; tile++)
         {
-            var (row, rowEnd) = (Share(m, tile, tiles), Share(m, tile + 1, tiles));
+            var (row, rowEnd) = (Shares.Start(m, tile, tiles), Shares.Start(m, tile + 1, tiles));
             var kernel = GemmKernel<TSimd, TVector>.For(rowEnd - row, vectors);
             float* aTile = a + row * strides.ARow, cTile = c + row * strides.CRow;
             for (var first = vector; first < vectorEnd; first += vectors)

@@ -1,7 +1,7 @@
 namespace RMeeTo.Vim.Devices.Cpu;
 
 /// <summary>
-/// dW [N, K] += dyᵀ [N, M]·x [M, K], on one thread. Both operands are read where they lie: a step of the reduction is a piece of a row in either of them.
+/// dW [N, K] += dyᵀ [N, M]·x [M, K], on one thread. A step of the reduction is a piece of a row in either operand, so x is read where it lies.
 /// The order of every sum follows from the shapes alone.
 /// </summary>
 internal static unsafe class GemmWeightGradient<TSimd, TVector> where TSimd : struct, ISimd<TVector> where TVector : struct
@@ -11,11 +11,11 @@ internal static unsafe class GemmWeightGradient<TSimd, TVector> where TSimd : st
     {
         // Vectors run along the rows of dW, unless those are so short that many lanes would be empty.
         var transposed = k < 2 * TSimd.Count && n > k;
-        var blocks = (m + GemmScratch.MaxSteps - 1) / GemmScratch.MaxSteps;
+        var blocks = Shares.Count(m, GemmScratch.MaxSteps);
         for (var block = 0; block < blocks; block++)
         {
-            long row = Gemm<TSimd, TVector>.Share(m, block, blocks);
-            var steps = Gemm<TSimd, TVector>.Share(m, block + 1, blocks) - (int)row;
+            long row = Shares.Start(m, block, blocks);
+            var steps = Shares.Start(m, block + 1, blocks) - (int)row;
             float* dyBlock = dy + row * dyStride, xBlock = x + row * xStride;
             if (transposed) Block(xBlock, xStride, k, dyBlock, dyStride, n, steps, dw, dwStride, true, scratch);
             else Block(dyBlock, dyStride, n, xBlock, xStride, k, steps, dw, dwStride, false, scratch);
@@ -23,22 +23,23 @@ internal static unsafe class GemmWeightGradient<TSimd, TVector> where TSimd : st
         GC.KeepAlive(scratch);
     }
 
-    // c [rows, columns] += aᵀ·b, or its transpose, with a [steps, rows] and b [steps, columns]. Some columns of a are brought together so that they stay
-    // in the first-level cache while all of b passes by.
+    // c [rows, columns] += aᵀ·b, or its transpose, with a [steps, rows] and b [steps, columns].
     private static void Block(
         float* a, long aStride, int rows, float* b, long bStride, int columns, int steps, float* c, long cStride, bool transposed, GemmScratch scratch)
     {
-        var strides = new GemmStrides { ARow = 1, AStep = (nint)aStride, BStep = (nint)bStride, CRow = (nint)cStride, Steps = steps, Accumulate = true };
+        var strides = new GemmStrides { ARow = 1, AStep = (nint)aStride, CRow = (nint)cStride, Steps = steps, Accumulate = true };
         var layout = new PanelLayout(columns, TSimd.Count);
-        var groups = layout.Vectors <= PanelLayout.FullVectors ? 1 : (rows + GemmScratch.MaxWidth - 1) / GemmScratch.MaxWidth;
-        var tailColumns = columns % TSimd.Count == 0 ? 0 : columns - (layout.Vectors - layout.VectorsAt(layout.Vectors - 1)) * TSimd.Count;
-        if (tailColumns > 0) PackPanel(b + columns - tailColumns, bStride, steps, tailColumns, layout.VectorsAt(layout.Vectors - 1) * TSimd.Count, scratch.Panel);
+        PackTail(b, bStride, columns, steps, layout, scratch);
+        var severalPanels = layout.Vectors > PanelLayout.FullVectors;
+        var groups = severalPanels ? Shares.Count(rows, GemmScratch.MaxWidth) : 1;
         for (var group = 0; group < groups; group++)
         {
-            int row = Gemm<TSimd, TVector>.Share(rows, group, groups), groupRows = Gemm<TSimd, TVector>.Share(rows, group + 1, groups) - row;
+            var row = Shares.Start(rows, group, groups);
+            var groupRows = Shares.Start(rows, group + 1, groups) - row;
             var groupA = a + row;
-            if (layout.Vectors > PanelLayout.FullVectors)
+            if (severalPanels)
             {
+                // Some columns of a, brought together, stay in the first-level cache while all of b passes by.
                 PackPanel(groupA, aStride, steps, groupRows, groupRows, scratch.Rows);
                 groupA = scratch.Rows;
                 strides.AStep = groupRows;
@@ -48,46 +49,50 @@ internal static unsafe class GemmWeightGradient<TSimd, TVector> where TSimd : st
                 var vectors = layout.VectorsAt(vector);
                 var column = vector * TSimd.Count;
                 var width = Math.Min(vectors * TSimd.Count, columns - column);
-                var panel = b + column;
-                strides.BStep = (nint)bStride;
-                if (width < vectors * TSimd.Count)
-                {
-                    panel = scratch.Panel;
-                    strides.BStep = vectors * TSimd.Count;
-                }
-                if (transposed) TransposedTiles(groupA, groupRows, panel, vectors, width, c + column * cStride + row, cStride, strides, scratch);
-                else Tiles(groupA, groupRows, panel, vectors, width, c + column + row * cStride, strides);
+                var packed = width < vectors * TSimd.Count;
+                var panel = packed ? scratch.Panel : b + column;
+                strides.BStep = packed ? vectors * TSimd.Count : (nint)bStride;
+                if (transposed) TransposedTiles(groupA, groupRows, panel, vectors, width, c + column * cStride + row, cStride, strides, scratch.Tile);
+                else Tiles(groupA, groupRows, panel, vectors, width, c + row * cStride + column, strides);
                 vector += vectors;
             }
         }
     }
 
+    // The last panel, where it is not whole vectors: those would reach past the last row of b.
+    private static void PackTail(float* b, long bStride, int columns, int steps, PanelLayout layout, GemmScratch scratch)
+    {
+        if (columns % TSimd.Count == 0) return;
+        var vectors = layout.VectorsAt(layout.Vectors - 1);
+        var column = (layout.Vectors - vectors) * TSimd.Count;
+        PackPanel(b + column, bStride, steps, columns - column, vectors * TSimd.Count, scratch.Panel);
+    }
+
     private static void Tiles(float* a, int rows, float* panel, int vectors, int width, float* c, GemmStrides strides)
     {
-        var tileRows = GemmKernel<TSimd, TVector>.RowsFor(vectors);
-        var tiles = (rows + tileRows - 1) / tileRows;
+        var tiles = Shares.Count(rows, GemmKernel<TSimd, TVector>.RowsFor(vectors));
         var lastLanes = width - (vectors - 1) * TSimd.Count;
         for (var tile = 0; tile < tiles; tile++)
         {
-            int row = Gemm<TSimd, TVector>.Share(rows, tile, tiles), rowEnd = Gemm<TSimd, TVector>.Share(rows, tile + 1, tiles);
+            var (row, rowEnd) = (Shares.Start(rows, tile, tiles), Shares.Start(rows, tile + 1, tiles));
             GemmKernel<TSimd, TVector>.For(rowEnd - row, vectors)(a + row, panel, c + row * strides.CRow, null, lastLanes, &strides);
         }
     }
 
+    // The product is computed as it lies in registers, into scratch, and added to c turned round.
     private static void TransposedTiles(
-        float* a, int rows, float* panel, int vectors, int width, float* c, long cStride, GemmStrides strides, GemmScratch scratch)
+        float* a, int rows, float* panel, int vectors, int width, float* c, long cStride, GemmStrides strides, float* scratch)
     {
-        var tileRows = GemmKernel<TSimd, TVector>.RowsFor(vectors);
-        var tiles = (rows + tileRows - 1) / tileRows;
+        var tiles = Shares.Count(rows, GemmKernel<TSimd, TVector>.RowsFor(vectors));
         strides.CRow = GemmScratch.MaxWidth;
         strides.Accumulate = false;
         for (var tile = 0; tile < tiles; tile++)
         {
-            int row = Gemm<TSimd, TVector>.Share(rows, tile, tiles), rowEnd = Gemm<TSimd, TVector>.Share(rows, tile + 1, tiles);
-            GemmKernel<TSimd, TVector>.For(rowEnd - row, vectors)(a + row, panel, scratch.Tile, null, TSimd.Count, &strides);
+            var (row, rowEnd) = (Shares.Start(rows, tile, tiles), Shares.Start(rows, tile + 1, tiles));
+            GemmKernel<TSimd, TVector>.For(rowEnd - row, vectors)(a + row, panel, scratch, null, TSimd.Count, &strides);
             for (var j = 0; j < width; j++)
                 for (var i = row; i < rowEnd; i++)
-                    c[j * cStride + i] += scratch.Tile[(i - row) * GemmScratch.MaxWidth + j];
+                    c[j * cStride + i] += scratch[(i - row) * GemmScratch.MaxWidth + j];
         }
     }
 

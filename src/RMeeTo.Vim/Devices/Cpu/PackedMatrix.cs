@@ -57,13 +57,15 @@ internal sealed unsafe class PackedMatrix : IDisposable
     /// <summary>Floats in the vectors that the panels are made of.</summary>
     public int VectorLength => _vectorLength;
 
+    public bool IsDisposed => _data == null;
+
     /// <summary>The panel that starts at this vector of the columns.</summary>
     public float* Panel(int firstVector) => _data + (long)firstVector * _vectorLength * Steps;
 
     /// <summary>Fills from <paramref name="weights"/> [N, K], rows <paramref name="stride"/> floats apart.</summary>
     public void Pack(float* weights, long stride)
     {
-        ObjectDisposedException.ThrowIf(_data == null, this);
+        ObjectDisposedException.ThrowIf(IsDisposed, this);
         for (var vector = 0; vector < Layout.Vectors;)
         {
             var vectors = Layout.VectorsAt(vector);
