@@ -88,6 +88,13 @@ public sealed class VimModel
     /// <param name="stream">Any stream that can be written.</param>
     public void Save(Stream stream) => VimCheckpoint.Save(stream, Weights, VimModelMetadata.Write(this));
 
+    /// <summary>The same network with other weights of the same architecture.</summary>
+    /// <param name="weights">Not copied.</param>
+    /// <exception cref="ArgumentException">The weights are of another architecture.</exception>
+    public VimModel WithWeights(VimWeights weights) => weights.Config == Config
+        ? new VimModel(weights, ClassNames, Schedule, Merging, Preprocessing)
+        : throw new ArgumentException($"The weights are of another architecture: {weights.Config} instead of {Config}.", nameof(weights));
+
     /// <summary>The same model with another schedule. The weights are shared, not copied.</summary>
     /// <param name="schedule">Where tokens merge.</param>
     /// <param name="merging">How they merge; as before unless given.</param>

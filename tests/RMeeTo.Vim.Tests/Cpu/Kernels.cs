@@ -1,5 +1,6 @@
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Devices.Cpu;
 
 namespace RMeeTo.Vim.Tests.Cpu;
@@ -34,6 +35,20 @@ internal abstract unsafe class Kernels
     public abstract nint ScanBackwardScratch(int channels, int states);
 
     public abstract void ScanBackward(in SelectiveScanArguments arguments, in SelectiveScanGradients gradients, float* scratch);
+
+    public abstract nint ConvScratch(int channels);
+
+    public abstract void Conv(in CausalConvArguments arguments, float* y, nint yStride, float* scratch);
+
+    public abstract void ConvBackward(in CausalConvArguments arguments, in CausalConvGradients gradients, float* scratch);
+
+    public abstract void Norm(in AddNormArguments arguments);
+
+    public abstract void NormBackward(in AddNormArguments arguments, in AddNormGradients gradients);
+
+    public abstract void AdamW(in AdamWStep step, float* values, float* gradient, float* firstMoment, float* secondMoment, nint count);
+
+    public abstract void SumLanes(float** sources, int sourceCount, float* destination, nint count);
 }
 
 internal enum VectorFunction
@@ -80,4 +95,20 @@ internal sealed unsafe class Kernels<TSimd, TVector> : Kernels where TSimd : str
 
     public override void ScanBackward(in SelectiveScanArguments arguments, in SelectiveScanGradients gradients, float* scratch) =>
         SelectiveScanBackward.Backward<TSimd, TVector>(arguments, gradients, scratch);
+
+    public override nint ConvScratch(int channels) => CausalConvSilu.ScratchFloats<TSimd, TVector>(channels);
+
+    public override void Conv(in CausalConvArguments arguments, float* y, nint yStride, float* scratch) => CausalConvSilu.Forward<TSimd, TVector>(arguments, y, yStride, scratch);
+
+    public override void ConvBackward(in CausalConvArguments arguments, in CausalConvGradients gradients, float* scratch) =>
+        CausalConvSilu.Backward<TSimd, TVector>(arguments, gradients, scratch);
+
+    public override void Norm(in AddNormArguments arguments) => AddNorm.Forward<TSimd, TVector>(arguments);
+
+    public override void NormBackward(in AddNormArguments arguments, in AddNormGradients gradients) => AddNorm.Backward<TSimd, TVector>(arguments, gradients);
+
+    public override void AdamW(in AdamWStep step, float* values, float* gradient, float* firstMoment, float* secondMoment, nint count) =>
+        AdamWKernel.Step<TSimd, TVector>(step, values, gradient, firstMoment, secondMoment, count);
+
+    public override void SumLanes(float** sources, int sourceCount, float* destination, nint count) => LaneSum.Sum<TSimd, TVector>(sources, sourceCount, destination, count);
 }

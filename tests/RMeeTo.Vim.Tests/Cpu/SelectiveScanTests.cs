@@ -62,17 +62,7 @@ public sealed unsafe class SelectiveScanTests
                 (naive.ALog, gradients.ALog, "A_log"), (naive.Skip, gradients.Skip, "D"), (naive.DeltaBias, gradients.DeltaBias, "delta bias"),
             ];
             foreach (var (values, gradient, name) in checks)
-                for (var i = 0; values != null && i < values.Length; i++)
-                {
-                    const double h = 1e-5;
-                    var kept = values[i];
-                    values[i] = kept + h;
-                    var above = Loss();
-                    values[i] = kept - h;
-                    var below = Loss();
-                    values[i] = kept;
-                    Assert.AreEqual((above - below) / (2 * h), gradient[i], 1e-8, $"{name}[{i}]");
-                }
+                if (values != null) CentralDifferences.Check(values, gradient, Loss, name);
         }
     }
 

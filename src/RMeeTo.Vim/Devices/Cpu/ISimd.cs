@@ -48,6 +48,8 @@ internal unsafe interface ISimd<TVector> where TVector : struct
 
     /// <summary>Stores the first <paramref name="count"/> lanes (1 to Count). No memory behind them is touched.</summary>
     static abstract void StorePartial(TVector value, float* destination, int count);
+
+    static abstract TVector SquareRoot(TVector a);
 }
 
 /// <summary>

@@ -82,4 +82,7 @@ internal readonly unsafe struct Simd128 : ISimd<Vector128<float>>
         if (count > 2) destination[2] = value.GetElement(2);
         if (count > 3) destination[3] = value.GetElement(3);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> SquareRoot(Vector128<float> a) => Vector128.Sqrt(a);
 }
