@@ -80,6 +80,10 @@ internal static unsafe class SelectiveScanBackwardStates<TSimd, TVector> where T
         var sumDecay1 = TSimd.Load(sumDecay + TSimd.Count);
         var sumDecay2 = TSimd.Load(sumDecay + 2 * TSimd.Count);
         var sumDecay3 = TSimd.Load(sumDecay + 3 * TSimd.Count);
+        var decay0 = TSimd.Load(decay);
+        var decay1 = TSimd.Load(decay + TSimd.Count);
+        var decay2 = TSimd.Load(decay + 2 * TSimd.Count);
+        var decay3 = TSimd.Load(decay + 3 * TSimd.Count);
         nint last = tokens - 1;
         row += last * RowsPerToken * TSimd.Count;
         b += last * bStride;
@@ -88,6 +92,10 @@ internal static unsafe class SelectiveScanBackwardStates<TSimd, TVector> where T
         factors += last * States * TSimd.Count;
         sumB += last * sumStride;
         sumC += last * sumStride;
+        var h0 = TSimd.Load(history + States * TSimd.Count);
+        var h1 = TSimd.Load(history + (States + 1) * TSimd.Count);
+        var h2 = TSimd.Load(history + (States + 2) * TSimd.Count);
+        var h3 = TSimd.Load(history + (States + 3) * TSimd.Count);
         for (var t = tokens; t > 0; t--)
         {
             var delta = TSimd.Load(row + DeltaRow * TSimd.Count);
@@ -95,10 +103,10 @@ internal static unsafe class SelectiveScanBackwardStates<TSimd, TVector> where T
             var dy = TSimd.Load(row + OutputGradientRow * TSimd.Count);
             var totalB = TSimd.Load(row + SumBRow * TSimd.Count);
             var totalDecay = TSimd.Load(row + SumDecayRow * TSimd.Count);
-            Step(0, decay, b, c, delta, deltaU, dy, history, factors, sumB, sumC, ref adjoint0, ref sumDecay0, ref totalB, ref totalDecay);
-            Step(1, decay, b, c, delta, deltaU, dy, history, factors, sumB, sumC, ref adjoint1, ref sumDecay1, ref totalB, ref totalDecay);
-            Step(2, decay, b, c, delta, deltaU, dy, history, factors, sumB, sumC, ref adjoint2, ref sumDecay2, ref totalB, ref totalDecay);
-            Step(3, decay, b, c, delta, deltaU, dy, history, factors, sumB, sumC, ref adjoint3, ref sumDecay3, ref totalB, ref totalDecay);
+            Step(0, decay0, b, c, delta, deltaU, dy, history, factors, sumB, sumC, ref h0, ref adjoint0, ref sumDecay0, ref totalB, ref totalDecay);
+            Step(1, decay1, b, c, delta, deltaU, dy, history, factors, sumB, sumC, ref h1, ref adjoint1, ref sumDecay1, ref totalB, ref totalDecay);
+            Step(2, decay2, b, c, delta, deltaU, dy, history, factors, sumB, sumC, ref h2, ref adjoint2, ref sumDecay2, ref totalB, ref totalDecay);
+            Step(3, decay3, b, c, delta, deltaU, dy, history, factors, sumB, sumC, ref h3, ref adjoint3, ref sumDecay3, ref totalB, ref totalDecay);
             TSimd.Store(totalB, row + SumBRow * TSimd.Count);
             TSimd.Store(totalDecay, row + SumDecayRow * TSimd.Count);
             row -= RowsPerToken * TSimd.Count;
@@ -115,17 +123,18 @@ internal static unsafe class SelectiveScanBackwardStates<TSimd, TVector> where T
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Step(int n, float* decay, float* b, float* c, TVector delta, TVector deltaU, TVector dy, float* history, float* factors, float* sumB, float* sumC,
-        ref TVector adjoint, ref TVector sumDecay, ref TVector totalB, ref TVector totalDecay)
+    private static void Step(int n, TVector decay, float* b, float* c, TVector delta, TVector deltaU, TVector dy, float* history, float* factors, float* sumB, float* sumC,
+        ref TVector h, ref TVector adjoint, ref TVector sumDecay, ref TVector totalB, ref TVector totalDecay)
     {
         var lanes = n * TSimd.Count;
         var g = TSimd.MultiplyAdd(dy, TSimd.Create(c[n]), adjoint);
-        TSimd.Store(TSimd.MultiplyAdd(dy, TSimd.Load(history + States * TSimd.Count + lanes), TSimd.Load(sumC + lanes)), sumC + lanes);
+        TSimd.Store(TSimd.MultiplyAdd(dy, h, TSimd.Load(sumC + lanes)), sumC + lanes);
         TSimd.Store(TSimd.MultiplyAdd(deltaU, g, TSimd.Load(sumB + lanes)), sumB + lanes);
         totalB = TSimd.MultiplyAdd(g, TSimd.Create(b[n]), totalB);
         adjoint = TSimd.Multiply(g, TSimd.Load(factors + lanes));
-        var throughFactor = TSimd.Multiply(adjoint, TSimd.Load(history + lanes));
-        totalDecay = TSimd.MultiplyAdd(throughFactor, TSimd.Load(decay + lanes), totalDecay);
+        h = TSimd.Load(history + lanes);
+        var throughFactor = TSimd.Multiply(adjoint, h);
+        totalDecay = TSimd.MultiplyAdd(throughFactor, decay, totalDecay);
         sumDecay = TSimd.MultiplyAdd(throughFactor, delta, sumDecay);
     }
 
