@@ -47,7 +47,6 @@ public sealed class Workspace : IDisposable
 
         if (!forTraining) return;
         Targets = Matrix(b, config.Classes);
-        TeacherLogits = Matrix(b, config.Classes);
         Losses = Matrix(b, 1);
         Gradient = new(Matrix(b * l, c), Matrix(b * l, c));
         MixerGradient = new MixerGradients(Matrix, config, b * l);
@@ -73,9 +72,6 @@ public sealed class Workspace : IDisposable
 
     /// <summary>Target probabilities [B, classes]. Training only; filled by the caller.</summary>
     public DeviceMatrix Targets { get; }
-
-    /// <summary>Logits of the teacher [B, classes]. Training only; filled by the caller where there is a teacher.</summary>
-    public DeviceMatrix TeacherLogits { get; }
 
     /// <summary>Loss of every image [B, 1]. Training only.</summary>
     public DeviceMatrix Losses { get; }

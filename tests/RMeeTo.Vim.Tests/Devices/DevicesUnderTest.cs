@@ -1,4 +1,5 @@
 using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Devices.Cpu;
 using RMeeTo.Vim.Devices.Reference;
 
 namespace RMeeTo.Vim.Tests.Devices;
@@ -9,6 +10,7 @@ internal static class DevicesUnderTest
     public static IReadOnlyList<Func<VimDevice>> All { get; } =
     [
         () => new ReferenceDevice(), // against itself: shows that the cases are sound
+        .. SimdWidths.Supported.Select<SimdWidth, Func<VimDevice>>(width => () => CpuDevice.Create(width)),
     ];
 
     public static IReadOnlyList<string> Names { get; } = [.. All.Select(NameOf)];

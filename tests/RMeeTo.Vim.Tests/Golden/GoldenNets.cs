@@ -81,7 +81,7 @@ internal static class GoldenNets
         var weights = new VimWeights(config);
         foreach (var parameter in weights.Parameters.All)
         {
-            CollectionAssert.AreEqual(parameter.Shape.ToArray(), file[parameter.Name].Shape, parameter.Name);
+            CollectionAssert.AreEqual(parameter.Shape.ToArray(), file[parameter.Name].Shape.ToArray(), parameter.Name);
             file.Floats(parameter.Name).CopyTo(weights[parameter]);
         }
         return weights;

@@ -1,0 +1,117 @@
+using System.Collections.Concurrent;
+using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Network;
+
+namespace RMeeTo.Vim;
+
+/// <summary>Writes the network input of one image: [3, H, W], normalised.</summary>
+internal delegate void ImageFiller(int index, Span<float> destination);
+
+/// <summary>Receives the outputs of one image: class probabilities and the class token after the final norm.</summary>
+internal delegate void PredictionSink(int index, ReadOnlySpan<float> probabilities, ReadOnlySpan<float> features);
+
+/// <summary>
+/// Runs a network over any number of images on several workers. Many callers may run at once; together they use no more workers than the thread budget. The result of
+/// an image does not depend on the images around it.
+/// </summary>
+internal sealed class NetworkRunner : IDisposable
+{
+    /// <summary>Rows (images · tokens) that keep the matrix products efficient while a worker's activations stay in its cache.</summary>
+    private const int RowsPerBatch = 300;
+
+    private readonly VimNetwork _network;
+    private readonly IVimDeviceProvider _provider;
+    private readonly int _workers;
+    private readonly ConcurrentBag<Engine> _idle = [];
+    private readonly SemaphoreSlim _free;
+
+    public NetworkRunner(VimNetwork network, IVimDeviceProvider provider, int threads)
+    {
+        _network = network;
+        _provider = provider;
+        _workers = provider.Workers(threads);
+        _free = new SemaphoreSlim(_workers);
+        BatchCapacity = BatchFor(network.Config);
+    }
+
+    /// <summary>Images that a worker takes at once.</summary>
+    public int BatchCapacity { get; }
+
+    /// <summary>Images at once for sequences of this length.</summary>
+    public static int BatchFor(VimConfig config) => Math.Clamp(RowsPerBatch / config.Tokens, 1, 32);
+
+    /// <summary>Runs the network over images 0 … count − 1; the delegates are called on the workers.</summary>
+    public void Run(int count, ImageFiller fill, PredictionSink sink, CancellationToken cancellation = default)
+    {
+        if (count == 0) return;
+        int batch = Math.Min(BatchCapacity, (count + _workers - 1) / _workers);
+        int batches = (count + batch - 1) / batch;
+        if (batches == 1 || _workers == 1)
+        {
+            for (int i = 0; i < batches; i++) RunBatch(i);
+            return;
+        }
+        try
+        {
+            Parallel.For(0, batches, new ParallelOptions { MaxDegreeOfParallelism = _workers, CancellationToken = cancellation }, RunBatch);
+        }
+        catch (AggregateException failure) when (failure.InnerException is not null)
+        {
+            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure.InnerException);
+        }
+
+        void RunBatch(int index)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            _free.Wait(cancellation);
+            try
+            {
+                if (!_idle.TryTake(out var engine)) engine = new Engine(_provider.CreateDevice(), _network, BatchCapacity);
+                engine.Run(index * batch, Math.Min(batch, count - index * batch), fill, sink);
+                _idle.Add(engine);
+            }
+            finally
+            {
+                _free.Release();
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        while (_idle.TryTake(out var engine)) engine.Dispose();
+        _free.Dispose();
+    }
+
+    /// <summary>A device with its activations.</summary>
+    private sealed class Engine(VimDevice device, VimNetwork network, int batchCapacity) : IDisposable
+    {
+        private readonly Workspace _workspace = network.CreateWorkspace(device, batchCapacity, forTraining: false);
+        private readonly DeviceBuffer _probabilities = device.Allocate((long)batchCapacity * network.Config.Classes);
+        private readonly float[] _image = new float[3 * network.Config.ImageHeight * network.Config.ImageWidth];
+        private readonly float[] _results = new float[batchCapacity * network.Config.Classes];
+        private readonly float[] _features = new float[batchCapacity * network.Config.Width];
+
+        public void Run(int first, int count, ImageFiller fill, PredictionSink sink)
+        {
+            var (classes, width) = (network.Config.Classes, network.Config.Width);
+            for (int i = 0; i < count; i++)
+            {
+                fill(first + i, _image);
+                _workspace.Images.Buffer.Write(_image, (long)i * _image.Length);
+            }
+            network.Forward(device, _workspace, count);
+            device.Softmax(_workspace.Logits.SliceRows(0, count), new DeviceMatrix(_probabilities, count, classes));
+            _probabilities.Read(_results.AsSpan(0, count * classes));
+            _workspace.Features.Buffer.Read(_features.AsSpan(0, count * width));
+            for (int i = 0; i < count; i++) sink(first + i, _results.AsSpan(i * classes, classes), _features.AsSpan(i * width, width));
+        }
+
+        public void Dispose()
+        {
+            _probabilities.Dispose();
+            _workspace.Dispose();
+            device.Dispose();
+        }
+    }
+}

@@ -1,0 +1,62 @@
+using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Network;
+
+namespace RMeeTo.Vim.Retraining;
+
+/// <summary>All that a run is made of between two epochs: what a checkpoint stores and a resume restores.</summary>
+internal sealed class RetrainState(VimWeights weights)
+{
+    /// <summary>Epochs done.</summary>
+    public int Epoch { get; set; }
+
+    /// <summary>Optimizer steps done.</summary>
+    public int Step { get; set; }
+
+    /// <summary>Current weights.</summary>
+    public VimWeights Weights { get; } = weights.Clone();
+
+    /// <summary>AdamW's first moment, laid out like the weights.</summary>
+    public float[] FirstMoment { get; } = new float[weights.Values.Length];
+
+    /// <summary>AdamW's second moment.</summary>
+    public float[] SecondMoment { get; } = new float[weights.Values.Length];
+
+    /// <summary>Best weights so far.</summary>
+    public VimWeights Best { get; } = weights.Clone();
+
+    /// <summary>Epoch of the best weights.</summary>
+    public int BestEpoch { get; set; }
+
+    /// <summary>Validation top-1 of the best weights.</summary>
+    public double? BestTop1 { get; set; }
+
+    /// <summary>Validation top-1 before the first step.</summary>
+    public double? StartTop1 { get; set; }
+
+    /// <summary>Epochs done.</summary>
+    public List<RetrainEpoch> History { get; } = [];
+
+    /// <summary>Takes the current weights as the best where they are better than all before, or where nothing can be compared.</summary>
+    public void KeepIfBest(double? top1)
+    {
+        if (top1 is { } value && BestTop1 is { } best && value <= best) return;
+        Weights.Values.CopyTo(Best.Values, 0);
+        (BestEpoch, BestTop1) = (Epoch, top1);
+    }
+
+    /// <summary>Copies weights and moments from a device.</summary>
+    public void Download(DeviceWeights weights, ParameterBuffer first, ParameterBuffer second)
+    {
+        weights.Download(Weights);
+        first.Values.Read(FirstMoment);
+        second.Values.Read(SecondMoment);
+    }
+
+    /// <summary>Copies weights and moments to a device.</summary>
+    public void Upload(VimDevice device, DeviceWeights weights, ParameterBuffer first, ParameterBuffer second)
+    {
+        weights.Upload(device, Weights);
+        first.Values.Write(FirstMoment);
+        second.Values.Write(SecondMoment);
+    }
+}

@@ -1,0 +1,138 @@
+using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Images;
+using RMeeTo.Vim.Network;
+
+namespace RMeeTo.Vim.Retraining;
+
+/// <summary>
+/// Computes the gradient of a batch. The batch is cut into lanes; a worker claims a lane, runs its images in order and sums their gradients into the lane's buffer, and
+/// the lanes are summed in order. So the result does not depend on the number of workers.
+/// </summary>
+internal sealed class TrainingWorkers : IDisposable
+{
+    private const int UpdateRange = 1 << 16;
+
+    private readonly WorkerTeam _team;
+    private readonly VimNetwork _student;
+    private readonly VimNetwork? _teacher;
+    private readonly RetrainOptions _options;
+    private readonly Worker?[] _workers;
+    private readonly IVimDeviceProvider _provider;
+    private readonly ParameterBuffer[] _lanes;
+    private readonly DeviceBuffer[] _laneValues;
+    private readonly int _batchCapacity;
+
+    /// <param name="team">Threads.</param>
+    /// <param name="provider">Makes one device a thread.</param>
+    /// <param name="student">Trained.</param>
+    /// <param name="teacher">Distilled from, or null.</param>
+    /// <param name="options">Losses and lanes.</param>
+    public TrainingWorkers(WorkerTeam team, IVimDeviceProvider provider, VimNetwork student, VimNetwork? teacher, RetrainOptions options)
+    {
+        (_team, _provider, _student, _teacher, _options) = (team, provider, student, teacher, options);
+        _batchCapacity = NetworkRunner.BatchFor(student.Config);
+        _workers = new Worker?[team.Workers];
+        _workers[0] = CreateWorker();
+        var parameters = student.Weights.Parameters;
+        _lanes = [.. Enumerable.Range(0, options.Lanes).Select(_ => new ParameterBuffer(Device, parameters))];
+        _laneValues = [.. _lanes.Select(lane => lane.Values)];
+    }
+
+    /// <summary>The device of the calling thread.</summary>
+    public VimDevice Device => _workers[0]!.Device;
+
+    /// <summary>Runs one step's images through the network and back; the summed gradient is in the first lane afterwards.</summary>
+    /// <param name="images">The whole training set.</param>
+    /// <param name="batch">Which of its images.</param>
+    /// <param name="preprocessing">Random crop and flip.</param>
+    /// <param name="epoch">Decides the random numbers.</param>
+    /// <param name="losses">[batch]; written.</param>
+    /// <param name="cancellation">Looked at before every few images.</param>
+    public void ComputeGradient(ImageSet images, ReadOnlyMemory<int> batch, TrainingPreprocessing preprocessing, int epoch, float[] losses, CancellationToken cancellation)
+    {
+        int lanes = _lanes.Length;
+        _team.Run(lanes, (worker, lane) =>
+        {
+            var (first, end) = ((int)((long)batch.Length * lane / lanes), (int)((long)batch.Length * (lane + 1) / lanes));
+            _lanes[lane].Values.Clear();
+            var state = _workers[worker] ??= CreateWorker();
+            for (int i = first; i < end; i += _batchCapacity)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                int count = Math.Min(_batchCapacity, end - i);
+                state.Fill(images, batch.Span.Slice(i, count), preprocessing, epoch);
+                state.Step(count, 1f / batch.Length, _lanes[lane], losses.AsSpan(i, count));
+            }
+        });
+    }
+
+    /// <summary>Sums the lanes and takes one AdamW step with the summed gradient, then makes the packed weights anew.</summary>
+    public void Update(AdamWStep step, ParameterBuffer firstMoment, ParameterBuffer secondMoment)
+    {
+        var weights = _student.Weights;
+        long length = weights.Parameters.BufferLength;
+        _team.Run((int)((length + UpdateRange - 1) / UpdateRange), (worker, item) =>
+        {
+            long offset = (long)item * UpdateRange, count = Math.Min(UpdateRange, length - offset);
+            var device = (_workers[worker] ??= CreateWorker()).Device;
+            device.SumBuffers(_laneValues[0], _laneValues, offset, count);
+            device.AdamW(step, weights.Values, _laneValues[0], firstMoment.Values, secondMoment.Values, offset, count);
+        });
+        _team.Run(weights.Linear.Count, (worker, item) => (_workers[worker] ??= CreateWorker()).Device.Refresh(weights.Linear[item]));
+    }
+
+    public void Dispose()
+    {
+        foreach (var lane in _lanes) lane.Dispose();
+        foreach (var worker in _workers) worker?.Dispose();
+    }
+
+    private Worker CreateWorker() => new(_provider.CreateDevice(), _student, _teacher, _options, _batchCapacity);
+
+    /// <summary>A device with the activations of student and teacher.</summary>
+    private sealed class Worker(VimDevice device, VimNetwork student, VimNetwork? teacher, RetrainOptions options, int batchCapacity) : IDisposable
+    {
+        private readonly Workspace _student = student.CreateWorkspace(device, batchCapacity, forTraining: true);
+        private readonly Workspace? _teacher = teacher?.CreateWorkspace(device, batchCapacity, forTraining: false);
+        private readonly float[] _image = new float[3 * student.Config.ImageHeight * student.Config.ImageWidth];
+        private readonly ImageReadBuffer _read = new();
+        private readonly float[] _target = new float[student.Config.Classes];
+
+        public VimDevice Device => device;
+
+        /// <summary>Augments images and sets their targets.</summary>
+        public void Fill(ImageSet images, ReadOnlySpan<int> batch, TrainingPreprocessing preprocessing, int epoch)
+        {
+            float spread = (float)(options.LabelSmoothing / _target.Length);
+            for (int i = 0; i < batch.Length; i++)
+            {
+                int index = images.Indices[batch[i]];
+                preprocessing.Apply(images.Store.Read(index, _read), _image, options.Seed, epoch, index);
+                _student.Images.Buffer.Write(_image, (long)i * _image.Length);
+                _teacher?.Images.Buffer.Write(_image, (long)i * _image.Length);
+                _target.AsSpan().Fill(spread);
+                _target[images.Store.Label(index)] += 1 - (float)options.LabelSmoothing;
+                _student.Targets.Buffer.Write(_target, (long)i * _target.Length);
+            }
+        }
+
+        /// <summary>Forward, loss and backward of the images that were filled in.</summary>
+        public void Step(int count, float gradientScale, ParameterBuffer gradients, Span<float> losses)
+        {
+            student.Forward(device, _student, count);
+            teacher?.Forward(device, _teacher!, count);
+            var weights = new LossWeights((float)options.TargetLossWeight, teacher is null ? 0 : (float)options.TeacherLossWeight);
+            device.Loss(weights, _student.Logits.SliceRows(0, count), _student.Targets.SliceRows(0, count), _teacher is null ? default : _teacher.Logits.SliceRows(0, count),
+                gradientScale, _student.Losses.SliceRows(0, count), _student.LogitsGradient.SliceRows(0, count));
+            student.Backward(device, _student, count, gradients);
+            _student.Losses.Buffer.Read(losses);
+        }
+
+        public void Dispose()
+        {
+            _student.Dispose();
+            _teacher?.Dispose();
+            device.Dispose();
+        }
+    }
+}
