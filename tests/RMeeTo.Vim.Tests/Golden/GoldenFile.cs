@@ -6,7 +6,7 @@ namespace RMeeTo.Vim.Tests.Golden;
 /// <summary>One recorded tensor.</summary>
 /// <param name="Shape">Edges; empty for a single number.</param>
 /// <param name="Values">Row-major.</param>
-internal sealed record GoldenTensor(IReadOnlyList<int> Shape, double[] Values);
+internal sealed record GoldenTensor(int[] Shape, double[] Values);
 
 /// <summary>A safetensors file of recorded data, read whole. A reader of its own, so that the product's reader is not the judge of itself.</summary>
 internal sealed class GoldenFile

@@ -25,11 +25,8 @@ public sealed class GoldenMergeTests
         if (c.PositionHoldsClassToken) Assert.AreEqual(c.NewTokenPosition, step.ClassRowOut, "class row afterwards");
 
         using MergePlan plan = device.CreateMergePlan(c.Batch, step, c.Options);
-        DeviceMatrix sizes = file.Has($"{c.Name}.size")
-            ? device.Matrix(c.Batch * c.Tokens, 1, file[$"{c.Name}.size"].Values)
-            : device.Matrix(c.Batch * c.Tokens, 1, Enumerable.Repeat(1.0, c.Batch * c.Tokens).ToArray());
-        DeviceMatrix merged = device.Matrix(c.Batch * c.TokensOut, 1);
-        device.Match(c.Batch, device.Matrix(file, $"{c.Name}.metric"), sizes, plan, merged);
+        DeviceMatrix metric = device.Matrix(file, $"{c.Name}.metric"), sizes = device.Matrix(file, $"{c.Name}.size"), merged = device.Matrix(c.Batch * c.TokensOut, 1);
+        device.Match(c.Batch, metric, sizes, plan, merged);
 
         string group = $"{deviceName}, merge";
         GoldenReport.AssertClose(group, "size_out", merged.Values(), file[$"{c.Name}.size_out"].Values, Tolerances.Merge);

@@ -11,7 +11,7 @@ public sealed partial class ReferenceDevice
     {
         var (filled, step) = (Filled(batch, plan), plan.Step);
         var m = Of(metric, batch * step.TokensIn, metric.Columns);
-        var merged = Of(mergedSizes, batch * step.TokensOut, 1);
+        var (size, merged) = (OfOptional(sizes, batch * step.TokensIn, 1), Of(mergedSizes, batch * step.TokensOut, 1));
         merged.Clear();
         for (int image = 0; image < batch; image++)
         {
@@ -26,7 +26,7 @@ public sealed partial class ReferenceDevice
                 filled.Weights[image, row] = destinations[row] < 0 ? 0 : Size(from + row) / merged[to + destinations[row], 0];
         }
 
-        double Size(int row) => sizes.IsNone ? 1 : Of(sizes, batch * step.TokensIn, 1)[row, 0];
+        double Size(int row) => size.IsNone ? 1 : size[row, 0];
     }
 
     /// <inheritdoc/>
