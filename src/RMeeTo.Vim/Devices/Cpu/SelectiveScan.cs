@@ -26,7 +26,7 @@ internal static unsafe class SelectiveScan
 
     /// <summary>Floats of checkpoints that a training pass needs.</summary>
     public static nint CheckpointFloats<TSimd, TVector>(int length, int channels, int states) where TSimd : struct, ISimd<TVector> where TVector : struct =>
-        SelectiveScanScratch<TSimd, TVector>.Chunks(length) * SelectiveScanScratch<TSimd, TVector>.StateFloats(channels, states)
+        Math.Max(1, SelectiveScanScratch<TSimd, TVector>.Chunks(length)) * SelectiveScanScratch<TSimd, TVector>.StateFloats(channels, states)
         + SelectiveScanScratch<TSimd, TVector>.AlignmentFloats;
 
     /// <summary>Runs the scan; see <see cref="SelectiveScanArguments"/>. <paramref name="scratch"/> needs no preparation.</summary>
