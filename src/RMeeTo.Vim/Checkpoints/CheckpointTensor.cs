@@ -56,7 +56,7 @@ public enum CheckpointDataType
 public sealed record CheckpointTensor(string Name, CheckpointDataType DataType, IReadOnlyList<long> Shape)
 {
     /// <summary>Number of values.</summary>
-    public long Length { get; } = Shape.Aggregate(1L, (product, edge) => checked(product * edge));
+    public long Length => Shape.Aggregate(1L, (product, edge) => checked(product * edge));
 
     /// <summary>The shape as text, such as (384, 16).</summary>
     public string ShapeText => $"({string.Join(", ", Shape)})";
