@@ -113,11 +113,11 @@ public sealed class VimParameters
     {
         var (c, d, n, r, k) = (Config.Width, Config.InnerWidth, Config.StateSize, Config.TimeStepRank, Config.ConvolutionWidth);
         string m = prefix + "mixer.";
+        var gamma = Config.LayerScale ? Add(m + "gamma", c) : null;
         var aLog = Add(m + "A_log", d, n);
         var skip = Add(m + "D", d);
         var aLogB = Add(m + "A_b_log", d, n);
         var skipB = Add(m + "D_b", d);
-        var gamma = Config.LayerScale ? Add(m + "gamma", c) : null;
         var input = Add(m + "in_proj.weight", 2 * d, c);
         var forward = AddDirection("", aLog, skip);
         var backward = AddDirection("_b", aLogB, skipB);
