@@ -43,7 +43,8 @@ internal static unsafe class GemmBenchmark
             var peak = timings[0];
             var rates = timings.Skip(1).Take(3).Select(t => $"{t.BestRate / 1e9:F0}/{t.MedianRate / 1e9:F0} {t.BestRate / peak.BestRate,4:P0}".PadLeft(18));
             var packs = timings.Skip(4).Select(t => $"{t.BestRate / 1e9:F1}".PadLeft(9));
-            Console.WriteLine($"{$"{shape.Name} {shape.M}x{shape.N}x{shape.K}",-38}{$"{peak.BestRate / 1e9:F0}/{peak.MedianRate / 1e9:F0}",12}{string.Concat(rates)}{string.Concat(packs)}");
+            var title = $"{shape.Name} {shape.M}x{shape.N}x{shape.K}";
+            Console.WriteLine($"{title,-38}{$"{peak.BestRate / 1e9:F0}/{peak.MedianRate / 1e9:F0}",12}{string.Concat(rates)}{string.Concat(packs)}");
         }
     }
 

@@ -19,7 +19,8 @@ internal static unsafe class Gemm<TSimd, TVector> where TSimd : struct, ISimd<TV
     public static void Multiply(float* a, long aStride, int m, PackedMatrix b, float* c, long cStride, bool accumulate, float* bias)
     {
         ObjectDisposedException.ThrowIf(b.IsDisposed, b);
-        if (b.VectorLength != TSimd.Count) throw new ArgumentException($"The matrix is packed for vectors of {b.VectorLength} floats, not {TSimd.Count}.", nameof(b));
+        if (b.VectorLength != TSimd.Count)
+            throw new ArgumentException($"The matrix is packed for vectors of {b.VectorLength} floats, not {TSimd.Count}.", nameof(b));
         if (m == 0) return;
         var fits = b.ByteCount <= ResidentBytes;
         var blocks = fits ? 1 : Shares.Count(b.Steps, BlockSteps); // from B alone, never from m: it decides the order of the sum

@@ -17,8 +17,8 @@ internal enum PackedFor
 }
 
 /// <summary>
-/// The right operand [Steps, Columns] of a product, in the order in which <see cref="Gemm{TSimd,TVector}"/> reads it: panel by panel (<see cref="PanelLayout"/>),
-/// each panel [Steps, panel width], the columns behind the last filled with zeros. Native memory, aligned to cache lines.
+/// The right operand [Steps, Columns] of a product, in the order in which <see cref="Gemm{TSimd,TVector}"/> reads it: panel by panel
+/// (<see cref="PanelLayout"/>), each panel [Steps, panel width], the columns behind the last filled with zeros. Native memory, aligned to cache lines.
 /// </summary>
 internal sealed unsafe class PackedMatrix : IDisposable
 {
