@@ -1,0 +1,59 @@
+namespace RMeeTo.Build;
+
+/// <summary>The work behind the root scripts: <c>feed</c>, <c>test</c>, <c>demo</c> and <c>ci</c>, alike on every system.</summary>
+internal static class Program
+{
+    private static int Main(string[] args)
+    {
+        try
+        {
+            Settings settings = Settings.Parse(args.Skip(1));
+            return (args.FirstOrDefault() ?? "") switch
+            {
+                "feed" => Feed.Find(settings, refresh: true) is null ? 1 : 0,
+                "test" => Run(settings, TestRun.Execute),
+                "demo" => Run(settings, Demo),
+                "ci" => Run(settings, ContinuousIntegration),
+                var other => throw new BuildException($"'{other}' is no command; use feed, test, demo or ci."),
+            };
+        }
+        catch (BuildException e)
+        {
+            Console.Error.WriteLine("error: " + e.Message);
+            return 1;
+        }
+    }
+
+    private static int Run(Settings settings, Func<Settings, int> command)
+    {
+        if (Feed.Find(settings, refresh: false) is not { } feed)
+            return 1;
+        Console.WriteLine(feed.Description);
+        return command(settings);
+    }
+
+    private static int Demo(Settings settings) => Dotnet.RunProject("samples/QuickStart", settings.Arguments);
+
+    private static int ContinuousIntegration(Settings settings)
+    {
+        int failed = TestRun.Execute(settings with { Arguments = [] });
+        string summary = TestRun.Summary;
+
+        foreach (string sample in Dotnet.ProjectsUnder("samples"))
+            failed |= Step("sample " + sample, () => Dotnet.RunProject(sample, []));
+        foreach (string benchmark in Dotnet.ProjectsUnder("benchmarks"))
+            failed |= Step("benchmark " + benchmark, () => Dotnet.RunProject(benchmark, ["--smoke"]));
+
+        Console.WriteLine(summary);
+        return failed == 0 ? 0 : 1;
+    }
+
+    private static int Step(string name, Func<int> action)
+    {
+        Console.WriteLine($"--- {name}");
+        int code = action();
+        if (code != 0)
+            Console.WriteLine($"--- {name}: FAILED, exit code {code}");
+        return code;
+    }
+}
