@@ -5,10 +5,7 @@ namespace Microsoft.ML
 {
     /// <summary>Internal in ML.NET; declared public here because the stage uses it.</summary>
     public delegate void SignatureLoadModel(ModelLoadContext ctx);
-}
 
-namespace Microsoft.ML.Runtime
-{
     /// <summary>Says which class reads a model with a given loader signature. Internal in ML.NET; declared public here because the stage uses it.</summary>
     [AttributeUsage(AttributeTargets.Assembly, AllowMultiple = true)]
     public sealed class LoadableClassAttribute(Type instType, Type loaderType, Type argType, Type sigType, string userName, params string[] loadNames) : Attribute

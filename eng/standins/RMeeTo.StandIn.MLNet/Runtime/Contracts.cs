@@ -42,9 +42,10 @@ internal static class Contracts
     public static Exception SchemaMismatch(string name, string role, string column, string expected, string actual) =>
         new ArgumentOutOfRangeException(name, $"The {role} column '{column}' must be {expected}, but is {actual}.");
 
-    /// <summary>Calls a private generic method of <paramref name="type"/> with type arguments known only at run time.</summary>
-    public static object Generic(Type type, string method, Type[] typeArguments, object instance, params object[] arguments) => type
-        .GetMethod(method, BindingFlags.Static | BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public)
-        .MakeGenericMethod(typeArguments)
-        .Invoke(instance, BindingFlags.DoNotWrapExceptions, null, arguments, null);
+    /// <summary>Calls a method, generic or of a generic type, whose type arguments are known only at run time.</summary>
+    public static object Generic(Type type, string method, Type[] typeArguments, object instance, params object[] arguments)
+    {
+        MethodInfo found = type.GetMethod(method, BindingFlags.Static | BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public);
+        return (typeArguments is [] ? found : found.MakeGenericMethod(typeArguments)).Invoke(instance, BindingFlags.DoNotWrapExceptions, null, arguments, null);
+    }
 }
