@@ -163,13 +163,13 @@ public sealed class PipelineContractTests
     public void CatalogShowsTheDeviceThatTheContextAsksFor()
     {
         var environment = (IHostEnvironmentInternal)((IInternalCatalog)_ml.Transforms).Environment;
-        Assert.IsTrue(_ml.FallbackToCpu);
+        Assert.IsFalse(_ml.FallbackToCpu);
         Assert.IsNull(environment.GpuDeviceId);
         IHostEnvironment early = environment.Register("early");
         _ml.GpuDeviceId = 1;
-        _ml.FallbackToCpu = false;
+        _ml.FallbackToCpu = true;
         Assert.AreEqual(1, environment.GpuDeviceId);
-        Assert.IsFalse(environment.FallbackToCpu);
+        Assert.IsTrue(environment.FallbackToCpu);
         Assert.IsNull(((IHostEnvironmentInternal)early).GpuDeviceId);
         Assert.IsFalse(((ICancelable)environment.Register("any")).IsCanceled);
     }

@@ -15,6 +15,7 @@ internal sealed class CachedView : IDataView
     public CachedView(IDataView source, int? shuffleSeed = null)
     {
         _source = new SelectedView(source, source.Schema, source.Schema.Where(c => c.Type is PrimitiveDataViewType or VectorDataViewType));
+        Contracts.Check(_source.Schema.Count > 0, "No column of this view can be cached.");
         _stores = new Store[_source.Schema.Count];
         _shuffleSeed = shuffleSeed;
     }

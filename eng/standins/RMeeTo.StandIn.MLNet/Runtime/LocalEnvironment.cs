@@ -29,7 +29,7 @@ internal sealed class LocalEnvironment : IHost, IHostEnvironmentInternal, ICance
     public int? Seed { get; }
     public Random Rand { get; }
     public string TempFilePath { get; set; } = Path.GetTempPath();
-    public bool FallbackToCpu { get; set; } = true;
+    public bool FallbackToCpu { get; set; }
     public int? GpuDeviceId { get; set; }
     public ComponentCatalog ComponentCatalog { get; } = new();
     public string ContextDescription => _name ?? "";
