@@ -57,12 +57,17 @@ internal sealed partial record Feed(bool UseStandIns, string Description)
 
     private static Feed Describe(bool useStandIns, string reason) => new(useStandIns, useStandIns
         ? $"ML.NET: the stand-in RMeeTo.StandIn.MLNet ({reason})"
-        : $"ML.NET: the packages Microsoft.ML and Microsoft.ML.ImageAnalytics ({reason})");
+        : $"ML.NET: the packages Microsoft.ML and Microsoft.ML.ImageAnalytics {Version} ({reason})");
+
+    private static string Version => PackageVersion().Match(File.ReadAllText(Path.Combine(Dotnet.Root, "Directory.Packages.props"))).Groups[1].Value;
 
     [GeneratedRegex("<UseStandIns[^>]*>(true|false)</UseStandIns>")]
     private static partial Regex UseStandInsElement();
 
-    [GeneratedRegex(@"error NU110[12]: [^\r\n]*?(Microsoft\.ML[\w.]*)")]
+    [GeneratedRegex("<MicrosoftMLVersion>(.*?)</MicrosoftMLVersion>")]
+    private static partial Regex PackageVersion();
+
+    [GeneratedRegex(@"error NU110[12]: [^\r\n]*?(Microsoft\.ML(?:\.\w+)*)")]
     private static partial Regex MissingPackage();
 
     [GeneratedRegex(@"error (?!NU1101|NU1102)\w+")]

@@ -10,7 +10,7 @@ internal static class Program
             Settings settings = Settings.Parse(args.Skip(1));
             return (args.FirstOrDefault() ?? "") switch
             {
-                "feed" => Feed.Find(settings, refresh: true) is null ? 1 : 0,
+                "feed" => Run(settings, _ => 0, refresh: true),
                 "test" => Run(settings, TestRun.Execute),
                 "demo" => Run(settings, Demo),
                 "ci" => Run(settings, ContinuousIntegration),
@@ -24,9 +24,9 @@ internal static class Program
         }
     }
 
-    private static int Run(Settings settings, Func<Settings, int> command)
+    private static int Run(Settings settings, Func<Settings, int> command, bool refresh = false)
     {
-        if (Feed.Find(settings, refresh: false) is not { } feed)
+        if (Feed.Find(settings, refresh) is not { } feed)
             return 1;
         Console.WriteLine(feed.Description);
         return command(settings);

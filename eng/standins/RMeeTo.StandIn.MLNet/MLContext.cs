@@ -29,9 +29,6 @@ namespace Microsoft.ML
         public bool FallbackToCpu { get => _env.FallbackToCpu; set => _env.FallbackToCpu = value; }
         public int? GpuDeviceId { get => _env.GpuDeviceId; set => _env.GpuDeviceId = value; }
 
-        /// <summary>Internal in ML.NET; public here for the stage.</summary>
-        public void CancelExecution() => _env.CancelExecution();
-
         int? IHostEnvironmentInternal.Seed => _env.Seed;
         string IExceptionContext.ContextDescription => _env.ContextDescription;
         TException IExceptionContext.Process<TException>(TException ex) => ex;

@@ -51,7 +51,7 @@ namespace Microsoft.ML.Data
 
         internal ImageLoadingTransformer(string target, string source, string folder, bool decode) => (Target, Source, ImageFolder, Decode) = (target, source, folder, decode);
 
-        public string ImageFolder { get; }
+        public readonly string ImageFolder;
         internal string Target { get; }
         internal string Source { get; }
         internal bool Decode { get; }

@@ -51,7 +51,7 @@ public sealed class ModelSaveContext : IDisposable
         SaveString(str);
     }
 
-    public void SaveStringOrNull(string str)
+    internal void SaveStringOrNull(string str)
     {
         if (str is null)
             Writer.Write(-1);
@@ -59,7 +59,7 @@ public sealed class ModelSaveContext : IDisposable
             SaveString(str);
     }
 
-    public void SaveString(string str)
+    internal void SaveString(string str)
     {
         Contracts.CheckValue(str, nameof(str));
         int index = _strings.IndexOf(str);
@@ -116,7 +116,7 @@ public sealed class ModelLoadContext : IDisposable
     }
 
     public readonly BinaryReader Reader;
-    public string LoaderAssemblyName => _header.LoaderAssemblyName;
+    internal string LoaderAssemblyName => _header.LoaderAssemblyName;
     internal string LoaderSignature => _header.LoaderSignature;
 
     public void CheckAtModel() => Contracts.Check(Reader.BaseStream.Position == ModelHeader.Size, "Something was read before the model's block.");

@@ -112,9 +112,9 @@ namespace Microsoft.ML.Transforms
         internal string[] Names { get; }
         internal bool Drop { get; }
 
-        public bool IsRowToRowMapper => true;
+        bool ITransformer.IsRowToRowMapper => true;
         public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => Select(null, inputSchema).OutputSchema;
-        public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) => Select(null, inputSchema);
+        IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) => Select(null, inputSchema);
         public IDataView Transform(IDataView input) => Select(input, input.Schema);
 
         private SelectedView Select(IDataView source, DataViewSchema schema)

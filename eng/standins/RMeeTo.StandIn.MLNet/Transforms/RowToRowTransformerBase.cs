@@ -13,9 +13,9 @@ public abstract class RowToRowTransformerBase : ITransformer
 {
     private protected RowToRowTransformerBase() { }
 
-    public bool IsRowToRowMapper => true;
+    bool ITransformer.IsRowToRowMapper => true;
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => new RowMapper(inputSchema, Map(inputSchema)).OutputSchema;
-    public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) => new RowMapper(inputSchema, Map(inputSchema));
+    IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) => new RowMapper(inputSchema, Map(inputSchema));
 
     public IDataView Transform(IDataView input)
     {
