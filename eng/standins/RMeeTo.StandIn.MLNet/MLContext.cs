@@ -29,6 +29,8 @@ namespace Microsoft.ML
         public bool FallbackToCpu { get => _env.FallbackToCpu; set => _env.FallbackToCpu = value; }
         public int? GpuDeviceId { get => _env.GpuDeviceId; set => _env.GpuDeviceId = value; }
 
+        internal void CancelExecution() => _env.CancelExecution();
+
         int? IHostEnvironmentInternal.Seed => _env.Seed;
         string IExceptionContext.ContextDescription => _env.ContextDescription;
         TException IExceptionContext.Process<TException>(TException ex) => ex;
