@@ -3,8 +3,11 @@ using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 using RMeeTo.MLNet.Tests.Contract;
 
+// The stage may show its own attribute of this name to its tests; either will do.
+#pragma warning disable CS0436
 [assembly: System.Runtime.CompilerServices.IgnoresAccessChecksTo("Microsoft.ML.Core")]
 [assembly: System.Runtime.CompilerServices.IgnoresAccessChecksTo("Microsoft.ML.Data")]
+#pragma warning restore CS0436
 [assembly: LoadableClass(typeof(SumTransformer), null, typeof(SignatureLoadModel), "Sum of a vector", "ContractTestSum")]
 
 namespace System.Runtime.CompilerServices
