@@ -17,12 +17,12 @@ internal sealed record GoldenCase(string Net, string Name, JsonElement NetSettin
 /// <summary>Translates the settings of the official code into ours.</summary>
 internal static class GoldenNets
 {
-    /// <summary>Every case of every index file whose network is a Vim, named for what of it the product cannot do, or null where it can do all.</summary>
+    /// <summary>Every case of every index file whose network is a Vim or an image VideoMamba, named for what of it the product cannot do, or null where it can do all.</summary>
     public static IEnumerable<(GoldenCase Case, string? Unsupported)> Cases(string index)
     {
         foreach (var net in GoldenData.Index(index).EnumerateObject())
         {
-            if (net.Value.GetProperty("kind").GetString() != "vim") continue;
+            if (net.Value.GetProperty("kind").GetString() is not ("vim" or "videomamba")) continue;
             foreach (var item in net.Value.GetProperty("cases").EnumerateObject())
             {
                 var golden = new GoldenCase(net.Name, item.Name, net.Value, item.Value);
@@ -36,6 +36,7 @@ internal static class GoldenNets
         var settings = golden.NetSettings.GetProperty("kw").EnumerateObject().ToDictionary(p => p.Name, p => p.Value);
         if (golden.Settings.TryGetProperty("kw", out var overrides))
             foreach (var item in overrides.EnumerateObject()) settings[item.Name] = item.Value;
+        bool videoMamba = golden.NetSettings.GetProperty("kind").GetString() == "videomamba";
         var size = settings["img_size"];
         int Edge(int axis) => size.ValueKind == JsonValueKind.Array ? size[axis].GetInt32() : size.GetInt32();
         int Number(string name, int otherwise) => settings.TryGetValue(name, out var value) ? value.GetInt32() : otherwise;
@@ -50,13 +51,14 @@ internal static class GoldenNets
             Width = Number("embed_dim", 192),
             StateSize = Number("d_state", 16),
             Classes = Number("num_classes", 1000),
-            AverageDirections = Flag("if_divide_out", true),
+            AverageDirections = !videoMamba && Flag("if_divide_out", true),
             Norm = Flag("rms_norm", true) ? NormKind.Rms : NormKind.Layer,
             LayerScale = settings.TryGetValue("init_layer_scale", out var scale) && scale.ValueKind == JsonValueKind.Number,
-            ClassToken = Flag("use_middle_cls_token", true) ? ClassTokenPosition.Middle : ClassTokenPosition.First,
+            ClassToken = !videoMamba && Flag("use_middle_cls_token", true) ? ClassTokenPosition.Middle : ClassTokenPosition.First,
         };
     }
 
+    /// <summary>The schedule of a case. The official Vim has a rule of its own for the last merge; VideoMamba and the shuffling Vim do not.</summary>
     public static (MergeSchedule Schedule, MergeOptions Options) Merging(VimConfig config, JsonElement settings)
     {
         bool dense = settings.TryGetProperty("cls", out var kind) && kind.GetString() == "dense";
@@ -70,8 +72,8 @@ internal static class GoldenNets
         };
         int tokens = Number("num_prune", 5), interval = Number("merge_interval", 2);
         bool odd = Flag("if_merge_odd", false);
-        bool shuffle = settings.TryGetProperty("cls", out kind) && kind.GetString() == "shuffle"; // its class has no rule for the last merge
-        return (shuffle
+        bool uniform = config.ClassToken == ClassTokenPosition.First || (settings.TryGetProperty("cls", out kind) && kind.GetString() == "shuffle");
+        return (uniform
             ? MergeSchedule.Uniform(config, tokens, interval, odd, options.Order)
             : MergeSchedule.Reference(config, tokens, Number("compare", 11), interval, odd, options.Order), options);
     }
