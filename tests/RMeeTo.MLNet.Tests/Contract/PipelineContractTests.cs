@@ -52,6 +52,34 @@ public sealed class PipelineContractTests
         CollectionAssert.AreEqual(new float[] { 0, 1, 2 }, back.GetColumn<float>("Back").ToArray());
     }
 
+    public sealed class Moments
+    {
+        public DateTime At = new(2020, 1, 2);
+        public DateTimeOffset There = new(2020, 1, 2, 3, 4, 5, TimeSpan.FromHours(6));
+        public TimeSpan For = TimeSpan.FromSeconds(7);
+        public bool Yes = true;
+        public long Number = -8;
+    }
+
+    [TestMethod]
+    public void ValuesOfEveryKindBecomeKeysAndComeBackAfterSaving()
+    {
+        IDataView view = _ml.Data.LoadFromEnumerable(new Moments[] { new(), new() { At = new DateTime(2021, 1, 1), Number = 9 } });
+        InputOutputColumnPair[] there = [.. view.Schema.Select(c => new InputOutputColumnPair("K" + c.Name, c.Name))];
+        InputOutputColumnPair[] back = [.. view.Schema.Select(c => new InputOutputColumnPair("B" + c.Name, "K" + c.Name))];
+        ITransformer model = _ml.Transforms.Conversion.MapValueToKey(there).Append(_ml.Transforms.Conversion.MapKeyToValue(back)).Fit(view);
+        using var stream = new MemoryStream();
+        _ml.Model.Save(model, model.GetOutputSchema(view.Schema), stream);
+        stream.Position = 0;
+        IDataView output = new MLContext().Model.Load(stream, out DataViewSchema schema).Transform(view);
+        Assert.AreEqual(15, schema.Count);
+        CollectionAssert.AreEqual(view.GetColumn<DateTime>("At").ToArray(), output.GetColumn<DateTime>("BAt").ToArray());
+        CollectionAssert.AreEqual(view.GetColumn<DateTimeOffset>("There").ToArray(), output.GetColumn<DateTimeOffset>("BThere").ToArray());
+        CollectionAssert.AreEqual(view.GetColumn<TimeSpan>("For").ToArray(), output.GetColumn<TimeSpan>("BFor").ToArray());
+        CollectionAssert.AreEqual(view.GetColumn<bool>("Yes").ToArray(), output.GetColumn<bool>("BYes").ToArray());
+        CollectionAssert.AreEqual(view.GetColumn<long>("Number").ToArray(), output.GetColumn<long>("BNumber").ToArray());
+    }
+
     [TestMethod]
     public void ChainOfEstimatorsBecomesChainOfTransformers()
     {

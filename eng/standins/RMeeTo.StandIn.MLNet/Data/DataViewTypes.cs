@@ -26,6 +26,8 @@ public abstract class PrimitiveDataViewType : DataViewType
         : type == typeof(bool) ? BooleanDataViewType.Instance
         : type == typeof(DataViewRowId) ? RowIdDataViewType.Instance
         : type == typeof(DateTime) ? DateTimeDataViewType.Instance
+        : type == typeof(DateTimeOffset) ? DateTimeOffsetDataViewType.Instance
+        : type == typeof(TimeSpan) ? TimeSpanDataViewType.Instance
         : NumberDataViewType.FromRaw(type);
 }
 
@@ -60,6 +62,22 @@ public sealed class DateTimeDataViewType : PrimitiveDataViewType
     public static DateTimeDataViewType Instance { get; } = new();
     public override bool Equals(DataViewType other) => ReferenceEquals(this, other);
     public override string ToString() => "DateTime";
+}
+
+public sealed class DateTimeOffsetDataViewType : PrimitiveDataViewType
+{
+    private DateTimeOffsetDataViewType() : base(typeof(DateTimeOffset)) { }
+    public static DateTimeOffsetDataViewType Instance { get; } = new();
+    public override bool Equals(DataViewType other) => ReferenceEquals(this, other);
+    public override string ToString() => "DateTimeOffset";
+}
+
+public sealed class TimeSpanDataViewType : PrimitiveDataViewType
+{
+    private TimeSpanDataViewType() : base(typeof(TimeSpan)) { }
+    public static TimeSpanDataViewType Instance { get; } = new();
+    public override bool Equals(DataViewType other) => ReferenceEquals(this, other);
+    public override string ToString() => "TimeSpan";
 }
 
 public sealed class NumberDataViewType : PrimitiveDataViewType

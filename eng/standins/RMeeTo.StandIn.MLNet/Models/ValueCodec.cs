@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 
@@ -11,7 +12,8 @@ internal static class ValueCodec
     [
         TextDataViewType.Instance, BooleanDataViewType.Instance, NumberDataViewType.SByte, NumberDataViewType.Byte, NumberDataViewType.Int16,
         NumberDataViewType.UInt16, NumberDataViewType.Int32, NumberDataViewType.UInt32, NumberDataViewType.Int64, NumberDataViewType.UInt64,
-        NumberDataViewType.Single, NumberDataViewType.Double, DateTimeDataViewType.Instance,
+        NumberDataViewType.Single, NumberDataViewType.Double, DateTimeDataViewType.Instance, DateTimeOffsetDataViewType.Instance,
+        TimeSpanDataViewType.Instance,
     ];
 
     /// <summary>Images and other types of a program's own are not, as in ML.NET.</summary>
@@ -89,6 +91,8 @@ internal static class ValueCodec
             case double v: writer.Write(v); break;
             case ulong v: writer.Write(v); break;
             case DateTime v: writer.Write(v.ToBinary()); break;
+            case DateTimeOffset v: writer.Write(v.ToString("O", CultureInfo.InvariantCulture)); break;
+            case TimeSpan v: writer.Write(v.Ticks); break;
             default: writer.Write(Convert.ToInt64(value)); break;
         }
     }
@@ -100,6 +104,8 @@ internal static class ValueCodec
         : type == typeof(double) ? reader.ReadDouble()
         : type == typeof(ulong) ? reader.ReadUInt64()
         : type == typeof(DateTime) ? DateTime.FromBinary(reader.ReadInt64())
+        : type == typeof(DateTimeOffset) ? DateTimeOffset.Parse(reader.ReadString(), CultureInfo.InvariantCulture)
+        : type == typeof(TimeSpan) ? TimeSpan.FromTicks(reader.ReadInt64())
         : Convert.ChangeType(reader.ReadInt64(), type);
 
     public static void WriteSchema(BinaryWriter writer, DataViewSchema schema)
