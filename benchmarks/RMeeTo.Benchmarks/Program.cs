@@ -6,6 +6,7 @@ internal static class Program
     private static readonly Dictionary<string, (string Summary, Action<BenchmarkOptions> Run)> Benchmarks = new()
     {
         ["gemm"] = ("products of linear layers and their gradients, one thread, every vector width", GemmBenchmark.Run),
+        ["scan"] = ("selective scan, convolution, norm and AdamW, one thread, every vector width", ScanBenchmark.Run),
     };
 
     private static int Main(string[] args)
