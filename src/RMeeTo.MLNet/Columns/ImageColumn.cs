@@ -1,0 +1,128 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace RMeeTo.MLNet;
+
+/// <summary>The forms in which a column may hold images.</summary>
+internal enum ImageForm
+{
+    /// <summary><see cref="MLImage"/>.</summary>
+    Picture,
+
+    /// <summary>An encoded file, vector of <see cref="byte"/>.</summary>
+    Encoded,
+
+    /// <summary>Path of a file, text.</summary>
+    Path,
+}
+
+/// <summary>Which column holds the images, in which form, and what to call an image in messages.</summary>
+/// <param name="Column">The images.</param>
+/// <param name="Form">Their form.</param>
+/// <param name="NameColumn">A text column that names them, or null.</param>
+internal sealed record ImageColumn(DataViewSchema.Column Column, ImageForm Form, DataViewSchema.Column? NameColumn)
+{
+    /// <summary>Finds and checks the column.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is missing or of another type.</exception>
+    public static ImageColumn Find(DataViewSchema schema, string name, string? nameColumn)
+    {
+        var column = SchemaChecks.Find(schema, name, "image");
+        var form = FormOf(column.Type) ?? throw WrongType(name, column.Type.ToString()!);
+        return new(column, form, NameColumnOf(schema, name, nameColumn));
+    }
+
+    /// <summary>The same where only the shape of the schema is known.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing or of another type.</exception>
+    public static void Check(SchemaShape schema, string name)
+    {
+        var column = SchemaChecks.Find(schema, name, "image");
+        bool scalar = column.Kind == SchemaShape.Column.VectorKind.Scalar;
+        if (column.IsKey || !(scalar ? column.ItemType.RawType == typeof(MLImage) || column.ItemType is TextDataViewType : column.ItemType.RawType == typeof(byte)))
+            throw WrongType(name, SchemaChecks.TypeName(column));
+    }
+
+    private static ImageForm? FormOf(DataViewType type) => type switch
+    {
+        { } when type.RawType == typeof(MLImage) => ImageForm.Picture,
+        VectorDataViewType { ItemType: NumberDataViewType item } when item.RawType == typeof(byte) => ImageForm.Encoded,
+        TextDataViewType => ImageForm.Path,
+        _ => null,
+    };
+
+    private static DataViewSchema.Column? NameColumnOf(DataViewSchema schema, string name, string? nameColumn)
+    {
+        if (nameColumn is null) return schema.GetColumnOrNull(name + "Path") is { Type: TextDataViewType } found ? found : null;
+        return schema.GetColumnOrNull(nameColumn) is { Type: TextDataViewType } named ? named : null;
+    }
+
+    private static ArgumentOutOfRangeException WrongType(string name, string type) =>
+        new("inputSchema", $"Column '{name}' is {type}; VimMergedClassifier needs an image column. Add LoadImages(...) before it, or name a column of MLImage, encoded bytes or paths with imageColumnName.");
+}
+
+/// <summary>Reads the image column of a row into something that outlives the row.</summary>
+internal sealed class ImageColumnReader
+{
+    private readonly string _columnName;
+    private readonly ValueGetter<ReadOnlyMemory<char>>? _nameGetter;
+    private readonly Action<ImageInput> _read;
+    private MLImage? _picture; // one reference for all rows: the getters of ML.NET dispose the picture of the row before
+    private VBuffer<byte> _bytes;
+    private ReadOnlyMemory<char> _text;
+
+    public ImageColumnReader(DataViewRow row, ImageColumn column)
+    {
+        _columnName = column.Column.Name;
+        _nameGetter = column.NameColumn is { } name ? row.GetGetter<ReadOnlyMemory<char>>(name) : null;
+        _read = column.Form switch
+        {
+            ImageForm.Picture => PictureReader(row.GetGetter<MLImage>(column.Column)),
+            ImageForm.Encoded => BytesReader(row.GetGetter<VBuffer<byte>>(column.Column)),
+            _ => PathReader(row.GetGetter<ReadOnlyMemory<char>>(column.Column)),
+        };
+    }
+
+    /// <summary>Columns that <paramref name="column"/> needs active.</summary>
+    public static IEnumerable<DataViewSchema.Column> Dependencies(ImageColumn column) => column.NameColumn is { } name ? [column.Column, name] : [column.Column];
+
+    /// <summary>Takes the image of the current row; a failure to do so is kept for whoever wants the image.</summary>
+    /// <param name="input">Receives it.</param>
+    /// <param name="row">Number of the row, for messages.</param>
+    public void Read(ImageInput input, long row)
+    {
+        input.Begin(_columnName, row, "");
+        try
+        {
+            if (_nameGetter is not null)
+            {
+                _nameGetter(ref _text);
+                input.Begin(_columnName, row, _text.ToString());
+            }
+            _read(input);
+        }
+        catch (Exception failure) when (failure is not (OperationCanceledException or OutOfMemoryException))
+        {
+            input.Fail(failure.Message, failure);
+        }
+    }
+
+    private Action<ImageInput> PictureReader(ValueGetter<MLImage> getter) => input =>
+    {
+        getter(ref _picture!);
+        if (_picture is null) input.Fail("there is no image");
+        else input.SetPicture(_picture);
+    };
+
+    private Action<ImageInput> BytesReader(ValueGetter<VBuffer<byte>> getter) => input =>
+    {
+        getter(ref _bytes);
+        if (_bytes.Length == 0) input.Fail("there are no bytes");
+        else input.SetEncoded(_bytes);
+    };
+
+    private Action<ImageInput> PathReader(ValueGetter<ReadOnlyMemory<char>> getter) => input =>
+    {
+        getter(ref _text);
+        if (_text.Span.IsWhiteSpace()) input.Fail("the path is empty");
+        else input.SetPath(_text.ToString());
+    };
+}

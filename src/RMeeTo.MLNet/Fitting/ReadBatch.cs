@@ -1,0 +1,62 @@
+using RMeeTo.Vim.Images;
+
+namespace RMeeTo.MLNet;
+
+/// <summary>A few rows that are read together and decoded by all threads.</summary>
+internal sealed class ReadBatch(int threads)
+{
+    private const long MaxBytes = 256L << 20;
+    private readonly int _capacity = Math.Max(32, 8 * threads);
+    private readonly List<Row> _rows = [];
+    private int _count;
+    private long _bytes;
+
+    /// <summary>True where no more rows should be added.</summary>
+    public bool IsFull => _count == _capacity || _bytes > MaxBytes;
+
+    /// <summary>The rows, in order.</summary>
+    public IEnumerable<Row> Rows => _rows.Take(_count);
+
+    /// <summary>Forgets the rows, and keeps their memory.</summary>
+    public void Clear() => (_count, _bytes) = (0, 0);
+
+    /// <summary>Takes the current row's image.</summary>
+    public void Add(ImageColumnReader reader, long position, int label, bool forValidation)
+    {
+        if (_count == _rows.Count) _rows.Add(new Row());
+        var row = _rows[_count++];
+        (row.Label, row.ForValidation) = (label, forValidation);
+        reader.Read(row.Image, position);
+        _bytes += row.Image.Length;
+    }
+
+    /// <summary>Decodes and reduces all images.</summary>
+    /// <exception cref="UnreadableImageException">The first of the rows whose image cannot be read.</exception>
+    public void Decode(ImageStore store, int threads, bool failOnUnreadable, CancellationToken cancellation)
+    {
+        Parallel.For(0, _count, new ParallelOptions { MaxDegreeOfParallelism = threads, CancellationToken = cancellation }, i =>
+        {
+            try
+            {
+                _rows[i].Decoded = store.Reduce(_rows[i].Image.Decode());
+            }
+            catch (UnreadableImageException)
+            {
+                _rows[i].Decoded = default; // known by Image.Failed
+            }
+        });
+        if (failOnUnreadable && Rows.FirstOrDefault(row => row.Image.Failed) is { } bad) bad.Image.Decode();
+    }
+
+    /// <summary>One row.</summary>
+    public sealed class Row
+    {
+        public ImageInput Image { get; } = new();
+
+        public RgbImage Decoded { get; set; }
+
+        public int Label { get; set; }
+
+        public bool ForValidation { get; set; }
+    }
+}

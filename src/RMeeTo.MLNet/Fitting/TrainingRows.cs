@@ -1,0 +1,185 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using Microsoft.ML.Runtime;
+using RMeeTo.Vim.Images;
+using RMeeTo.Vim.Retraining;
+
+namespace RMeeTo.MLNet;
+
+/// <summary>Counts of rows that were left out.</summary>
+internal sealed class LeftOut
+{
+    public long MissingLabels { get; set; }
+
+    public long UnreadableImages { get; set; }
+
+    public long UnknownClasses { get; set; }
+
+    public string FirstUnreadable { get; set; } = "";
+
+    /// <summary>Lines for the log.</summary>
+    public IEnumerable<string> Lines(string what)
+    {
+        if (MissingLabels > 0) yield return $"{MissingLabels} {what} rows have no label and were left out.";
+        if (UnreadableImages > 0) yield return $"{UnreadableImages} {what} images could not be read and were left out, the first '{FirstUnreadable}'.";
+        if (UnknownClasses > 0) yield return $"{UnknownClasses} {what} rows have classes that the training rows do not have, and were left out.";
+    }
+}
+
+/// <summary>
+/// The rows of a view as an <see cref="ImageStore"/> with classes. The view is read once, on one thread; images are decoded and reduced by all threads, and kept in the order of the
+/// rows.
+/// </summary>
+internal sealed class TrainingRows : IDisposable
+{
+    private readonly VimMergedClassifierOptions _options;
+    private readonly int _threads;
+    private readonly FitCancellation _cancellation;
+    private readonly List<int> _training = [];
+    private readonly List<int> _validation = [];
+
+    private TrainingRows(VimMergedClassifierOptions options, ImageStore store, int threads, FitCancellation cancellation) =>
+        (_options, Store, _threads, _cancellation) = (options, store, threads, cancellation);
+
+    /// <summary>Images of training and validation.</summary>
+    public ImageStore Store { get; }
+
+    /// <summary>The classes of the training rows.</summary>
+    public LabelClasses Classes { get; private set; } = null!;
+
+    /// <summary>Images to learn from.</summary>
+    public ImageSet Training => new(Store, _training);
+
+    /// <summary>Images that decide which epoch is best, or null.</summary>
+    public ImageSet? Validation => _validation.Count == 0 ? null : new(Store, _validation);
+
+    /// <summary>Reads training rows, and validation rows where there is a view of them.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
+    /// <exception cref="InvalidOperationException">There are too few rows or classes to train with.</exception>
+    /// <exception cref="UnreadableImageException">An image cannot be read, and the policy is to throw.</exception>
+    public static TrainingRows Read(IDataView view, VimMergedClassifierOptions options, EvaluationPreprocessing preprocessing, long memory, int threads, IChannel channel, FitCancellation cancellation)
+    {
+        var store = new ImageStore(new ImageStoreOptions { ShorterEdge = preprocessing.ShorterEdge, MemoryBudget = memory });
+        try
+        {
+            var rows = new TrainingRows(options, store, threads, cancellation);
+            rows.ReadTraining(view, channel);
+            if (options.ValidationData is { } validation) rows.ReadValidation(validation, channel);
+            else if (options.ValidationColumnName is null && options.ValidationFraction > 0) rows.Split();
+            channel.Say($"{rows._training.Count} images to train, {rows._validation.Count} to validate, {rows.Classes.Names.Count} classes; {store.MemoryBytes >> 20} MB in memory, {store.FileBytes >> 20} MB in a temporary file.");
+            return rows;
+        }
+        catch
+        {
+            store.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The classes alone, without a look at any image: all that merging without training needs.</summary>
+    /// <exception cref="InvalidOperationException">There are fewer than two classes.</exception>
+    public static LabelClasses ReadClasses(IDataView view, VimMergedClassifierOptions options, FitCancellation cancellation)
+    {
+        var label = LabelReader.Find(view.Schema, options.LabelColumnName);
+        using var cursor = view.GetRowCursor([label]);
+        var labels = LabelReader.Open(cursor, label);
+        long rows = 0;
+        for (; label.Type is not KeyDataViewType && cursor.MoveNext(); rows++)
+        {
+            labels.Read();
+            if (rows % 1024 != 0) continue;
+            cancellation.Ask();
+            cancellation.Token.ThrowIfCancellationRequested();
+        }
+        var classes = labels.Classes();
+        return classes.Names.Count >= 2 ? classes : throw TooFewClasses(options, classes.Names.Count, rows);
+    }
+
+    public void Dispose() => Store.Dispose();
+
+    private void ReadTraining(IDataView view, IChannel channel)
+    {
+        var validationColumn = _options.ValidationColumnName is { } name ? SchemaChecks.Find(view.Schema, name, "validation") : (DataViewSchema.Column?)null;
+        if (validationColumn is { Type: not BooleanDataViewType } wrong)
+            throw new ArgumentOutOfRangeException("inputSchema", $"Column '{wrong.Name}' is {wrong.Type}; the validation column must be Boolean: true in the rows for validation.");
+        Classes = ReadView(view, validationColumn, null, (index, forValidation) => (forValidation ? _validation : _training).Add(index), "training", channel);
+        int present = _training.Select(Store.Label).Distinct().Count();
+        if (_training.Count == 0)
+            throw new InvalidOperationException($"There are no training images: no row has both a label in column '{_options.LabelColumnName}' and an image in column '{_options.ImageColumnName}'. Check the two columns, for example with Preview().");
+        if (present < 2) throw TooFewClasses(_options, present, _training.Count);
+    }
+
+    private static InvalidOperationException TooFewClasses(VimMergedClassifierOptions options, int classes, long rows) =>
+        new($"Column '{options.LabelColumnName}' has {classes} class{(classes == 1 ? "" : "es")} in {rows} rows; a classifier needs at least 2. Check the label column and how the rows were chosen.");
+
+    private void ReadValidation(IDataView view, IChannel channel)
+    {
+        int before = Store.Count;
+        ReadView(view, null, Classes, (index, _) => _validation.Add(index), "validation", channel);
+        if (Store.Count == before)
+            throw new InvalidOperationException("No row of ValidationData can be used: labels are compared by value, and none is a class of the training rows. Check that both views have the same label values.");
+    }
+
+    private void Split()
+    {
+        var split = Store.Split(_options.ValidationFraction, _options.Retraining.Seed);
+        _training.Clear();
+        _training.AddRange(split.Train);
+        _validation.AddRange(split.Validation);
+    }
+
+    private LabelClasses ReadView(IDataView view, DataViewSchema.Column? flag, LabelClasses? known, Action<int, bool> added, string what, IChannel channel)
+    {
+        var label = LabelReader.Find(view.Schema, _options.LabelColumnName);
+        var image = ImageColumn.Find(view.Schema, _options.ImageColumnName, _options.ImageNameColumnName);
+        DataViewSchema.Column[] columns = [label, .. ImageColumnReader.Dependencies(image), .. flag is { } column ? [column] : Array.Empty<DataViewSchema.Column>()];
+        using var cursor = view.GetRowCursor(columns.DistinctBy(c => c.Index));
+        var labels = LabelReader.Open(cursor, label);
+        var images = new ImageColumnReader(cursor, image);
+        var isValidation = flag is { } boolean ? cursor.GetGetter<bool>(boolean) : null;
+        var batch = new ReadBatch(_threads);
+        var leftOut = new LeftOut();
+        bool more = true;
+        while (more)
+        {
+            _cancellation.Ask();
+            _cancellation.Token.ThrowIfCancellationRequested();
+            batch.Clear();
+            while (!batch.IsFull && (more = cursor.MoveNext()))
+            {
+                int index = labels.Read();
+                bool forValidation = false;
+                isValidation?.Invoke(ref forValidation);
+                if (index < 0) leftOut.MissingLabels++;
+                else batch.Add(images, cursor.Position, index, forValidation);
+            }
+            int[]? translation = known is null ? null : Translate(labels.Classes(), known);
+            Keep(batch, translation, leftOut, added);
+        }
+        foreach (string line in leftOut.Lines(what)) channel.Warning(MessageSensitivity.UserData, line);
+        return labels.Classes();
+    }
+
+    private void Keep(ReadBatch batch, int[]? translation, LeftOut leftOut, Action<int, bool> added)
+    {
+        batch.Decode(Store, _threads, _options.UnreadableImages == UnreadableImages.Throw, _cancellation.Token);
+        foreach (var row in batch.Rows)
+        {
+            int label = translation is null ? row.Label : translation[row.Label];
+            if (label < 0) leftOut.UnknownClasses++;
+            else if (row.Image.Failed)
+            {
+                if (leftOut.UnreadableImages++ == 0) leftOut.FirstUnreadable = row.Image.Name;
+            }
+            else added(Store.Add(row.Decoded, label, row.Image.Name), row.ForValidation);
+        }
+    }
+
+    /// <summary>From the classes of one view to those of another, by name; −1 where there is none.</summary>
+    private static int[] Translate(LabelClasses from, LabelClasses to)
+    {
+        var index = new Dictionary<string, int>();
+        for (int i = 0; i < to.Names.Count; i++) index.Add(to.Names[i], i);
+        return [.. from.Names.Select(name => index.GetValueOrDefault(name, -1))];
+    }
+}

@@ -1,0 +1,128 @@
+using Microsoft.ML.Runtime;
+using RMeeTo.Vim;
+using RMeeTo.Vim.Checkpoints;
+using RMeeTo.Vim.Images;
+using RMeeTo.Vim.Merging;
+using RMeeTo.Vim.Network;
+
+namespace RMeeTo.MLNet;
+
+/// <summary>The network before re-training, and how it came about.</summary>
+/// <param name="Model">Fitted to the classes, with its merge schedule.</param>
+/// <param name="NewClasses">Classes whose rows of the head are random; all of them when training from scratch.</param>
+/// <param name="ClassesByIndex">True where the checkpoint has no class names, so that its classes were taken in their order.</param>
+internal sealed record StartModel(VimModel Model, IReadOnlyList<string> NewClasses, bool ClassesByIndex);
+
+/// <summary>Where weights come from. Whatever can be wrong with them is found before a single image is read.</summary>
+internal sealed class WeightsSource
+{
+    private static readonly string[] PyTorchExtensions = [".pth", ".pt", ".ckpt", ".bin", ".pkl"];
+
+    private readonly VimMergedClassifierOptions _options;
+    private readonly byte[]? _stream;
+    private readonly VimModel? _model;
+
+    private WeightsSource(VimMergedClassifierOptions options, byte[]? stream, VimModel? model, VimConfig config) =>
+        (_options, _stream, _model, Config) = (options, stream, model, config);
+
+    /// <summary>The network, whose classes are still those of the source.</summary>
+    public VimConfig Config { get; }
+
+    /// <summary>Names of the source's classes, or null.</summary>
+    public IReadOnlyList<string>? ClassNames => _model?.ClassNames;
+
+    /// <summary>How images become input.</summary>
+    public EvaluationPreprocessing Preprocessing
+    {
+        get
+        {
+            var preprocessing = (_model?.Preprocessing ?? new()) with { ImageHeight = Config.ImageHeight, ImageWidth = Config.ImageWidth };
+            if (_options.CropRatio is { } ratio) preprocessing = preprocessing with { CropRatio = ratio };
+            return _options.Normalization is { } normalization ? preprocessing with { Normalization = normalization } : preprocessing;
+        }
+    }
+
+    /// <summary>Merges, for any number of classes.</summary>
+    /// <exception cref="ArgumentException">The schedule does not fit the network.</exception>
+    public (MergeSchedule Schedule, MergeOptions Merging) Merges()
+    {
+        var merging = _options.Merging ?? _model?.Merging ?? MergeOptions.Default;
+        if (_options.Schedule is { } given)
+        {
+            if (given.RemovedPerBlock.Count != Config.Depth)
+                throw new ArgumentException($"The merge schedule is for {given.RemovedPerBlock.Count} blocks and the network has {Config.Depth}; make it with the network's VimConfig.");
+            return (MergeSchedule.Custom(Config, given.RemovedPerBlock, merging.Order), merging);
+        }
+        if (_options.TokensPerMerge is { } tokens) return (MergeSchedule.Uniform(Config, tokens, order: merging.Order), merging);
+        return (_model is null ? MergeSchedule.Dense(Config) : MergeSchedule.Custom(Config, _model.Schedule.RemovedPerBlock, merging.Order), merging);
+    }
+
+    /// <summary>Opens the source and checks it.</summary>
+    /// <param name="options">Which source.</param>
+    /// <param name="stream">What was read from <see cref="VimMergedClassifierOptions.CheckpointStream"/>.</param>
+    /// <exception cref="CheckpointFormatException">The file is damaged or of another format.</exception>
+    /// <exception cref="CheckpointMismatchException">The file is for another network than the configuration says.</exception>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    public static WeightsSource Open(VimMergedClassifierOptions options, byte[]? stream)
+    {
+        if (options.FromScratch) return new(options, stream, null, options.Config ?? VimConfig.VimTiny);
+        if (options.Model is { } model) return new(options, stream, model, Agreed(options.Config, model));
+        using var reader = OpenReader(options, stream);
+        if (!reader.Metadata.ContainsKey(VimModelMetadata.FormatKey)) return new(options, stream, null, options.Config ?? VimCheckpoint.InferConfig(reader));
+        var loaded = options.Checkpoint is { } path ? VimModel.Load(path) : VimModel.Load(new MemoryStream(stream!, writable: false));
+        return new(options, stream, loaded, Agreed(options.Config, loaded));
+    }
+
+    /// <summary>Makes the network for these classes: rows of the head go by name where names are known, by index where they are not and the count is equal.</summary>
+    public StartModel Build(IReadOnlyList<string> classNames, IChannel channel)
+    {
+        var config = Config with { Classes = classNames.Count };
+        var (schedule, merging) = Merges();
+        ulong seed = _options.Retraining.Seed;
+        if (_options.FromScratch)
+        {
+            channel.Say("Random weights.");
+            return new(new VimModel(VimInitializer.Create(config, seed), classNames, schedule, merging, Preprocessing), classNames, false);
+        }
+        var fitted = _model is not null ? FitModel(config, classNames, seed) : FitCheckpoint(config, classNames, seed);
+        foreach (string line in fitted.Report.Lines) channel.SayNames(line);
+        bool byIndex = _model is null && !fitted.Report.HeadReplaced;
+        return new(new VimModel(fitted.Weights, classNames, schedule, merging, Preprocessing), fitted.Report.NewClasses, byIndex);
+    }
+
+    private FittedWeights FitCheckpoint(VimConfig config, IReadOnlyList<string> classNames, ulong seed)
+    {
+        using var reader = OpenReader(_options, _stream);
+        return VimCheckpoint.LoadFitted(reader, config, classNames, seed: seed);
+    }
+
+    private FittedWeights FitModel(VimConfig config, IReadOnlyList<string> classNames, ulong seed)
+    {
+        var model = _model!;
+        var report = new CheckpointReport { Lines = [$"Head kept: {classNames.Count} classes."] };
+        if (!model.ClassNames.SequenceEqual(classNames)) model = model.WithHead(classNames, seed, out report);
+        if ((model.Config.ImageHeight, model.Config.ImageWidth) != (config.ImageHeight, config.ImageWidth)) model = model.WithImageSize(config.ImageHeight, config.ImageWidth);
+        // The caller's weights stay his: training starts from a copy, but merging alone would share them.
+        return new(ReferenceEquals(model.Weights, _model!.Weights) ? model.Weights.Clone() : model.Weights, report);
+    }
+
+    private static SafetensorsReader OpenReader(VimMergedClassifierOptions options, byte[]? stream)
+    {
+        if (options.Checkpoint is not { } path) return new SafetensorsReader(new MemoryStream(stream!, writable: false), "The checkpoint stream");
+        if (!File.Exists(path))
+            throw new FileNotFoundException($"There is no checkpoint '{path}' (looked for '{Path.GetFullPath(path)}'). Weights are never downloaded: pass the path of a file that is there.", path);
+        if (PyTorchExtensions.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase))
+            throw new CheckpointFormatException($"'{path}' is a PyTorch checkpoint, and this version reads safetensors. Convert it once, in Python: "
+                + "state = torch.load('FILE.pth', map_location='cpu')['model']; safetensors.torch.save_file({k: v.contiguous() for k, v in state.items()}, 'FILE.safetensors').");
+        return SafetensorsReader.Open(path);
+    }
+
+    /// <summary>The configuration of a model at the image size that the user wants.</summary>
+    private static VimConfig Agreed(VimConfig? wanted, VimModel model)
+    {
+        if (wanted is null) return model.Config;
+        if (!CheckpointComparison.SameArchitecture(model.Config, wanted))
+            throw new CheckpointMismatchException($"The model has width {model.Config.Width}, {model.Config.Depth} blocks and patches of {model.Config.PatchSize}; the option Config says width {wanted.Width}, {wanted.Depth} blocks and patches of {wanted.PatchSize}. Pass the model's own configuration, or none.");
+        return model.Config with { ImageHeight = wanted.ImageHeight, ImageWidth = wanted.ImageWidth };
+    }
+}

@@ -1,0 +1,25 @@
+using RMeeTo.Vim;
+
+namespace RMeeTo.MLNet;
+
+/// <summary>How many rows a cursor reads ahead. The first batches are small, so that whoever takes a few rows only does not pay for many.</summary>
+internal sealed class BatchSizes(ScoringOptions options, VimConfig config)
+{
+    /// <summary>Pixels and files that a batch may hold; one image more is always taken.</summary>
+    public const long MaxBytes = 256L << 20;
+
+    private const int PerWorker = 4;
+    private int _next = 1;
+
+    /// <summary>Largest batch.</summary>
+    public int Largest { get; } = options.BatchSize
+        ?? Math.Clamp(PerWorker * (options.Threads > 0 ? options.Threads : Environment.ProcessorCount) * NetworkRunner.BatchFor(config), 16, 512);
+
+    /// <summary>Size of the next batch: 1, 4, 16, … up to the largest.</summary>
+    public int Next()
+    {
+        int size = Math.Min(_next, Largest);
+        _next = (int)Math.Min(4L * size, Largest);
+        return size;
+    }
+}

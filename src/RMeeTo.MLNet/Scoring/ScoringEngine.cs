@@ -1,0 +1,135 @@
+using Microsoft.ML.Runtime;
+using RMeeTo.Vim;
+
+namespace RMeeTo.MLNet;
+
+/// <summary>
+/// The network of one transformer on its device, made at the first image and shared by all cursors and prediction engines. It lives until it is disposed and the last
+/// <see cref="Lease"/> is given back.
+/// </summary>
+internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model, ScoringOptions options) : IDisposable
+{
+    private readonly Lock _lock = new();
+    private VimClassifier? _classifier;
+    private int _leases;
+    private bool _disposed;
+    private long _imagesScored;
+    private long _batchesScored;
+
+    /// <summary>Images that went through the network so far.</summary>
+    public long ImagesScored => Interlocked.Read(ref _imagesScored);
+
+    /// <summary>Batches that went through the network so far.</summary>
+    public long BatchesScored => Interlocked.Read(ref _batchesScored);
+
+    /// <summary>Whether weights are still held for anyone.</summary>
+    public bool IsAlive => _classifier is not null;
+
+    /// <summary>The network.</summary>
+    public VimModel Model => model;
+
+    /// <summary>How it is run.</summary>
+    public ScoringOptions Options => options;
+
+    /// <summary>Keeps the network alive until the lease is disposed.</summary>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    public Lease Acquire()
+    {
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, typeof(VimMergedClassifierTransformer));
+            _classifier ??= Create();
+            _leases++;
+            return new Lease(this, _classifier);
+        }
+    }
+
+    /// <summary>Throws where there will be no more leases.</summary>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    public void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_disposed, typeof(VimMergedClassifierTransformer));
+
+    /// <summary>No more leases from now on.</summary>
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _disposed = true;
+            FreeIfUnused();
+        }
+    }
+
+    private VimClassifier Create()
+    {
+        using var channel = StageLog.Open(environment, "Scoring");
+        var device = DeviceChoice.Resolve(environment, options.GpuDeviceId, options.FallbackToCpu, channel);
+        return new VimClassifier(model, options.Threads, device);
+    }
+
+    private void Release()
+    {
+        lock (_lock)
+        {
+            _leases--;
+            FreeIfUnused();
+        }
+    }
+
+    private void FreeIfUnused()
+    {
+        if (!_disposed || _leases > 0) return;
+        _classifier?.Dispose();
+        _classifier = null;
+    }
+
+    /// <summary>The right to use the network.</summary>
+    public sealed class Lease(ScoringEngine owner, VimClassifier classifier) : IDisposable
+    {
+        private int _returned;
+
+        /// <summary>Classifies images; those that cannot be read get NaN where the policy allows.</summary>
+        /// <param name="images">What to classify.</param>
+        /// <param name="count">How many of them.</param>
+        /// <param name="probabilities">[count, classes]; written.</param>
+        /// <returns>Number of images that could not be read.</returns>
+        /// <exception cref="UnreadableImageException">An image cannot be read, and the policy is to throw.</exception>
+        public int Score(IReadOnlyList<ImageInput> images, int count, float[] probabilities)
+        {
+            ObjectDisposedException.ThrowIf(_returned != 0, typeof(VimMergedClassifierTransformer));
+            var (model, keepRows) = (owner.Model, owner.Options.UnreadableImages == UnreadableImages.Missing);
+            classifier.Predict(count, (index, destination) =>
+            {
+                try
+                {
+                    model.Preprocessing.Apply(images[index].Decode(), destination);
+                }
+                catch (UnreadableImageException) when (keepRows)
+                {
+                    destination.Clear();
+                }
+            }, probabilities, CancellationToken.None);
+            Interlocked.Add(ref owner._imagesScored, count);
+            Interlocked.Increment(ref owner._batchesScored);
+            int classes = model.Config.Classes, unreadable = 0;
+            for (int i = 0; i < count; i++)
+            {
+                if (!images[i].Failed) continue;
+                probabilities.AsSpan(i * classes, classes).Fill(float.NaN);
+                unreadable++;
+            }
+            return unreadable;
+        }
+
+        public void Dispose()
+        {
+            if (Interlocked.Exchange(ref _returned, 1) == 0) owner.Release();
+        }
+    }
+}
+
+/// <summary>How a transformer runs its network. All but the policy belongs to the process, and is not stored in a model file.</summary>
+/// <param name="UnreadableImages">Policy.</param>
+/// <param name="Threads">Thread budget; 0: one a processor.</param>
+/// <param name="BatchSize">Rows that a cursor reads ahead; null: enough to keep all threads at work.</param>
+/// <param name="GpuDeviceId">GPU asked for; null: as the environment says.</param>
+/// <param name="FallbackToCpu">Whether the CPU may serve instead; null: as the environment says.</param>
+internal sealed record ScoringOptions(UnreadableImages UnreadableImages, int Threads = 0, int? BatchSize = null, int? GpuDeviceId = null, bool? FallbackToCpu = null);

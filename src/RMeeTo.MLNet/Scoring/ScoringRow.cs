@@ -1,0 +1,84 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace RMeeTo.MLNet;
+
+/// <summary>Row by row, as prediction engines work.</summary>
+internal sealed class RowMapper(ScoringEngine engine, StageSchema schema) : IRowToRowMapper
+{
+    public DataViewSchema InputSchema => schema.Input;
+
+    public DataViewSchema OutputSchema => schema.Output;
+
+    public IEnumerable<DataViewSchema.Column> GetDependencies(IEnumerable<DataViewSchema.Column> dependingColumns) => schema.Dependencies(schema.Active(dependingColumns));
+
+    public DataViewRow GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        if (input.Schema != schema.Input)
+            throw new ArgumentException("The row has another schema than this mapper was made for; make a mapper with the row's own schema.", nameof(input));
+        return new ScoringRow(engine, schema, schema.Active(activeColumns), input);
+    }
+}
+
+/// <summary>
+/// A row with the two columns added; classifies its image when one of them is first asked for, once per position. It holds nothing that needs disposing: prediction engines
+/// dispose the input row only.
+/// </summary>
+internal sealed class ScoringRow : DataViewRow
+{
+    private const long NoPosition = -2;
+
+    private readonly ScoringEngine _engine;
+    private readonly StageSchema _schema;
+    private readonly bool[] _active;
+    private readonly DataViewRow _input;
+    private readonly ImageColumnReader? _reader;
+    private readonly ImageInput[] _image = [new()];
+    private readonly float[] _probabilities;
+    private long _scored = NoPosition;
+
+    public ScoringRow(ScoringEngine engine, StageSchema schema, bool[] active, DataViewRow input)
+    {
+        (_engine, _schema, _active, _input) = (engine, schema, active, input);
+        _probabilities = new float[engine.Model.Config.Classes];
+        if (schema.NeedsScores(active)) _reader = new ImageColumnReader(input, schema.Image);
+    }
+
+    public override DataViewSchema Schema => _schema.Output;
+
+    public override long Position => _input.Position;
+
+    public override long Batch => _input.Batch;
+
+    public override bool IsColumnActive(DataViewSchema.Column column) => _active[column.Index];
+
+    public override ValueGetter<DataViewRowId> GetIdGetter() => _input.GetIdGetter();
+
+    public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
+    {
+        StageSchema.CheckActive(_active, column);
+        if (column.Index < _schema.Input.Count) return _input.GetGetter<TValue>(_schema.Input[column.Index]);
+        Delegate getter = column.Index == _schema.Score
+            ? (ValueGetter<VBuffer<float>>)((ref VBuffer<float> value) => ScoreValues.CopyTo(Probabilities(), ref value))
+            : (ValueGetter<uint>)((ref uint value) => value = ScoreValues.KeyOf(Probabilities()));
+        return StageSchema.Cast<TValue>(getter, _schema.Output[column.Index]);
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) _input.Dispose();
+        base.Dispose(disposing);
+    }
+
+    private float[] Probabilities()
+    {
+        if (_scored == _input.Position) return _probabilities;
+        _scored = NoPosition; // a failure must not leave the scores of the row before
+        _reader!.Read(_image[0], _input.Position);
+        using var lease = _engine.Acquire();
+        lease.Score(_image, 1, _probabilities);
+        _scored = _input.Position;
+        return _probabilities;
+    }
+}

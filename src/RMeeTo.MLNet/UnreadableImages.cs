@@ -1,0 +1,37 @@
+namespace RMeeTo.MLNet;
+
+/// <summary>What to do about a row whose image is missing or cannot be decoded.</summary>
+public enum UnreadableImages
+{
+    /// <summary>Throw an <see cref="UnreadableImageException"/> that names the image.</summary>
+    Throw,
+
+    /// <summary>
+    /// While fitting: leave the row out and count it. While transforming: keep the row, with <c>Score</c> all NaN and <c>PredictedLabel</c> missing, and count it. The counts
+    /// go to the ML.NET log.
+    /// </summary>
+    Missing,
+}
+
+/// <summary>An image of a row is missing or cannot be decoded.</summary>
+public sealed class UnreadableImageException : Exception
+{
+    /// <summary>Names the image.</summary>
+    /// <param name="imageName">Path or tag of the image; empty where it has none.</param>
+    /// <param name="row">Number of the row in its data view, from 0.</param>
+    /// <param name="columnName">The image column.</param>
+    /// <param name="reason">What is wrong with it.</param>
+    /// <param name="innerException">The cause, if any.</param>
+    public UnreadableImageException(string imageName, long row, string columnName, string reason, Exception? innerException = null)
+        : base($"{(imageName.Length == 0 ? "The image" : $"Image '{imageName}'")} in row {row} (counted from 0) of column '{columnName}' cannot be read: {reason.TrimEnd('.')}. "
+            + $"Mend or remove it, or set {nameof(VimMergedClassifierOptions)}.{nameof(VimMergedClassifierOptions.UnreadableImages)} to {nameof(UnreadableImages)}.{nameof(UnreadableImages.Missing)}.", innerException)
+    {
+        (ImageName, Row) = (imageName, row);
+    }
+
+    /// <summary>Path or tag of the image; empty where it has none.</summary>
+    public string ImageName { get; }
+
+    /// <summary>Number of the row in its data view, from 0.</summary>
+    public long Row { get; }
+}

@@ -1,0 +1,178 @@
+using Microsoft.ML;
+using RMeeTo.Vim;
+using RMeeTo.Vim.Images;
+using RMeeTo.Vim.Merging;
+using RMeeTo.Vim.Retraining;
+
+namespace RMeeTo.MLNet;
+
+/// <summary>
+/// Everything that <see cref="VimMergedClassifierEstimator"/> can be told. Values are checked where they are set; what contradicts each other, when the estimator is made.
+/// </summary>
+/// <remarks>Weights come from exactly one of <see cref="Checkpoint"/>, <see cref="CheckpointStream"/>, <see cref="Model"/> and <see cref="FromScratch"/>.</remarks>
+public sealed class VimMergedClassifierOptions
+{
+    /// <summary>Column of class labels: a key (best, and what <c>Evaluate</c> needs), a text or a number.</summary>
+    public string LabelColumnName { get; set => field = Name(value, nameof(LabelColumnName)); } = "Label";
+
+    /// <summary>Column of images: <c>MLImage</c>, encoded bytes (vector of <see cref="byte"/>) or paths (text).</summary>
+    public string ImageColumnName { get; set => field = Name(value, nameof(ImageColumnName)); } = "Image";
+
+    /// <summary>Text column that names a row's image in messages. Null: the image column's name followed by "Path", where there is such a column.</summary>
+    public string? ImageNameColumnName { get; set; }
+
+    /// <summary>New column of class probabilities, vector of <see cref="float"/>.</summary>
+    public string ScoreColumnName { get; set => field = Name(value, nameof(ScoreColumnName)); } = "Score";
+
+    /// <summary>New column of the most probable class, a key.</summary>
+    public string PredictedLabelColumnName { get; set => field = Name(value, nameof(PredictedLabelColumnName)); } = "PredictedLabel";
+
+    /// <summary>Path of a safetensors file: a saved <see cref="VimModel"/>, or a plain one under the official tensor names.</summary>
+    public string? Checkpoint { get; set => field = value is null ? null : Name(value, nameof(Checkpoint)); }
+
+    /// <summary>The same as a stream. It is read to its end when the estimator is made, and left open.</summary>
+    public Stream? CheckpointStream { get; set; }
+
+    /// <summary>The same as an object; its weights are not changed.</summary>
+    public VimModel? Model { get; set; }
+
+    /// <summary>
+    /// Architecture. With <see cref="FromScratch"/>: what to train (VimConfig.VimTiny unless given). With weights: what they must be, and the image size to use them at. The number
+    /// of classes in it does not count; it follows from the labels.
+    /// </summary>
+    public VimConfig? Config { get; set; }
+
+    /// <summary>True: random weights in place of a checkpoint. Takes many epochs and many images.</summary>
+    public bool FromScratch { get; set; }
+
+    /// <summary>r, tokens removed at every second block; 0 merges nothing. Null keeps the schedule of the model that is loaded. Ignored where <see cref="Schedule"/> is set.</summary>
+    public int? TokensPerMerge
+    {
+        get;
+        set => field = value is null or (>= 0 and < 1 << 20)
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(TokensPerMerge), value, $"TokensPerMerge is {value}; it must be from 0 (no merging) to the number of tokens, or null (the schedule of the model).");
+    } = 5;
+
+    /// <summary>Tokens removed at each block, made for a network of the same depth; takes the place of <see cref="TokensPerMerge"/>.</summary>
+    public MergeSchedule? Schedule { get; set; }
+
+    /// <summary>How tokens are chosen and combined. Null: as the model that is loaded says, the paper's way where it says nothing.</summary>
+    public MergeOptions? Merging { get; set; }
+
+    /// <summary>Times that all training images are shown; 0 merges without training. Null: <see cref="RetrainOptions.Epochs"/> of <see cref="Retraining"/>, which is 3 unless set.</summary>
+    public int? Epochs
+    {
+        get;
+        set => field = value is null or (>= 0 and <= 100_000)
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(Epochs), value, $"Epochs is {value}; it must be from 0 (merge without training) to 100000.");
+    }
+
+    /// <summary>The recipe of re-training.</summary>
+    public RetrainOptions Retraining { get; set => field = value ?? throw new ArgumentNullException(nameof(Retraining)); } = new();
+
+    /// <summary>
+    /// Part of the training rows, class by class, that decides which epoch is best; 0: none, the last epoch is the best. Ignored where <see cref="ValidationColumnName"/> or
+    /// <see cref="ValidationData"/> is set.
+    /// </summary>
+    public double ValidationFraction
+    {
+        get;
+        set => field = value is >= 0 and <= 0.9
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(ValidationFraction), value, $"ValidationFraction is {value}; it must be from 0 (no validation) to 0.9.");
+    } = 0.1;
+
+    /// <summary>Column of <see cref="bool"/> that is true in the rows for validation.</summary>
+    public string? ValidationColumnName { get; set; }
+
+    /// <summary>Rows for validation, prepared as the training rows are; labels are compared by value, not by key.</summary>
+    public IDataView? ValidationData { get; set; }
+
+    /// <summary>What to do about images that are missing or cannot be decoded.</summary>
+    public UnreadableImages UnreadableImages
+    {
+        get;
+        set => field = Enum.IsDefined(value) ? value : throw new ArgumentOutOfRangeException(nameof(UnreadableImages), value, $"UnreadableImages is {(int)value}; it must be Throw or Missing.");
+    }
+
+    /// <summary>Part of the resized image's shorter edge that the centre crop keeps, 0.1 to 1. Null: as the model says, 0.875 where it says nothing.</summary>
+    public double? CropRatio
+    {
+        get;
+        set => field = value is null or (>= 0.1 and <= 1)
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(CropRatio), value, $"CropRatio is {value}; it must be from 0.1 to 1.");
+    }
+
+    /// <summary>Mean and standard deviation of the colours. Null: as the model says, those of ImageNet where it says nothing.</summary>
+    public PixelNormalization? Normalization { get; set; }
+
+    /// <summary>Threads for fitting and transforming; 0: one a processor. It changes no result. Null: <see cref="RetrainOptions.Threads"/> of <see cref="Retraining"/>.</summary>
+    public int? Threads
+    {
+        get;
+        set => field = value is null or (>= 0 and <= 4096) ? value : throw new ArgumentOutOfRangeException(nameof(Threads), value, $"Threads is {value}; it must be from 0 (one a processor) to 4096.");
+    }
+
+    /// <summary>Rows that <c>Transform</c> classifies at once; null: enough to keep all threads at work. It changes no result.</summary>
+    public int? BatchSize
+    {
+        get;
+        set => field = value is null or (>= 1 and <= 1 << 16) ? value : throw new ArgumentOutOfRangeException(nameof(BatchSize), value, $"BatchSize is {value}; it must be from 1 to 65536.");
+    }
+
+    /// <summary>
+    /// Bytes of memory that <c>Fit</c> may take. Images that do not fit beside the network go to a temporary file; where the network alone does not fit, <c>Fit</c> throws before
+    /// it reads an image. Null: three quarters of what the process may have.
+    /// </summary>
+    public long? MemoryBudget
+    {
+        get;
+        set => field = value is null or > 0 ? value : throw new ArgumentOutOfRangeException(nameof(MemoryBudget), value, $"MemoryBudget is {value} bytes; it must be more than 0.");
+    }
+
+    /// <summary>Told after every step and every epoch, on the thread that trains. Null: <see cref="RetrainOptions.Progress"/> of <see cref="Retraining"/>.</summary>
+    public IProgress<RetrainProgress>? Progress { get; set; }
+
+    /// <summary>Stops <c>Fit</c> within one batch. Before training begins it throws; after that the best weights so far are kept and <c>Fit</c> returns.</summary>
+    public CancellationToken CancellationToken { get; set; }
+
+    /// <summary>GPU to run on, from 0; needs the package RMeeTo.TorchSharp. Null: what <c>MLContext.GpuDeviceId</c> says, the CPU where it says nothing. Never stored in a model.</summary>
+    public int? GpuDeviceId
+    {
+        get;
+        set => field = value is null or >= 0 ? value : throw new ArgumentOutOfRangeException(nameof(GpuDeviceId), value, $"GpuDeviceId is {value}; it must be 0 or more, or null.");
+    }
+
+    /// <summary>Whether the CPU serves where the GPU asked for cannot be used. Null: what <c>MLContext.FallbackToCpu</c> says.</summary>
+    public bool? FallbackToCpu { get; set; }
+
+    /// <summary>A copy that later changes to this object do not reach.</summary>
+    internal VimMergedClassifierOptions Clone() => (VimMergedClassifierOptions)MemberwiseClone();
+
+    /// <summary>Checks what no single property can see.</summary>
+    /// <exception cref="ArgumentException">Options contradict each other.</exception>
+    internal void Validate()
+    {
+        var sources = new List<string>();
+        if (Checkpoint is not null) sources.Add(nameof(Checkpoint));
+        if (CheckpointStream is not null) sources.Add(nameof(CheckpointStream));
+        if (Model is not null) sources.Add(nameof(Model));
+        if (FromScratch) sources.Add(nameof(FromScratch));
+        if (sources.Count == 0)
+            throw new ArgumentException("VimMergedClassifier has no weights: pass the path of a checkpoint (safetensors), a stream or a VimModel, or set FromScratch to train from random weights.");
+        if (sources.Count > 1)
+            throw new ArgumentException($"VimMergedClassifier has several sources of weights: {string.Join(", ", sources)}; set one of them.");
+        if (ValidationColumnName is not null && ValidationData is not null)
+            throw new ArgumentException($"Both ValidationColumnName ('{ValidationColumnName}') and ValidationData are set; set one of them.");
+        if (ScoreColumnName == PredictedLabelColumnName)
+            throw new ArgumentException($"ScoreColumnName and PredictedLabelColumnName are both '{ScoreColumnName}'; give the two columns different names.");
+        Config?.Validate();
+        if (FromScratch && (Epochs ?? Retraining.Epochs) == 0)
+            throw new ArgumentException("FromScratch with 0 epochs leaves the weights random; set Epochs to 1 or more.");
+    }
+
+    private static string Name(string value, string property) => string.IsNullOrWhiteSpace(value) ? throw new ArgumentException($"{property} is empty.", property) : value;
+}

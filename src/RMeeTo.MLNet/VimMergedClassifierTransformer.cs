@@ -1,0 +1,163 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using Microsoft.ML.Runtime;
+using RMeeTo.Vim;
+using RMeeTo.Vim.Merging;
+using RMeeTo.Vim.Retraining;
+
+namespace RMeeTo.MLNet;
+
+/// <summary>A fitted <see cref="VimMergedClassifierEstimator"/>: adds class probabilities and the most probable class to rows with images.</summary>
+/// <remarks>
+/// <list type="table">
+/// <listheader><term>Column</term><description>Type</description></listheader>
+/// <item><term>image (in)</term><description><c>MLImage</c>, or encoded bytes <c>Vector&lt;Byte&gt;</c>, or paths <c>Text</c>; any size. It may have another form than while fitting.</description></item>
+/// <item><term>score (out)</term><description><c>Vector&lt;Single, classes&gt;</c>: softmax probabilities; all NaN where the image could not be read and the policy allows it</description></item>
+/// <item><term>predicted label (out)</term><description>key 1 … classes with the label's key values; 0 (missing) where the score is NaN</description></item>
+/// </list>
+/// Thread-safe: concurrent Transform calls and prediction engines share the weights and nothing else; a single prediction engine is for one thread, as ever. A row's result is the
+/// same bit for bit whatever else is in the view, through a prediction engine, and after saving and loading on a machine of the same vector width.
+/// The orientation tag of photographs (EXIF) is not applied, as <c>MLImage</c> does not apply it.
+/// A prediction engine disposes its transformer unless told otherwise (<c>PredictionEngineOptions.OwnsTransformer = false</c>). Disposing is harmless to cursors that are open: the
+/// network goes when the last one is closed.
+/// </remarks>
+public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
+{
+    private readonly IHostEnvironment _environment;
+    private readonly StageColumns _columns;
+    private readonly LabelClasses _classes;
+    private readonly Lock _lock = new();
+    private ScoringEngine _engine;
+
+    internal VimMergedClassifierTransformer(IHostEnvironment environment, VimModel model, StageColumns columns, LabelClasses classes, ScoringOptions scoring, RetrainResult? retraining = null)
+    {
+        _environment = environment; // no host of our own: a host keeps the GPU settings of the moment it was made
+        (_columns, _classes, Model, Retraining) = (columns, classes, model, retraining);
+        _engine = new ScoringEngine(environment, model, scoring);
+    }
+
+    /// <summary>The network: weights, schedule, preprocessing.</summary>
+    public VimModel Model { get; }
+
+    /// <summary>Names of the classes, in the order of the score's slots.</summary>
+    public IReadOnlyList<string> ClassNames => Model.ClassNames;
+
+    /// <summary>Where tokens merge.</summary>
+    public MergeSchedule Schedule => Model.Schedule;
+
+    /// <summary>How re-training went; null where there was none, and after loading from a file.</summary>
+    public RetrainResult? Retraining { get; }
+
+    /// <summary>Thread budget for all that this transformer does at the same time; 0: one a processor. It changes no result. Cursors that are open keep theirs.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is negative or above 4096.</exception>
+    public int Threads
+    {
+        get => Engine.Options.Threads;
+        set
+        {
+            if (value is < 0 or > 4096) throw new ArgumentOutOfRangeException(nameof(Threads), value, $"Threads is {value}; it must be from 0 (one a processor) to 4096.");
+            lock (_lock)
+            {
+                if (value == _engine.Options.Threads) return;
+                using var before = _engine.Acquire(); // throws where this transformer is disposed
+                _engine.Dispose();
+                _engine = new ScoringEngine(_environment, Model, _engine.Options with { Threads = value });
+            }
+        }
+    }
+
+    /// <summary>Always true: prediction engines work.</summary>
+    public bool IsRowToRowMapper => true;
+
+    /// <summary>For tests: what was classified, and whether the network is alive.</summary>
+    internal ScoringEngine Engine
+    {
+        get
+        {
+            lock (_lock) return _engine;
+        }
+    }
+
+    /// <summary>The input's columns, and behind them predicted label and score.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The image column is missing or of another type.</exception>
+    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => Bind(inputSchema).Output;
+
+    /// <summary>Adds the two columns, lazily: images are read and classified when someone reads the columns.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The image column is missing or of another type.</exception>
+    /// <exception cref="ObjectDisposedException">This transformer is disposed.</exception>
+    public IDataView Transform(IDataView input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        return new ScoredView(_environment, LiveEngine(), input, Bind(input.Schema));
+    }
+
+    /// <summary>Row by row, for prediction engines.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The image column is missing or of another type.</exception>
+    /// <exception cref="ObjectDisposedException">This transformer is disposed.</exception>
+    public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) => new RowMapper(LiveEngine(), Bind(inputSchema));
+
+    /// <summary>The most probable classes of a score, best first; of equal ones the lower slot.</summary>
+    /// <param name="score">[classes]: the value of the score column.</param>
+    /// <param name="count">How many, from 1; at most all classes are returned.</param>
+    /// <returns>Empty where the score is NaN, that is where the image could not be read.</returns>
+    /// <exception cref="ArgumentException"><paramref name="score"/> has another length.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="count"/> is less than 1.</exception>
+    public IReadOnlyList<ClassPrediction> TopK(ReadOnlySpan<float> score, int count = 5)
+    {
+        if (score.Length != ClassNames.Count) throw new ArgumentException($"The score has {score.Length} values and the classifier {ClassNames.Count} classes; pass a value of the column '{_columns.Score}'.", nameof(score));
+        if (count < 1) throw new ArgumentOutOfRangeException(nameof(count), count, $"count is {count}; it must be at least 1.");
+        if (float.IsNaN(score[0])) return [];
+        var order = new int[score.Length];
+        for (int i = 0; i < order.Length; i++) order[i] = i;
+        var values = score.ToArray();
+        Array.Sort(order, (a, b) => values[a] != values[b] ? values[b].CompareTo(values[a]) : a.CompareTo(b));
+        return [.. order.Take(count).Select(i => new ClassPrediction(ClassNames[i], values[i], i))];
+    }
+
+    /// <inheritdoc cref="TopK(ReadOnlySpan{float}, int)"/>
+    public IReadOnlyList<ClassPrediction> TopK(in VBuffer<float> score, int count = 5) => TopK([.. score.DenseValues()], count);
+
+    /// <summary>The most probable classes of an image, best first.</summary>
+    /// <param name="image">Any size; not disposed.</param>
+    /// <param name="count">How many, from 1.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="count"/> is less than 1.</exception>
+    /// <exception cref="ObjectDisposedException">This transformer is disposed.</exception>
+    public IReadOnlyList<ClassPrediction> TopK(MLImage image, int count = 5)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        var input = new ImageInput();
+        input.Begin(_columns.Image, 0, "");
+        input.SetPicture(image);
+        var probabilities = new float[ClassNames.Count];
+        using (var lease = Engine.Acquire()) lease.Score([input], 1, probabilities);
+        return TopK(probabilities, count);
+    }
+
+    /// <summary>Saves the network alone as a safetensors file with the official tensor names: for PyTorch, and as the checkpoint of another estimator.</summary>
+    /// <param name="path">The file to make or to replace, whole or not at all.</param>
+    /// <exception cref="IOException">The file cannot be written.</exception>
+    public void SaveCheckpoint(string path) => Model.Save(path);
+
+    /// <summary>Frees the network as soon as no cursor uses it; may be called again.</summary>
+    public void Dispose() => Engine.Dispose();
+
+    /// <summary>Called by <c>mlContext.Model.Save</c>.</summary>
+    void ICanSaveModel.Save(ModelSaveContext ctx)
+    {
+        ArgumentNullException.ThrowIfNull(ctx);
+        MlNetInternals.Save(ctx, stream => StageFile.Write(stream, _columns, _classes, Engine.Options.UnreadableImages, Model));
+    }
+
+    private ScoringEngine LiveEngine()
+    {
+        var engine = Engine;
+        engine.ThrowIfDisposed();
+        return engine;
+    }
+
+    private StageSchema Bind(DataViewSchema schema)
+    {
+        ArgumentNullException.ThrowIfNull(schema);
+        return new StageSchema(schema, _columns, _classes);
+    }
+}
