@@ -1,0 +1,164 @@
+using System.Diagnostics;
+using System.IO.Compression;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+using RMeeTo.Vim;
+
+namespace RMeeTo.MLNet.Tests.Stage;
+
+/// <summary>Model.Save and Model.Load.</summary>
+[TestClass]
+public sealed class StagePersistenceTests
+{
+    private readonly MLContext _ml = new(seed: 1);
+    private readonly string _folder = Directory.CreateTempSubdirectory("rmeeto-models-").FullName;
+
+    [TestCleanup]
+    public void Clean() => Directory.Delete(_folder, recursive: true);
+
+    private string Zip(string name = "model.zip") => Path.Combine(_folder, name);
+
+    private string SaveShared()
+    {
+        _ml.Model.Save(Tiny.Chain, Tiny.Data(_ml, 0, 1).Schema, Zip());
+        return Zip();
+    }
+
+    private static VimMergedClassifierTransformer Last(ITransformer model) => model as VimMergedClassifierTransformer ?? ((IEnumerable<ITransformer>)model).OfType<VimMergedClassifierTransformer>().Single();
+
+    private static string Lines(IEnumerable<Scored> rows) =>
+        string.Join('\n', rows.Select(row => $"{row.PredictedLabel} {string.Join(' ', row.Score.Select(BitConverter.SingleToInt32Bits))}"));
+
+    [TestMethod]
+    public void LoadsInAnotherContextToTheBit()
+    {
+        var expected = Tiny.Read(_ml, Tiny.Chain.Transform(Tiny.Data(_ml, 60, 20)));
+        var other = new MLContext();
+        var loaded = other.Model.Load(SaveShared(), out var schema);
+        Assert.IsNotNull(schema.GetColumnOrNull("ImagePath"));
+        Tiny.AreSame(expected, Tiny.Read(other, loaded.Transform(Tiny.Data(other, 60, 20))));
+        var classifier = Last(loaded);
+        CollectionAssert.AreEqual(Pictures.Classes, classifier.ClassNames.ToArray());
+        Assert.AreEqual(Tiny.Classifier.Schedule.ToString(), classifier.Schedule.ToString());
+        Assert.IsNull(classifier.Retraining);
+        Assert.AreEqual(
+            _ml.MulticlassClassification.Evaluate(Tiny.Chain.Transform(Tiny.Data(_ml, 60, 20))).LogLoss,
+            other.MulticlassClassification.Evaluate(loaded.Transform(Tiny.Data(other, 60, 20))).LogLoss);
+        using var engine = other.Model.CreatePredictionEngine<PathRow, Scored>(loaded);
+        CollectionAssert.AreEqual(expected[3].Score, engine.Predict(Pictures.Rows(63, 1)[0]).Score);
+    }
+
+    [TestMethod]
+    public void LoadedModelSavesAgainTheSame()
+    {
+        var loaded = _ml.Model.Load(SaveShared(), out var schema);
+        _ml.Model.Save(loaded, schema, Zip("again.zip"));
+        using ZipArchive first = ZipFile.OpenRead(Zip()), second = ZipFile.OpenRead(Zip("again.zip"));
+        CollectionAssert.AreEqual(Content(first), Content(second));
+
+        static byte[] Content(ZipArchive zip)
+        {
+            using var stream = zip.Entries.Single(entry => entry.Name == "Model.vim").Open();
+            using var copy = new MemoryStream();
+            stream.CopyTo(copy);
+            return copy.ToArray();
+        }
+    }
+
+    [TestMethod]
+    public void LoadsInAnotherProcessToTheBit()
+    {
+        var options = Tiny.FromPaths(Tiny.Options(epochs: 2));
+        using var fitted = _ml.Transforms.VimMergedClassifier(options).Fit(Tiny.Data(_ml, 0, 30, wholePaths: true));
+        _ml.Model.Save(fitted, null, Zip());
+        string expected = Lines(Tiny.Read(_ml, fitted.Transform(Tiny.Data(_ml, 0, 10, wholePaths: true))));
+        string output = Path.Combine(_folder, "scores.txt");
+        string assembly = typeof(StagePersistenceTests).Assembly.Location;
+        string host = Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") is { Length: > 0 } path ? path
+            : Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? Environment.ProcessPath! : "dotnet";
+        using var process = Process.Start(new ProcessStartInfo(host, ["exec", assembly, Zip(), Pictures.Folder, output]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+        string errors = process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        Assert.AreEqual(0, process.ExitCode, errors);
+        Assert.AreEqual(expected, string.Join('\n', File.ReadAllLines(output)));
+    }
+
+    [TestMethod]
+    public void LabelsAndPolicyComeBackInTheirOwnType()
+    {
+        var rows = Pictures.Rows(0, 12, wholePaths: true).Select((row, i) => new { row.Id, row.ImagePath, Kind = i % 3 * 1.5 });
+        var options = Tiny.FromPaths(Tiny.Options(epochs: 1));
+        (options.LabelColumnName, options.ScoreColumnName, options.PredictedLabelColumnName, options.UnreadableImages) = ("Kind", "S", "P", UnreadableImages.Missing);
+        using var fitted = _ml.Transforms.VimMergedClassifier(options).Fit(_ml.Data.LoadFromEnumerable(rows));
+        _ml.Model.Save(fitted, null, Zip());
+        using var loaded = Last(new MLContext().Model.Load(Zip(), out _));
+        var bad = loaded.Transform(_ml.Data.LoadFromEnumerable(new PathRow[] { new() { ImagePath = "absent.png" } }));
+        Assert.AreEqual(0u, bad.GetColumn<uint>("P").Single());
+        VBuffer<double> values = default;
+        bad.Schema["P"].GetKeyValues(ref values);
+        CollectionAssert.AreEqual(new[] { 0, 1.5, 3 }, values.DenseValues().ToArray());
+    }
+
+    [TestMethod]
+    public void NothingOfThisMachineIsStored()
+    {
+        var options = Tiny.FromPaths(Tiny.MergeOnly(Pictures.Classes));
+        (options.Threads, options.BatchSize, options.GpuDeviceId, options.FallbackToCpu) = (3, 7, 0, true);
+        using var fitted = _ml.Transforms.VimMergedClassifier(options).Fit(Tiny.Data(_ml, 0, 6, wholePaths: true));
+        _ml.Model.Save(fitted, null, Zip());
+        using var loaded = Last(new MLContext().Model.Load(Zip(), out _));
+        Assert.AreEqual((0, (int?)null, (int?)null), (loaded.Threads, loaded.Engine.Options.BatchSize, loaded.Engine.Options.GpuDeviceId));
+    }
+
+    [TestMethod]
+    public void SaveCheckpointIsAModelFile()
+    {
+        string path = Path.Combine(_folder, "vim.safetensors");
+        Tiny.Classifier.SaveCheckpoint(path);
+        var model = VimModel.Load(path);
+        CollectionAssert.AreEqual(Pictures.Classes, model.ClassNames.ToArray());
+        Assert.IsTrue(model.Weights.Values.AsSpan().SequenceEqual(Tiny.Classifier.Model.Weights.Values));
+    }
+
+    [TestMethod]
+    public void DamagedFilesAreRefused()
+    {
+        static MemoryStream Written()
+        {
+            var stream = new MemoryStream();
+            StageFile.Write(stream, new("Label", "Image", null, "Score", "PredictedLabel"), LabelClasses.OfNames(Pictures.Classes), UnreadableImages.Throw, Tiny.Model(Pictures.Classes));
+            return stream;
+        }
+        void Refused(Action<byte[]> damage, params string[] parts)
+        {
+            byte[] bytes = Written().ToArray();
+            damage(bytes);
+            Tiny.Throws<FormatException>(() => StageFile.Read(MlNetInternals.EnvironmentOf(_ml.Transforms), new MemoryStream(bytes)), parts);
+        }
+        Refused(bytes => bytes[0] = 0, "RMEETOML");
+        Refused(bytes => bytes[8] = 9, "version 9", "Update");
+        Refused(bytes => bytes[15] = 0x70, "claims");
+        Refused(bytes => bytes[16] = (byte)'x', "not JSON");
+        Refused(bytes => bytes[18] = (byte)'l', "lacks a field");
+        Tiny.Throws<FormatException>(() => StageFile.Read(MlNetInternals.EnvironmentOf(_ml.Transforms), new MemoryStream([1, 2])), "damaged");
+        byte[] cut = Written().ToArray()[..^100];
+        Assert.Throws<IOException>(() => StageFile.Read(MlNetInternals.EnvironmentOf(_ml.Transforms), new MemoryStream(cut)));
+    }
+
+    /// <summary>A file that the first version wrote. It is never made anew: whoever breaks this test breaks the models of users.</summary>
+    [TestMethod]
+    public void FormatVersion1LoadsForEver()
+    {
+        var loaded = Last(_ml.Model.Load(Path.Combine(AppContext.BaseDirectory, "Stage", "Models", "model-v1.zip"), out _));
+        CollectionAssert.AreEqual(Pictures.Classes, loaded.ClassNames.ToArray());
+        Assert.AreEqual("17 → 13 tokens, 1 merges, reduction ratio 0.08", loaded.Schedule.ToString());
+        var view = loaded.Transform(Tiny.Data(_ml, 0, 3, wholePaths: true));
+        Assert.AreEqual(new KeyDataViewType(typeof(uint), 3), view.Schema["PredictedLabel"].Type);
+        float[][] expected = [.. File.ReadAllLines(Path.Combine(AppContext.BaseDirectory, "Stage", "Models", "model-v1.scores.txt"))
+            .Select(line => line.Split(' ').Select(text => float.Parse(text, System.Globalization.CultureInfo.InvariantCulture)).ToArray())];
+        var rows = Tiny.Read(_ml, view);
+        for (int i = 0; i < 3; i++)
+            for (int k = 0; k < 3; k++) Assert.AreEqual(expected[i][k], rows[i].Score[k], 1e-4f);
+    }
+}
