@@ -149,7 +149,7 @@ internal sealed class RetrainRun : IDisposable
             if (!double.IsFinite(loss)) throw new TrainingDivergedException(epoch + 1, step + 1, rate);
             lossSum += loss;
             _state.Step++;
-            _workers.Update(new AdamWStep(_state.Step, (float)rate, (float)_options.Beta1, (float)_options.Beta2, (float)_options.Epsilon, (float)_options.WeightDecay), _firstMoment, _secondMoment);
+            _workers.Update(new AdamWStep(_state.Step, rate, _options.Beta1, _options.Beta2, _options.Epsilon, _options.WeightDecay), _firstMoment, _secondMoment);
             _stepsThisRun++;
             Report(step + 1, lossSum / (first + count), (first + count) / (_clock.Elapsed - started).TotalSeconds, null, false);
         }

@@ -18,14 +18,14 @@ public sealed unsafe class OptimizerKernelTests
             double[] expectedP = p.ToDouble(), expectedM = m.ToDouble(), expectedV = v.ToDouble();
             for (var t = 1; t <= 3; t++)
             {
-                var step = new AdamWStep(t, 1e-2f, 0.9f, 0.999f, 1e-8f, 0.05f);
+                var step = new AdamWStep(t, 1e-2, 0.9, 0.999, 1e-8, 0.05);
                 var g = arena.Vector(count);
                 Kernels.Of(bits).AdamW(step, p.Pointer, g.Pointer, m.Pointer, v.Pointer, count);
                 for (var i = 0; i < count; i++)
                 {
-                    expectedP[i] *= 1 - (double)step.LearningRate * step.WeightDecay;
-                    expectedM[i] += (g[0, i] - expectedM[i]) * (1 - (double)step.Beta1);
-                    expectedV[i] = step.Beta2 * expectedV[i] + (1 - (double)step.Beta2) * g[0, i] * g[0, i];
+                    expectedP[i] *= 1 - step.LearningRate * step.WeightDecay;
+                    expectedM[i] += (g[0, i] - expectedM[i]) * (1 - step.Beta1);
+                    expectedV[i] = step.Beta2 * expectedV[i] + (1 - step.Beta2) * g[0, i] * g[0, i];
                     var deviation = Math.Sqrt(expectedV[i]) / Math.Sqrt(1 - Math.Pow(step.Beta2, t)) + step.Epsilon;
                     expectedP[i] -= step.LearningRate / (1 - Math.Pow(step.Beta1, t)) * expectedM[i] / deviation;
                 }
@@ -47,7 +47,7 @@ public sealed unsafe class OptimizerKernelTests
         using Arena whole = new(3), cut = new(3);
         const int count = 53;
         Matrix[] a = [whole.Vector(count), whole.Vector(count), whole.Vector(count), whole.Vector(count, 0, 1)], b = [cut.Vector(count), cut.Vector(count), cut.Vector(count), cut.Vector(count, 0, 1)];
-        var step = new AdamWStep(5, 1e-2f, 0.9f, 0.999f, 1e-8f, 0.05f);
+        var step = new AdamWStep(5, 1e-2, 0.9, 0.999, 1e-8, 0.05);
         Kernels.Of(bits).AdamW(step, a[0].Pointer, a[1].Pointer, a[2].Pointer, a[3].Pointer, count);
         for (var start = 0; start < count; start += 11)
             Kernels.Of(bits).AdamW(step, b[0].Pointer + start, b[1].Pointer + start, b[2].Pointer + start, b[3].Pointer + start, Math.Min(11, count - start));

@@ -182,7 +182,7 @@ internal static partial class OperatorCases
         b.Forward(() =>
         {
             for (int step = 1; step <= 3; step++)
-                b.Device.AdamW(new AdamWStep(step, 2e-3f, 0.9f, 0.999f, 1e-8f, 0.05f), values.Buffer, gradient.Buffer, first.Buffer, second.Buffer, values.Offset, count);
+                b.Device.AdamW(new AdamWStep(step, 2e-3, 0.9, 0.999, 1e-8, 0.05), values.Buffer, gradient.Buffer, first.Buffer, second.Buffer, values.Offset, count);
         });
     }
 

@@ -63,7 +63,7 @@ public sealed class ReferenceDeviceTests
         using var device = new ReferenceDevice();
         var values = device.Matrix(1, 3, [1, -2, 0.5]);
         var (gradient, first, second) = (device.Matrix(1, 3, [10, -1e-3, 0]), device.Matrix(1, 3), device.Matrix(1, 3));
-        device.AdamW(new AdamWStep(1, 0.25f, 0.5f, 0.75f, 0, 0.5f), values.Buffer, gradient.Buffer, first.Buffer, second.Buffer, 0, 2);
+        device.AdamW(new AdamWStep(1, 0.25, 0.5, 0.75, 0, 0.5), values.Buffer, gradient.Buffer, first.Buffer, second.Buffer, 0, 2);
         const double Decay = 1 - 0.25 * 0.5;
         Tolerances.AssertClose("values", values.Values(), [Decay - 0.25, -2 * Decay + 0.25, 0.5], 1e-12);
         Tolerances.AssertClose("first moment", first.Values(), [5, -5e-4, 0], 1e-12);

@@ -37,12 +37,12 @@ internal static unsafe class AdamWKernel
     /// <summary>The scalars of a step, worked out in double as Python has them.</summary>
     private readonly struct Factors<TSimd, TVector>(in AdamWStep step) where TSimd : struct, ISimd<TVector> where TVector : struct
     {
-        private readonly float keep = (float)(1 - (double)step.LearningRate * step.WeightDecay);
-        private readonly float beta1 = step.Beta1, beta2 = step.Beta2;
-        private readonly float new1 = (float)(1 - (double)step.Beta1), new2 = (float)(1 - (double)step.Beta2);
+        private readonly float keep = (float)(1 - step.LearningRate * step.WeightDecay);
+        private readonly float beta1 = (float)step.Beta1, beta2 = (float)step.Beta2;
+        private readonly float new1 = (float)(1 - step.Beta1), new2 = (float)(1 - step.Beta2);
         private readonly float size = (float)(-step.LearningRate / (1 - Math.Pow(step.Beta1, step.Step)));
         private readonly float root = (float)(1 / Math.Sqrt(1 - Math.Pow(step.Beta2, step.Step)));
-        private readonly float epsilon = step.Epsilon;
+        private readonly float epsilon = (float)step.Epsilon;
 
         public void Update(float* values, float* gradient, float* firstMoment, float* secondMoment)
         {

@@ -73,7 +73,7 @@ public sealed partial class ReferenceDevice
         double correction1 = 1 - Math.Pow(beta1, step.Step), correction2 = 1 - Math.Pow(beta2, step.Step);
         for (long i = offset; i < offset + count; i++)
         {
-            p[i] *= 1 - (double)step.LearningRate * step.WeightDecay;
+            p[i] *= 1 - step.LearningRate * step.WeightDecay;
             m[i] = beta1 * m[i] + (1 - beta1) * g[i];
             v[i] = beta2 * v[i] + (1 - beta2) * g[i] * g[i];
             p[i] -= step.LearningRate / correction1 * m[i] / (Math.Sqrt(v[i] / correction2) + step.Epsilon);

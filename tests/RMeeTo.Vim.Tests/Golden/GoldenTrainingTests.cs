@@ -1,0 +1,89 @@
+using System.Text.Json;
+using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Devices.Reference;
+using RMeeTo.Vim.Network;
+using RMeeTo.Vim.Tests.Devices;
+
+namespace RMeeTo.Vim.Tests.Golden;
+
+/// <summary>Some optimizer steps in a row against torch's AdamW: losses, logits afterwards, and every parameter.</summary>
+[TestClass]
+[TestCategory("Golden")]
+public sealed class GoldenTrainingTests
+{
+    private const float Smoothing = 0.1f;
+
+    // Five to ten times what float32 and float64 runs of the official program differ by (train_index.json, worst of both cases).
+    private const double LossLimit = 4e-6;
+    private const double LogitsLimit = 2e-5;
+    private const double ParameterLimit = 4e-4;
+
+    public static IEnumerable<object[]> Cases => GoldenData.Rows(DevicesUnderTest.Names, Files());
+
+    [TestMethod]
+    [DynamicData(nameof(Cases))]
+    public void StepsAgreeWithTheOfficialProgram(string deviceName, string fileName)
+    {
+        GoldenData.Require();
+        var recorded = GoldenData.File(fileName);
+        var golden = GoldenNets.Cases("models_index.json").Select(item => item.Case).First(c => fileName == $"train_{c}.safetensors");
+        var config = GoldenNets.Config(golden);
+        var (schedule, merging) = GoldenNets.Merging(config, golden.Settings);
+        var input = GoldenData.File($"{golden.Net}_input.safetensors");
+        using var device = DevicesUnderTest.Create(deviceName);
+        using var weights = new DeviceWeights(device, GoldenNets.Weights(config, GoldenData.File($"{golden.Net}_weights.safetensors")), forTraining: true);
+        var network = new VimNetwork(weights, schedule, merging);
+        int batch = input["images"].Shape[0];
+        using var workspace = network.CreateWorkspace(device, batch, forTraining: true);
+        workspace.Images.Buffer.Write(input.Floats("images"));
+        workspace.Targets.Buffer.Write(Smoothed(input.Integers("labels"), config.Classes));
+
+        double[] losses = Train(device, network, workspace, batch, recorded["losses"].Values.Length);
+        network.Forward(device, workspace, batch);
+
+        string group = $"{deviceName}, {Path.GetFileNameWithoutExtension(fileName)}";
+        GoldenReport.AssertClose(group, "losses", losses, recorded["losses"].Values, LossLimit);
+        GoldenReport.AssertClose(group, "final_logits", GoldenRun.Read(workspace.Logits), recorded["final_logits"].Values, LogitsLimit);
+        foreach (var parameter in weights.Parameters.All)
+            GoldenReport.AssertClose(group, "parameters", GoldenRun.Read(weights[parameter]), recorded[$"param.{parameter.Name}"].Values, ParameterLimit);
+        if (device is not ReferenceDevice) return;
+        GoldenReport.AssertClose(group, "losses_f64", losses, recorded["losses_f64"].Values, 2e-8); // the targets are floats
+        GoldenReport.AssertClose(group, "final_logits_f64", GoldenRun.Read(workspace.Logits), recorded["final_logits_f64"].Values, 1e-10);
+    }
+
+    private static double[] Train(VimDevice device, VimNetwork network, Workspace workspace, int batch, int steps)
+    {
+        var parameters = network.Weights.Parameters;
+        using var gradients = new ParameterBuffer(device, parameters);
+        using var first = new ParameterBuffer(device, parameters);
+        using var second = new ParameterBuffer(device, parameters);
+        var losses = new double[steps];
+        for (int step = 0; step < steps; step++)
+        {
+            gradients.Values.Clear();
+            network.Forward(device, workspace, batch);
+            device.Loss(new LossWeights(1, 0), workspace.Logits, workspace.Targets, default, 1f / batch, workspace.Losses, workspace.LogitsGradient);
+            losses[step] = GoldenRun.Read(workspace.Losses).Average();
+            network.Backward(device, workspace, batch, gradients);
+            device.AdamW(new AdamWStep(step + 1, 2e-3, 0.9, 0.999, 1e-8, 0.05), network.Weights.Values, gradients.Values, first.Values, second.Values, 0, parameters.BufferLength);
+            foreach (var linear in network.Weights.Linear) device.Refresh(linear);
+        }
+        return losses;
+    }
+
+    private static float[] Smoothed(int[] labels, int classes)
+    {
+        var targets = new float[labels.Length * classes];
+        targets.AsSpan().Fill(Smoothing / classes);
+        for (int i = 0; i < labels.Length; i++) targets[i * classes + labels[i]] += 1 - Smoothing;
+        return targets;
+    }
+
+    /// <summary>The recorded runs: the entries of the index that have losses of steps.</summary>
+    private static IEnumerable<string> Files()
+    {
+        foreach (var run in GoldenData.Index("train_index.json").EnumerateObject().Where(run => run.Value.TryGetProperty("losses", out var losses) && losses.ValueKind == JsonValueKind.Array))
+            foreach (string path in Directory.GetFiles(GoldenData.Folder!, $"train_*_{run.Name}.safetensors").Order(StringComparer.Ordinal))
+                yield return Path.GetFileName(path);
+    }
+}
