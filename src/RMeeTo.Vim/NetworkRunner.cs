@@ -25,6 +25,10 @@ internal sealed class NetworkRunner : IDisposable
     private readonly ConcurrentBag<Engine> _idle = [];
     private readonly SemaphoreSlim _free;
 
+    /// <summary>Allocates nothing yet: every worker gets its activations with its first images.</summary>
+    /// <param name="network">Weights and merges.</param>
+    /// <param name="provider">Makes one device a worker.</param>
+    /// <param name="threads">Thread budget; 0 means one a processor.</param>
     public NetworkRunner(VimNetwork network, IVimDeviceProvider provider, int threads)
     {
         _network = network;
@@ -41,6 +45,11 @@ internal sealed class NetworkRunner : IDisposable
     public static int BatchFor(VimConfig config) => Math.Clamp(RowsPerBatch / config.Tokens, 1, 32);
 
     /// <summary>Runs the network over images 0 … count − 1; the delegates are called on the workers.</summary>
+    /// <param name="count">Number of images.</param>
+    /// <param name="fill">Called once for every image, before its results.</param>
+    /// <param name="sink">Called once for every image; the spans are valid during the call.</param>
+    /// <param name="cancellation">Looked at before every batch of a worker.</param>
+    /// <exception cref="OperationCanceledException">Cancelled; some images may have been done.</exception>
     public void Run(int count, ImageFiller fill, PredictionSink sink, CancellationToken cancellation = default)
     {
         if (count == 0) return;
@@ -64,19 +73,21 @@ internal sealed class NetworkRunner : IDisposable
         {
             cancellation.ThrowIfCancellationRequested();
             _free.Wait(cancellation);
+            Engine? engine = null;
             try
             {
-                if (!_idle.TryTake(out var engine)) engine = new Engine(_provider.CreateDevice(), _network, BatchCapacity);
+                if (!_idle.TryTake(out engine)) engine = new Engine(_provider.CreateDevice(), _network, BatchCapacity);
                 engine.Run(index * batch, Math.Min(batch, count - index * batch), fill, sink);
-                _idle.Add(engine);
             }
             finally
             {
+                if (engine is not null) _idle.Add(engine); // after a failed fill, or one that was cancelled, as good as before
                 _free.Release();
             }
         }
     }
 
+    /// <summary>Frees everything. No run may be under way.</summary>
     public void Dispose()
     {
         while (_idle.TryTake(out var engine)) engine.Dispose();

@@ -14,7 +14,9 @@ public sealed class VimClassifier : IDisposable
     private readonly VimDevice _owner;
     private readonly DeviceWeights _weights;
     private readonly NetworkRunner _runner;
-    private int _disposed;
+    private readonly Lock _lifetime = new();
+    private int _running;
+    private bool _disposed;
 
     /// <summary>Copies the weights to the device.</summary>
     /// <param name="model">The network.</param>
@@ -22,6 +24,7 @@ public sealed class VimClassifier : IDisposable
     /// <param name="device">Where to run; null means the CPU.</param>
     public VimClassifier(VimModel model, int threads = 0, IVimDeviceProvider? device = null)
     {
+        ArgumentNullException.ThrowIfNull(model);
         Model = model;
         Device = device ?? CpuDeviceProvider.Instance;
         _owner = Device.CreateDevice();
@@ -39,7 +42,9 @@ public sealed class VimClassifier : IDisposable
     /// <param name="images">Any sizes.</param>
     /// <param name="probabilities">[images, classes], row-major; written.</param>
     /// <param name="cancellation">Stops between batches.</param>
-    /// <exception cref="ArgumentException">There is not enough room for the probabilities.</exception>
+    /// <exception cref="ArgumentException">There is not enough room for the probabilities, or an image is empty.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled; some probabilities may have been written.</exception>
+    /// <exception cref="ObjectDisposedException">The classifier is disposed.</exception>
     public void Predict(IReadOnlyList<RgbImage> images, Memory<float> probabilities, CancellationToken cancellation = default) =>
         Predict(images.Count, (index, destination) => Model.Preprocessing.Apply(images[index], destination), probabilities, cancellation);
 
@@ -48,6 +53,8 @@ public sealed class VimClassifier : IDisposable
     /// <param name="probabilities">[images, classes], row-major; written.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <exception cref="ArgumentException"><paramref name="inputs"/> is not a whole number of images, or there is not enough room for the probabilities.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled; some probabilities may have been written.</exception>
+    /// <exception cref="ObjectDisposedException">The classifier is disposed.</exception>
     public void PredictNormalized(ReadOnlyMemory<float> inputs, Memory<float> probabilities, CancellationToken cancellation = default)
     {
         int length = 3 * Model.Weights.Config.ImageHeight * Model.Weights.Config.ImageWidth;
@@ -56,13 +63,16 @@ public sealed class VimClassifier : IDisposable
         Predict(inputs.Length / length, (index, destination) => inputs.Span.Slice(index * length, length).CopyTo(destination), probabilities, cancellation);
     }
 
-    /// <summary>Frees weights and buffers; may be called again.</summary>
+    /// <summary>Frees weights and buffers, once the calls that are under way have ended; may be called again.</summary>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
-        _runner.Dispose();
-        _weights.Dispose();
-        _owner.Dispose();
+        lock (_lifetime)
+        {
+            if (_disposed) return;
+            _disposed = true;
+            if (_running > 0) return;
+        }
+        Free();
     }
 
     /// <summary>Index of the largest value, the lowest where several are equal.</summary>
@@ -77,10 +87,43 @@ public sealed class VimClassifier : IDisposable
     /// <summary>Class probabilities of images that the workers fetch themselves, such as encoded files.</summary>
     internal void Predict(int count, ImageFiller fill, Memory<float> probabilities, CancellationToken cancellation)
     {
-        ObjectDisposedException.ThrowIf(_disposed != 0, this);
         int classes = Model.Weights.Config.Classes;
         if (probabilities.Length < (long)count * classes)
             throw new ArgumentException($"{count} images of {classes} classes need {(long)count * classes} values; there is room for {probabilities.Length}.", nameof(probabilities));
-        _runner.Run(count, fill, (index, result, _) => result.CopyTo(probabilities.Span.Slice(index * classes, classes)), cancellation);
+        Enter();
+        try
+        {
+            _runner.Run(count, fill, (index, result, _) => result.CopyTo(probabilities.Span.Slice(index * classes, classes)), cancellation);
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    /// <summary>Weights are native memory: they must not be freed under a call that reads them.</summary>
+    private void Enter()
+    {
+        lock (_lifetime)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            _running++;
+        }
+    }
+
+    private void Leave()
+    {
+        lock (_lifetime)
+        {
+            if (--_running > 0 || !_disposed) return;
+        }
+        Free();
+    }
+
+    private void Free()
+    {
+        _runner.Dispose();
+        _weights.Dispose();
+        _owner.Dispose();
     }
 }

@@ -4,7 +4,7 @@ namespace RMeeTo.Vim.Retraining;
 
 /// <summary>Some of the images of a store.</summary>
 /// <param name="Store">Pixels and labels.</param>
-/// <param name="Indices">Which of them, each with a label.</param>
+/// <param name="Indices">Which of them, 0 to the store's count − 1, each with a label.</param>
 public sealed record ImageSet(ImageStore Store, IReadOnlyList<int> Indices)
 {
     /// <summary>All labelled images of a store.</summary>

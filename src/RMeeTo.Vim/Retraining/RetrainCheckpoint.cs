@@ -4,87 +4,78 @@ using RMeeTo.Vim.Checkpoints;
 
 namespace RMeeTo.Vim.Retraining;
 
-/// <summary>The file from which a run resumes: written atomically after every epoch, read once at the start.</summary>
+/// <summary>The file from which a run resumes: written atomically at the start and after every epoch, read once at the start.</summary>
 internal sealed class RetrainCheckpoint(string path, RunFingerprint fingerprint)
 {
     private const string Format = "rmeeto.retrain";
     private const string Version = "1";
+    private const string FingerprintKey = "fingerprint";
+    private const string ProgressKey = "progress";
+    private const string HashKey = "sha256";
+
+    private static readonly JsonSerializerOptions s_strict = new() { RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
 
     private sealed record Progress(int Epoch, int Step, int BestEpoch, double? BestTop1, double? StartTop1, List<RetrainEpoch> History);
 
     /// <summary>Writes the state; a crash leaves the old file or the new one, never a part.</summary>
+    /// <exception cref="IOException">The file cannot be written; the old one is as it was.</exception>
     public void Save(RetrainState state)
     {
-        int length = state.Weights.Values.Length;
-        FloatTensor Flat(string name, float[] values) => new(name, [length], values);
-        SafetensorsWriter.Write(path,
-            [Flat("weights", state.Weights.Values), Flat("first_moment", state.FirstMoment), Flat("second_moment", state.SecondMoment), Flat("best", state.Best.Values)],
-            new Dictionary<string, string>
-            {
-                [Format] = Version,
-                ["fingerprint"] = JsonSerializer.Serialize(fingerprint.Entries),
-                ["progress"] = JsonSerializer.Serialize(new Progress(state.Epoch, state.Step, state.BestEpoch, state.BestTop1, state.StartTop1, state.History)),
-            });
+        var metadata = new Dictionary<string, string>
+        {
+            [Format] = Version,
+            [FingerprintKey] = JsonSerializer.Serialize(fingerprint.Entries),
+            [ProgressKey] = JsonSerializer.Serialize(new Progress(state.Epoch, state.Step, state.BestEpoch, state.BestTop1, state.StartTop1, state.History)),
+            [HashKey] = Hash(state),
+        };
+        try
+        {
+            SafetensorsWriter.Write(path, [.. Parts(state).Select(part => new FloatTensor(part.Name, [part.Values.Length], part.Values))], metadata);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            string before = File.Exists(path) ? "The one that is there is as it was, and the run can be resumed from it." : "There is none from before.";
+            throw new IOException($"The training checkpoint '{path}' of epoch {state.Epoch} cannot be written ({4L * 4 * state.Weights.Values.Length >> 20} MiB): {e.Message} {before} Free space there, or set CheckpointPath to a file in a folder that exists and can be written.", e);
+        }
     }
 
     /// <summary>Restores the state where the file exists.</summary>
     /// <returns>False where there is no file.</returns>
     /// <exception cref="InvalidDataException">The file is no checkpoint, or belongs to another run.</exception>
+    /// <exception cref="CheckpointFormatException">The file is damaged.</exception>
     public bool TryLoad(RetrainState state)
     {
         if (!File.Exists(path)) return false;
-        using var reader = SafetensorsReader.Open(path);
-        if (reader.Metadata.GetValueOrDefault(Format) != Version)
-            throw new InvalidDataException($"'{path}' is not a training checkpoint of this version; give another checkpoint path, or delete the file to start again.");
-        CheckFingerprint(reader.Metadata);
-        reader.Read("weights", state.Weights.Values);
-        reader.Read("first_moment", state.FirstMoment);
-        reader.Read("second_moment", state.SecondMoment);
-        reader.Read("best", state.Best.Values);
-        var progress = JsonSerializer.Deserialize<Progress>(reader.Metadata["progress"])!;
-        (state.Epoch, state.Step, state.BestEpoch, state.BestTop1, state.StartTop1) = (progress.Epoch, progress.Step, progress.BestEpoch, progress.BestTop1, progress.StartTop1);
-        state.History.AddRange(progress.History);
+        try
+        {
+            using var reader = SafetensorsReader.Open(path);
+            if (reader.Metadata.GetValueOrDefault(Format) != Version)
+                throw new InvalidDataException($"'{path}' is not a training checkpoint of this version, and is left as it is; give another checkpoint path, or delete the file to start again.");
+            fingerprint.ThrowIfDifferent(JsonSerializer.Deserialize<Dictionary<string, string>>(reader.Metadata[FingerprintKey]) ?? [], path);
+            foreach (var (name, values) in Parts(state)) reader.Read(name, values);
+            if (Hash(state) != reader.Metadata[HashKey]) throw new CheckpointFormatException("its values are not those that were saved.");
+            Restore(state, JsonSerializer.Deserialize<Progress>(reader.Metadata[ProgressKey], s_strict) ?? throw new JsonException("its progress is empty."));
+        }
+        catch (Exception e) when (e is CheckpointFormatException or JsonException or KeyNotFoundException or ArgumentException)
+        {
+            throw new CheckpointFormatException($"The training checkpoint '{path}' is damaged: {e.Message} Put a copy of it back, or delete the file to start again.", e);
+        }
         return true;
     }
 
-    private void CheckFingerprint(IReadOnlyDictionary<string, string> metadata)
+    private static void Restore(RetrainState state, Progress progress)
     {
-        var stored = JsonSerializer.Deserialize<Dictionary<string, string>>(metadata["fingerprint"])!;
-        var differing = fingerprint.Entries.Where(entry => stored.GetValueOrDefault(entry.Key) != entry.Value)
-            .Select(entry => $"{entry.Key}: {stored.GetValueOrDefault(entry.Key) ?? "none"} in the checkpoint, {entry.Value} now").ToList();
-        if (differing.Count > 0)
-            throw new InvalidDataException($"The checkpoint '{path}' belongs to another run ({string.Join("; ", differing)}). Restore these settings, give another checkpoint path, or delete the file to start again.");
-    }
-}
-
-/// <summary>All that decides the weights that a run ends with, name by name, so that a resume can say what differs.</summary>
-/// <param name="Entries">Name to value.</param>
-internal sealed record RunFingerprint(IReadOnlyDictionary<string, string> Entries)
-{
-    /// <summary>The fingerprint of a run.</summary>
-    public static RunFingerprint Of(VimModel model, ImageSet training, ImageSet? validation, RetrainOptions options, VimModel? teacher)
-    {
-        var entries = new Dictionary<string, string>
-        {
-            ["network"] = model.Weights.Config.ToString(),
-            ["schedule"] = string.Join(",", model.Schedule.RemovedPerBlock),
-            ["merging"] = model.Merging.ToString(),
-            ["preprocessing"] = model.Preprocessing.ToString(),
-            ["start weights"] = Hash(model.Weights.Values),
-            ["teacher weights"] = teacher is null ? "none" : Hash(teacher.Weights.Values),
-            ["training images"] = Describe(training),
-            ["validation images"] = validation is null ? "none" : Describe(validation),
-        };
-        foreach (var property in JsonSerializer.SerializeToElement(options).EnumerateObject()) entries[property.Name] = property.Value.ToString();
-        return new RunFingerprint(entries);
+        (state.Epoch, state.Step, state.BestEpoch, state.BestTop1, state.StartTop1) = (progress.Epoch, progress.Step, progress.BestEpoch, progress.BestTop1, progress.StartTop1);
+        state.History.AddRange(progress.History);
     }
 
-    private static string Describe(ImageSet images)
+    private static IEnumerable<(string Name, float[] Values)> Parts(RetrainState state) =>
+        [("weights", state.Weights.Values), ("first_moment", state.FirstMoment), ("second_moment", state.SecondMoment), ("best", state.Best.Values)];
+
+    private static string Hash(RetrainState state)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        for (int k = 0; k < images.Count; k++) hash.AppendData([.. BitConverter.GetBytes(images.Indices[k]), .. BitConverter.GetBytes(images.Label(k))]);
-        return $"{images.Count} ({Convert.ToHexStringLower(hash.GetHashAndReset().AsSpan(0, 6))})";
+        foreach (var (_, values) in Parts(state)) SafetensorsWriter.WriteValues(hash.AppendData, values);
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
-
-    private static string Hash(float[] values) => Convert.ToHexStringLower(SHA256.HashData(System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan())).AsSpan(0, 8));
 }

@@ -3,73 +3,102 @@ using RMeeTo.Vim.Devices;
 
 namespace RMeeTo.Vim.Retraining;
 
-/// <summary>How a network is re-trained, or trained from scratch. Values are checked where they are set.</summary>
+/// <summary>How a network is re-trained, or trained from scratch. A value out of range throws <see cref="ArgumentOutOfRangeException"/> where it is set.</summary>
 /// <remarks>Source: the recipe of R-MeeTo (spec 3.1), with defaults for small data sets of one's own.</remarks>
 public sealed record RetrainOptions
 {
-    /// <summary>Times that all training images are shown; at least 0. 0 trains nothing.</summary>
+    private const int DefaultLanes = 8;
+    private const long LaneBudget = 1L << 30;
+
+    /// <summary>Times that all training images are shown; 0 to 100,000. 0 trains nothing.</summary>
     public int Epochs { get; init => field = InRange(value, 0, 100_000, nameof(Epochs)); } = 3;
 
-    /// <summary>Images a step; at least 1.</summary>
+    /// <summary>Images a step, 1 to 1,048,576; the last step of an epoch has what is left.</summary>
     public int BatchSize { get; init => field = InRange(value, 1, 1 << 20, nameof(BatchSize)); } = 64;
 
-    /// <summary>Learning rate after the warm-up, for the whole batch (it is not scaled by the batch size).</summary>
+    /// <summary>Learning rate after the warm-up, 0 to 10, for the whole batch (it is not scaled by the batch size).</summary>
     public double LearningRate { get; init => field = InRange(value, 0, 10, nameof(LearningRate)); } = 2e-4;
 
-    /// <summary>Learning rate that the cosine approaches at the end.</summary>
+    /// <summary>Learning rate that the cosine approaches at the end, 0 to 10; at most <see cref="LearningRate"/>.</summary>
     public double MinimumLearningRate { get; init => field = InRange(value, 0, 10, nameof(MinimumLearningRate)); } = 1e-6;
 
-    /// <summary>Epochs, or a part of one, in which the learning rate rises linearly.</summary>
+    /// <summary>Epochs, or a part of one, in which the learning rate rises linearly; 0 to 100,000, rounded to whole steps.</summary>
     public double WarmupEpochs { get; init => field = InRange(value, 0, 100_000, nameof(WarmupEpochs)); }
 
-    /// <summary>Decoupled weight decay, on every parameter.</summary>
+    /// <summary>Decoupled weight decay, on every parameter, 0 to 10: a step takes LearningRate · WeightDecay of a parameter away.</summary>
     public double WeightDecay { get; init => field = InRange(value, 0, 10, nameof(WeightDecay)); } = 0.05;
 
-    /// <summary>Decay of AdamW's first moment.</summary>
+    /// <summary>Decay of AdamW's first moment, 0 to below 1.</summary>
     public double Beta1 { get; init => field = InRange(value, 0, 0.999999, nameof(Beta1)); } = 0.9;
 
-    /// <summary>Decay of AdamW's second moment.</summary>
+    /// <summary>Decay of AdamW's second moment, 0 to below 1.</summary>
     public double Beta2 { get; init => field = InRange(value, 0, 0.999999, nameof(Beta2)); } = 0.999;
 
-    /// <summary>AdamW's ε.</summary>
+    /// <summary>AdamW's ε, 1e-30 to 1.</summary>
     public double Epsilon { get; init => field = InRange(value, 1e-30, 1, nameof(Epsilon)); } = 1e-8;
 
-    /// <summary>Share of the target probability that is spread over all classes.</summary>
+    /// <summary>Share of the target probability that is spread over all classes, 0 to 0.999.</summary>
     public double LabelSmoothing { get; init => field = InRange(value, 0, 0.999, nameof(LabelSmoothing)); } = 0.1;
 
-    /// <summary>Weight of the cross-entropy against the labels; the paper uses 1.</summary>
+    /// <summary>Weight of the cross-entropy against the labels, 0 to 1000; the paper uses 1.</summary>
     public double TargetLossWeight { get; init => field = InRange(value, 0, 1000, nameof(TargetLossWeight)); } = 1;
 
-    /// <summary>Weight of the divergence from the un-merged network (distillation); the paper uses 0.5. 0 trains without a teacher.</summary>
+    /// <summary>
+    /// Weight of the divergence from the teacher, 0 to 1000; the paper uses 0.5. The teacher is the one given to <see cref="Retrainer.Run"/>, else the network itself before
+    /// training and without merges. 0 trains without a teacher: right for training from scratch, where there is nothing to learn from yet.
+    /// </summary>
     public double TeacherLossWeight { get; init => field = InRange(value, 0, 1000, nameof(TeacherLossWeight)); } = 0.5;
 
-    /// <summary>Smallest share of an image's area that a random crop takes, 0 to 1; 1 takes the evaluation crop.</summary>
+    /// <summary>Smallest share of an image's area that a random crop takes, 0.01 to 1; 1 takes the evaluation crop.</summary>
     public double MinimumCropArea { get; init => field = InRange(value, 0.01, 1, nameof(MinimumCropArea)); } = 0.08;
 
-    /// <summary>Probability that an image is mirrored left to right.</summary>
+    /// <summary>Probability that an image is mirrored left to right, 0 to 1.</summary>
     public double FlipProbability { get; init => field = InRange(value, 0, 1, nameof(FlipProbability)); } = 0.5;
 
     /// <summary>Every random number of the run is a function of this seed, the epoch, the image and the purpose.</summary>
     public ulong Seed { get; init; }
 
-    /// <summary>Parts into which a batch is cut; each sums its gradients by itself, and the parts are added in order. It decides the last bits of the result, the number of threads does not.</summary>
-    public int Lanes { get; init => field = InRange(value, 1, 256, nameof(Lanes)); } = 8;
+    /// <summary>
+    /// Parts into which a batch is cut; each sums its gradients by itself, and the parts are added in order. It decides the last bits of the result, the number of threads
+    /// does not; but no more threads than lanes compute gradients at once. 0, the default, means 8, halved while the gradients of all lanes together take more than
+    /// 1 GiB, but at least 2; and never more than <see cref="BatchSize"/>.
+    /// </summary>
+    public int Lanes { get; init => field = InRange(value, 0, 256, nameof(Lanes)); }
 
-    /// <summary>Threads; 0 means one a processor. It does not change the result.</summary>
+    /// <summary>Threads, 0 to 4096; 0 means one a processor. It does not change the result.</summary>
     [JsonIgnore]
     public int Threads { get; init => field = InRange(value, 0, 4096, nameof(Threads)); }
 
-    /// <summary>File that receives the complete state after every epoch, and from which the run resumes when the file is there. Null: no checkpoints.</summary>
+    /// <summary>
+    /// File that receives the complete state after every epoch, and from which the run resumes when the file is there; a run that was finished returns its result at once.
+    /// It takes four times the weights, and is first written before the first epoch, so that a folder that cannot be written shows at the start. Null: no checkpoints.
+    /// </summary>
+    /// <remarks>A resumed run ends with the same weights bit for bit on one kind of device and vector width; another may carry it on, with other last bits.</remarks>
     [JsonIgnore]
     public string? CheckpointPath { get; init; }
 
-    /// <summary>Told after every step and every epoch, on the thread that trains.</summary>
+    /// <summary>Told after every step and every epoch, on the thread that trains. An exception that it throws ends the run and reaches the caller of <see cref="Retrainer.Run"/>.</summary>
     [JsonIgnore]
     public IProgress<RetrainProgress>? Progress { get; init; }
 
     /// <summary>Where to train; null means the CPU.</summary>
     [JsonIgnore]
     public IVimDeviceProvider? Device { get; init; }
+
+    /// <summary>The lanes in effect for gradients of so many bytes.</summary>
+    internal int LanesFor(long gradientBytes)
+    {
+        int lanes = Lanes > 0 ? Lanes : DefaultLanes;
+        while (Lanes == 0 && lanes > 2 && lanes * gradientBytes > LaneBudget) lanes /= 2;
+        return Math.Min(lanes, BatchSize); // a lane without images would only cost memory
+    }
+
+    /// <summary>Checks what no single property can see.</summary>
+    internal void Validate()
+    {
+        if (MinimumLearningRate > LearningRate)
+            throw new ArgumentException($"RetrainOptions.MinimumLearningRate is {MinimumLearningRate} and LearningRate {LearningRate}; the learning rate falls from the one to the other, so set MinimumLearningRate to at most {LearningRate}.");
+    }
 
     private static T InRange<T>(T value, T low, T high, string name) where T : IComparable<T> => value.CompareTo(low) >= 0 && value.CompareTo(high) <= 0
         ? value

@@ -17,13 +17,13 @@ public sealed record RetrainProgress
     /// <summary>Steps of an epoch.</summary>
     public required int Steps { get; init; }
 
-    /// <summary>Mean training loss of this epoch so far.</summary>
+    /// <summary>Mean training loss an image of this epoch so far, both parts of the loss included; 0 before the first step.</summary>
     public required double Loss { get; init; }
 
-    /// <summary>Learning rate of the last step.</summary>
+    /// <summary>Learning rate of the last step, or of the first where none was taken.</summary>
     public required double LearningRate { get; init; }
 
-    /// <summary>Training images a second, in this epoch.</summary>
+    /// <summary>Training images a second in this epoch, validation not counted; 0 before the first step.</summary>
     public required double ImagesPerSecond { get; init; }
 
     /// <summary>Share of the validation images that are classified rightly, where an epoch has just ended and there are validation images.</summary>
@@ -35,52 +35,33 @@ public sealed record RetrainProgress
     /// <summary>Time since the run began, or was resumed.</summary>
     public required TimeSpan Elapsed { get; init; }
 
-    /// <summary>Estimate of the time that is left.</summary>
-    public required TimeSpan Remaining { get; init; }
+    /// <summary>Estimate of the time that is left, validation included, from what steps and validations took so far. Null before the first step, where nothing is known.</summary>
+    public required TimeSpan? Remaining { get; init; }
 
     /// <summary>One line, for a log.</summary>
     public override string ToString()
     {
         string top1 = ValidationTop1 is { } value ? $", validation top-1 {value:P1}" : "";
+        string left = Remaining is { } time ? $", {(long)time.TotalHours}:{time:mm\\:ss} left" : "";
         return Epoch == 0
-            ? $"before training{top1}"
-            : $"epoch {Epoch}/{Epochs}, step {Step}/{Steps}, loss {Loss:0.0000}, learning rate {LearningRate:0.00e+0}, {ImagesPerSecond:0.0} images/s{top1}, {Remaining:h\\:mm\\:ss} left";
+            ? $"before training{top1}{left}"
+            : $"epoch {Epoch}/{Epochs}, step {Step}/{Steps}, loss {Loss:0.0000}, learning rate {LearningRate:0.00e+0}, {ImagesPerSecond:0.0} images/s{top1}{left}";
     }
 }
 
 /// <summary>What one epoch came to.</summary>
 /// <param name="Epoch">From 1.</param>
-/// <param name="Loss">Mean training loss.</param>
-/// <param name="ValidationTop1">Share of validation images classified rightly; null without validation images.</param>
-/// <param name="Seconds">Wall time, validation included.</param>
+/// <param name="Loss">Mean training loss an image, while the weights changed.</param>
+/// <param name="ValidationTop1">Share of validation images classified rightly, 0 to 1; null without validation images.</param>
+/// <param name="Seconds">Wall time in seconds, validation included.</param>
 public sealed record RetrainEpoch(int Epoch, double Loss, double? ValidationTop1, double Seconds);
 
 /// <summary>How a run ended.</summary>
 /// <param name="Model">The best network: by validation top-1 (the untrained one included), or the latest where there are no validation images.</param>
-/// <param name="BestEpoch">The epoch that made it; 0 for the network as it was handed in.</param>
+/// <param name="BestEpoch">The epoch that made it; 0 for the network as it was handed in. Where a run without validation images was cancelled inside an epoch: the epochs that were finished, and the weights are those after the last step.</param>
 /// <param name="StartTop1">Validation top-1 before the first step; null without validation images.</param>
 /// <param name="BestTop1">Validation top-1 of <paramref name="Model"/>.</param>
-/// <param name="Epochs">Every epoch that was finished, those before a resume included.</param>
+/// <param name="Epochs">Every epoch that was finished, first to last, those before a resume included.</param>
 /// <param name="Cancelled">True where the run was cancelled before its end.</param>
 /// <param name="Duration">Wall time of this run, without what was done before a resume.</param>
 public sealed record RetrainResult(VimModel Model, int BestEpoch, double? StartTop1, double? BestTop1, IReadOnlyList<RetrainEpoch> Epochs, bool Cancelled, TimeSpan Duration);
-
-/// <summary>The loss is no longer a number.</summary>
-public sealed class TrainingDivergedException : Exception
-{
-    /// <summary>Says at which step and learning rate.</summary>
-    public TrainingDivergedException(int epoch, int step, double learningRate)
-        : base($"The training loss is not a number at epoch {epoch}, step {step}, with learning rate {learningRate:0.###e+0}. Use a lower learning rate or a longer warm-up; the last checkpoint, where one was asked for, is intact.")
-    {
-        (Epoch, Step, LearningRate) = (epoch, step, learningRate);
-    }
-
-    /// <summary>Epoch, from 1.</summary>
-    public int Epoch { get; }
-
-    /// <summary>Step of that epoch, from 1.</summary>
-    public int Step { get; }
-
-    /// <summary>Learning rate of the step.</summary>
-    public double LearningRate { get; }
-}

@@ -36,6 +36,9 @@ internal sealed class RetrainState(VimWeights weights)
     /// <summary>Epochs done.</summary>
     public List<RetrainEpoch> History { get; } = [];
 
+    /// <summary>False where a weight or a moment is infinite or no number.</summary>
+    public bool IsFinite => AllFinite(Weights.Values) && AllFinite(FirstMoment) && AllFinite(SecondMoment);
+
     /// <summary>Takes the current weights as the best where they are better than all before, or where nothing can be compared.</summary>
     public void KeepIfBest(double? top1)
     {
@@ -58,5 +61,12 @@ internal sealed class RetrainState(VimWeights weights)
         weights.Upload(device, Weights);
         first.Values.Write(FirstMoment);
         second.Values.Write(SecondMoment);
+    }
+
+    private static bool AllFinite(float[] values)
+    {
+        foreach (float value in values)
+            if (!float.IsFinite(value)) return false;
+        return true;
     }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Images;
 using RMeeTo.Vim.Network;
@@ -16,12 +17,14 @@ internal sealed class TrainingWorkers : IDisposable
     private readonly VimNetwork _student;
     private readonly VimNetwork? _teacher;
     private readonly RetrainOptions _options;
-    private readonly Worker?[] _workers;
     private readonly IVimDeviceProvider _provider;
+    private readonly VimDevice[] _devices;
+    private readonly ConcurrentBag<Worker> _idle = [];
     private readonly ParameterBuffer[] _lanes;
     private readonly DeviceBuffer[] _laneValues;
     private readonly int _batchCapacity;
 
+    /// <summary>Allocates a device a thread and the gradients of the lanes.</summary>
     /// <param name="team">Threads.</param>
     /// <param name="provider">Makes one device a thread.</param>
     /// <param name="student">Trained.</param>
@@ -31,17 +34,15 @@ internal sealed class TrainingWorkers : IDisposable
     {
         (_team, _provider, _student, _teacher, _options) = (team, provider, student, teacher, options);
         _batchCapacity = NetworkRunner.BatchFor(student.Config);
-        _workers = new Worker?[team.Workers];
-        _workers[0] = CreateWorker();
+        _devices = new VimDevice[team.Workers];
+        for (int i = 0; i < _devices.Length; i++) _devices[i] = provider.CreateDevice();
         var parameters = student.Weights.Parameters;
-        _lanes = [.. Enumerable.Range(0, options.Lanes).Select(_ => new ParameterBuffer(Device, parameters))];
+        _lanes = new ParameterBuffer[options.LanesFor(parameters.BufferLength * sizeof(float))];
+        for (int i = 0; i < _lanes.Length; i++) _lanes[i] = new ParameterBuffer(_devices[0], parameters);
         _laneValues = [.. _lanes.Select(lane => lane.Values)];
     }
 
-    /// <summary>The device of the calling thread.</summary>
-    public VimDevice Device => _workers[0]!.Device;
-
-    /// <summary>Runs one step's images through the network and back; the summed gradient is in the first lane afterwards.</summary>
+    /// <summary>Runs one step's images through the network and back; the gradient of every lane is in its buffer afterwards.</summary>
     /// <param name="images">The whole training set.</param>
     /// <param name="batch">Which of its images.</param>
     /// <param name="preprocessing">Random crop and flip.</param>
@@ -51,17 +52,25 @@ internal sealed class TrainingWorkers : IDisposable
     public void ComputeGradient(ImageSet images, ReadOnlyMemory<int> batch, TrainingPreprocessing preprocessing, int epoch, float[] losses, CancellationToken cancellation)
     {
         int lanes = _lanes.Length;
-        _team.Run(lanes, (worker, lane) =>
+        _team.Run(lanes, (_, lane) =>
         {
             var (first, end) = ((int)((long)batch.Length * lane / lanes), (int)((long)batch.Length * (lane + 1) / lanes));
             _lanes[lane].Values.Clear();
-            var state = _workers[worker] ??= CreateWorker();
-            for (int i = first; i < end; i += _batchCapacity)
+            // Rented, so that no more activations are allocated than lanes run at once, whatever the number of threads.
+            if (!_idle.TryTake(out var worker)) worker = new Worker(_provider.CreateDevice(), _student, _teacher, _options, _batchCapacity);
+            try
             {
-                cancellation.ThrowIfCancellationRequested();
-                int count = Math.Min(_batchCapacity, end - i);
-                state.Fill(images, batch.Span.Slice(i, count), preprocessing, epoch);
-                state.Step(count, 1f / batch.Length, _lanes[lane], losses.AsSpan(i, count));
+                for (int i = first; i < end; i += _batchCapacity)
+                {
+                    cancellation.ThrowIfCancellationRequested();
+                    int count = Math.Min(_batchCapacity, end - i);
+                    worker.Fill(images, batch.Span.Slice(i, count), preprocessing, epoch);
+                    worker.Step(count, 1f / batch.Length, _lanes[lane], losses.AsSpan(i, count));
+                }
+            }
+            finally
+            {
+                _idle.Add(worker);
             }
         });
     }
@@ -74,20 +83,18 @@ internal sealed class TrainingWorkers : IDisposable
         _team.Run((int)((length + UpdateRange - 1) / UpdateRange), (worker, item) =>
         {
             long offset = (long)item * UpdateRange, count = Math.Min(UpdateRange, length - offset);
-            var device = (_workers[worker] ??= CreateWorker()).Device;
-            device.SumBuffers(_laneValues[0], _laneValues, offset, count);
-            device.AdamW(step, weights.Values, _laneValues[0], firstMoment.Values, secondMoment.Values, offset, count);
+            _devices[worker].SumBuffers(_laneValues[0], _laneValues, offset, count);
+            _devices[worker].AdamW(step, weights.Values, _laneValues[0], firstMoment.Values, secondMoment.Values, offset, count);
         });
-        _team.Run(weights.Linear.Count, (worker, item) => (_workers[worker] ??= CreateWorker()).Device.Refresh(weights.Linear[item]));
+        _team.Run(weights.Linear.Count, (worker, item) => _devices[worker].Refresh(weights.Linear[item]));
     }
 
     public void Dispose()
     {
         foreach (var lane in _lanes) lane.Dispose();
-        foreach (var worker in _workers) worker?.Dispose();
+        while (_idle.TryTake(out var worker)) worker.Dispose();
+        foreach (var device in _devices) device.Dispose();
     }
-
-    private Worker CreateWorker() => new(_provider.CreateDevice(), _student, _teacher, _options, _batchCapacity);
 
     /// <summary>A device with the activations of student and teacher.</summary>
     private sealed class Worker(VimDevice device, VimNetwork student, VimNetwork? teacher, RetrainOptions options, int batchCapacity) : IDisposable
@@ -97,8 +104,6 @@ internal sealed class TrainingWorkers : IDisposable
         private readonly float[] _image = new float[3 * student.Config.ImageHeight * student.Config.ImageWidth];
         private readonly ImageReadBuffer _read = new();
         private readonly float[] _target = new float[student.Config.Classes];
-
-        public VimDevice Device => device;
 
         /// <summary>Augments images and sets their targets.</summary>
         public void Fill(ImageSet images, ReadOnlySpan<int> batch, TrainingPreprocessing preprocessing, int epoch)
