@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using RMeeTo.Vim.Devices.Cpu;
 
 namespace RMeeTo.Benchmarks;
@@ -34,5 +35,29 @@ internal static unsafe class FmaPeak<TSimd, TVector> where TSimd : struct, ISimd
         }
         var (left, right) = (TSimd.Add(TSimd.Add(a, b), TSimd.Add(c, d)), TSimd.Add(TSimd.Add(e, f), TSimd.Add(g, h)));
         s_sink = TSimd.Sum(TSimd.Add(TSimd.Add(left, right), TSimd.Add(TSimd.Add(i, j), TSimd.Add(k, l))));
+    }
+}
+
+/// <summary>The peak of the widest vectors, sampled between other measurements; the best sample counts.</summary>
+internal sealed class PeakRate
+{
+    private readonly TimedCase _case = SimdWidths.Best switch
+    {
+        SimdWidth.Vector512 => FmaPeak<Simd512, Vector512<float>>.Case,
+        SimdWidth.Vector256 => FmaPeak<Simd256, Vector256<float>>.Case,
+        _ => FmaPeak<Simd128, Vector128<float>>.Case,
+    };
+
+    /// <summary>Floating-point operations a second.</summary>
+    public double Rate { get; private set; }
+
+    public void Sample()
+    {
+        for (int i = 0; i < 10; i++)
+        {
+            double start = Clock.Thread;
+            _case.Run();
+            Rate = Math.Max(Rate, _case.Work / (Clock.Thread - start));
+        }
     }
 }

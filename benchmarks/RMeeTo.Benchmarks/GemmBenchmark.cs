@@ -19,7 +19,7 @@ internal static unsafe class GemmBenchmark
 
     public static void Run(BenchmarkOptions options)
     {
-        Console.WriteLine(KernelTiming.IsProcessorTime ? "Processor time of the thread." : "Wall-clock time.");
+        Console.WriteLine(Clock.Name);
         foreach (var width in SimdWidths.Supported.Reverse())
         {
             if (width == SimdWidth.Vector512) RunWidth<Simd512, Vector512<float>>(width, options);

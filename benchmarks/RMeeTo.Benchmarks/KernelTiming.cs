@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 
 namespace RMeeTo.Benchmarks;
 
@@ -24,9 +23,6 @@ internal static class KernelTiming
 {
     private const double SampleSeconds = 2e-3;
 
-    /// <summary>Whether time that the thread waited for a processor is left out.</summary>
-    public static bool IsProcessorTime { get; } = OperatingSystem.IsLinux();
-
     public static List<Timing> Run(IReadOnlyList<TimedCase> cases, bool smoke)
     {
         var samples = smoke ? 3 : 60;
@@ -50,25 +46,8 @@ internal static class KernelTiming
 
     private static double Time(Action run, int calls)
     {
-        var start = Now();
+        var start = Clock.Thread;
         for (var call = 0; call < calls; call++) run();
-        return Now() - start;
-    }
-
-    private static double Now()
-    {
-        const int ThreadProcessorTime = 3;
-        if (!IsProcessorTime) return Stopwatch.GetTimestamp() / (double)Stopwatch.Frequency;
-        ReadClock(ThreadProcessorTime, out var time);
-        return time.Seconds + time.Nanoseconds * 1e-9;
-    }
-
-    [DllImport("libc", EntryPoint = "clock_gettime")]
-    private static extern int ReadClock(int clock, out TimeSpec time);
-
-    private struct TimeSpec
-    {
-        public nint Seconds;
-        public nint Nanoseconds;
+        return Clock.Thread - start;
     }
 }

@@ -1,0 +1,146 @@
+using RMeeTo.Vim;
+using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Devices.Cpu;
+using RMeeTo.Vim.Images;
+using RMeeTo.Vim.Merging;
+using RMeeTo.Vim.Network;
+using RMeeTo.Vim.Retraining;
+
+namespace RMeeTo.Benchmarks;
+
+/// <summary>
+/// Training steps of whole networks as <see cref="Retrainer"/> takes them: augmentation, forward, loss, backward, sum of the lanes, AdamW. The cases take turns; a sample
+/// is one step of sixteen images.
+/// </summary>
+internal static class TrainingBenchmark
+{
+    private const int BatchSize = 16;
+
+    private static readonly NetworkCase[] s_cases =
+    [
+        NetworkCase.Dense("Vim-Ti", VimConfig.VimTiny), NetworkCase.Merged("Vim-Ti", VimConfig.VimTiny, 5), NetworkCase.Dense("96 px net", NetworkCase.SmallNet),
+    ];
+
+    public static void Run(BenchmarkOptions options)
+    {
+        var peak = new PeakRate();
+        int batch = options.Smoke ? 2 : BatchSize;
+        var runs = s_cases.Where(c => options.Selects(c.Name)).Select(c => new TrainingRun(c, batch)).ToList();
+        foreach (var run in runs) run.WarmUp();
+        for (int round = 0; round < (options.Smoke ? 1 : 8); round++)
+        {
+            peak.Sample();
+            foreach (var run in runs) run.Round();
+        }
+        Console.WriteLine($"{Clock.Name} {CpuDevice.Create().Name}, peak of multiply-adds {peak.Rate / 1e9:F0} GFLOP/s a thread. Steps of {batch} images.");
+        Console.WriteLine($"{"images/s: best/median (wall-clock median)",-44}{"1 thread",24}{"2 threads",24}{"weights",12}");
+        foreach (var run in runs) run.ReportRates();
+        Console.WriteLine();
+        foreach (var run in runs) run.ReportShares(peak.Rate);
+        foreach (var run in runs) run.Dispose();
+    }
+
+    private sealed class TrainingRun : IDisposable
+    {
+        private readonly NetworkCase _case;
+        private readonly int _batch;
+        private readonly OperatorTimes _times = new();
+        private readonly ImageStore _store = new();
+        private readonly Trainee[] _trainees;
+        private readonly RateSamples[] _samples;
+        private double _timedSeconds;
+
+        public TrainingRun(NetworkCase @case, int batch)
+        {
+            (_case, _batch) = (@case, batch);
+            var random = new Random(1);
+            for (int i = 0; i < batch; i++)
+            {
+                var pixels = new byte[3 * 256 * 256];
+                random.NextBytes(pixels);
+                _store.Add(new RgbImage(pixels, 256, 256), i % @case.Config.Classes);
+            }
+            _trainees = [new(@case, new TimedDeviceProvider(@case.Config, _times), 1), new(@case, CpuDeviceProvider.Instance, 2)];
+            _samples = [new(), new()];
+        }
+
+        public void WarmUp()
+        {
+            for (int i = 0; i < 2; i++) Round();
+            foreach (var samples in _samples) samples.Clear();
+            _times.Clear();
+            _timedSeconds = 0;
+        }
+
+        public void Round()
+        {
+            for (int i = 0; i < _trainees.Length; i++)
+            {
+                double before = Clock.Thread;
+                _samples[i].Time(_batch, i + 1, () => _trainees[i].Step(_store, _batch));
+                if (i == 0) _timedSeconds += Clock.Thread - before;
+            }
+        }
+
+        public void ReportRates() => Console.WriteLine($"{_case.Name,-44}{_samples[0],24}{_samples[1],24}{_trainees[0].Check,12:X8}");
+
+        public void ReportShares(double peakRate) => Console.WriteLine($"{_case.Name}: {_times.Describe(_timedSeconds, peakRate)}");
+
+        public void Dispose()
+        {
+            foreach (var trainee in _trainees) trainee.Dispose();
+            _store.Dispose();
+        }
+    }
+
+    /// <summary>One network in training.</summary>
+    private sealed class Trainee : IDisposable
+    {
+        private readonly NetworkCase _case;
+        private readonly VimDevice _owner;
+        private readonly DeviceWeights _weights;
+        private readonly ParameterBuffer _firstMoment, _secondMoment;
+        private readonly WorkerTeam _team;
+        private readonly TrainingWorkers _workers;
+        private readonly TrainingPreprocessing _preprocessing;
+        private int _step;
+
+        public Trainee(NetworkCase @case, IVimDeviceProvider provider, int threads)
+        {
+            _case = @case;
+            _owner = provider.CreateDevice();
+            _weights = new DeviceWeights(_owner, VimInitializer.Create(@case.Config, 1), true);
+            (_firstMoment, _secondMoment) = (new ParameterBuffer(_owner, _weights.Parameters), new ParameterBuffer(_owner, _weights.Parameters));
+            _team = new WorkerTeam(threads);
+            _workers = new TrainingWorkers(_team, provider, new VimNetwork(_weights, @case.Schedule, MergeOptions.Default), null, new RetrainOptions());
+            _preprocessing = new TrainingPreprocessing(new EvaluationPreprocessing { ImageHeight = @case.Config.ImageHeight, ImageWidth = @case.Config.ImageWidth });
+        }
+
+        /// <summary>The same number after as many steps means the same bits.</summary>
+        public uint Check
+        {
+            get
+            {
+                var weights = new VimWeights(_case.Config);
+                _weights.Download(weights);
+                return NetworkCase.Hash(weights.Values);
+            }
+        }
+
+        public void Step(ImageStore store, int batch)
+        {
+            _workers.ComputeGradient(new ImageSet(store), Enumerable.Range(0, batch).ToArray(), _preprocessing, 0, new float[batch], default);
+            _workers.Update(new AdamWStep(++_step, 1e-5f, 0.9f, 0.999f, 1e-8f, 0.05f), _firstMoment, _secondMoment);
+        }
+
+        public void Dispose()
+        {
+            _workers.Dispose();
+            _team.Dispose();
+            _firstMoment.Dispose();
+            _secondMoment.Dispose();
+            _weights.Dispose();
+            _owner.Dispose();
+        }
+    }
+}
