@@ -67,14 +67,17 @@ internal static unsafe class CausalConvSilu
     private static int PaddedChannels<TSimd, TVector>(int channels) where TSimd : struct, ISimd<TVector> where TVector : struct =>
         (channels + TSimd.Count - 1) / TSimd.Count * TSimd.Count;
 
-    /// <summary>y = act(bias + w ∗ x); <paramref name="y"/> [L, D] must not overlap x.</summary>
-    public static void Forward<TSimd, TVector>(in CausalConvArguments arguments, float* y, nint yStride, float* scratch) where TSimd : struct, ISimd<TVector> where TVector : struct
+    /// <summary>
+    /// y = act(bias + w ∗ x); <paramref name="y"/> [L, D] must not overlap x. <paramref name="scratch"/> needs no preparation, or holds what the call before this one left
+    /// where that had the same parameters (<paramref name="sameParameters"/>).
+    /// </summary>
+    public static void Forward<TSimd, TVector>(in CausalConvArguments arguments, float* y, nint yStride, float* scratch, bool sameParameters = false) where TSimd : struct, ISimd<TVector> where TVector : struct
     {
         var padded = PaddedChannels<TSimd, TVector>(arguments.Channels);
         var weights = scratch;
         var staged = weights + (Taps + 1) * padded;
         var stagedY = staged + (Past + ChunkTokens) * TSimd.Count;
-        PrepareWeights<TSimd, TVector>(arguments, weights, padded);
+        if (!sameParameters) PrepareWeights<TSimd, TVector>(arguments, weights, padded);
         nint sign = arguments.Reverse ? -1 : 1;
         var xStride = sign * arguments.XStride;
         for (var start = 0; start < arguments.Length; start += ChunkTokens)
@@ -119,8 +122,8 @@ internal static unsafe class CausalConvSilu
         }
     }
 
-    /// <summary>Gradient of <see cref="Forward"/> with the same arguments; the value before the activation is computed again.</summary>
-    public static void Backward<TSimd, TVector>(in CausalConvArguments arguments, in CausalConvGradients gradients, float* scratch) where TSimd : struct, ISimd<TVector> where TVector : struct
+    /// <summary>Gradient of <see cref="Forward"/> with the same arguments; the value before the activation is computed again. For <paramref name="scratch"/> see there.</summary>
+    public static void Backward<TSimd, TVector>(in CausalConvArguments arguments, in CausalConvGradients gradients, float* scratch, bool sameParameters = false) where TSimd : struct, ISimd<TVector> where TVector : struct
     {
         var padded = PaddedChannels<TSimd, TVector>(arguments.Channels);
         var weights = scratch;
@@ -129,7 +132,7 @@ internal static unsafe class CausalConvSilu
         var staged = future + Past * padded;
         var stagedY = staged + (Past + ChunkTokens) * TSimd.Count;
         var stagedX = stagedY + (Past + ChunkTokens) * TSimd.Count;
-        PrepareWeights<TSimd, TVector>(arguments, weights, padded);
+        if (!sameParameters) PrepareWeights<TSimd, TVector>(arguments, weights, padded);
         new Span<float>(sums, (Taps + 1 + Past) * padded).Clear(); // sums, future
         nint sign = arguments.Reverse ? -1 : 1;
         nint xStride = sign * arguments.XStride, dyStride = sign * gradients.YStride, dxStride = sign * gradients.XStride;
@@ -227,9 +230,7 @@ internal static unsafe class CausalConvSilu
     {
         if (a.Taps is < 1 or > Taps) throw new ArgumentOutOfRangeException(nameof(a), a.Taps, "A causal convolution has 1 to 4 taps.");
         new Span<float>(weights, (Taps + 1) * padded).Clear();
-        var missing = Taps - a.Taps;
-        for (var d = 0; d < a.Channels; d++)
-            for (var k = 0; k < a.Taps; k++) weights[(missing + k) * padded + d] = a.Weight[d * a.Taps + k];
+        Transpose.Block(a.Weight, a.Taps, a.Channels, a.Taps, weights + (Taps - a.Taps) * padded, padded);
         if (a.Bias != null) new Span<float>(a.Bias, a.Channels).CopyTo(new Span<float>(weights + Taps * padded, a.Channels));
     }
 

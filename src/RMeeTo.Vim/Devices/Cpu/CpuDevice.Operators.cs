@@ -66,7 +66,7 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>(SimdWidth width) 
         var arguments = Conv(conv, x);
         for (int image = 0; image < conv.Batch; image++)
         {
-            CausalConvSilu.Forward<TSimd, TVector>(arguments, output + (long)image * conv.Length * y.Stride, y.Stride, scratch);
+            CausalConvSilu.Forward<TSimd, TVector>(arguments, output + (long)image * conv.Length * y.Stride, y.Stride, scratch, sameParameters: image > 0);
             arguments.X += (long)conv.Length * x.Stride;
         }
     }
@@ -88,7 +88,7 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>(SimdWidth width) 
         };
         for (int image = 0; image < conv.Batch; image++)
         {
-            CausalConvSilu.Backward<TSimd, TVector>(arguments, gradients, scratch);
+            CausalConvSilu.Backward<TSimd, TVector>(arguments, gradients, scratch, sameParameters: image > 0);
             arguments.X += (long)conv.Length * x.Stride;
             gradients.Y += (long)conv.Length * dy.Stride;
             gradients.X += (long)conv.Length * dx.Stride;

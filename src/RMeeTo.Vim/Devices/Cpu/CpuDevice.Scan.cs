@@ -17,7 +17,7 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
         float* scratch = Scratch(Cpu.SelectiveScan.ScratchFloats<TSimd, TVector>(channels, states));
         for (int image = 0; image < scan.Batch; image++)
         {
-            Cpu.SelectiveScan.Forward<TSimd, TVector>(arguments, scratch);
+            Cpu.SelectiveScan.Forward<TSimd, TVector>(arguments, scratch, sameParameters: image > 0);
             arguments.Output += scan.Length * arguments.OutputStride;
             Advance(ref arguments);
         }
@@ -50,7 +50,7 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
         float* scratch = Scratch(SelectiveScanBackward.ScratchFloats<TSimd, TVector>(channels, states));
         for (int image = 0; image < scan.Batch; image++)
         {
-            SelectiveScanBackward.Backward<TSimd, TVector>(arguments, destinations, scratch);
+            SelectiveScanBackward.Backward<TSimd, TVector>(arguments, destinations, scratch, sameParameters: image > 0);
             Advance(ref arguments);
             destinations.Output += scan.Length * destinations.OutputStride;
             destinations.U += scan.Length * destinations.UStride;

@@ -1,8 +1,4 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
-using AdvSimd64 = System.Runtime.Intrinsics.Arm.AdvSimd.Arm64;
 
 namespace RMeeTo.Vim.Devices.Cpu;
 
@@ -100,56 +96,7 @@ internal sealed unsafe class PackedMatrix : IDisposable
     private void PackTransposed(float* source, long stride, float* panel, int width, int columns)
     {
         const int Block = 16;
-        var wholeColumns = columns & ~3;
         for (var first = 0; first < Steps; first += Block)
-        {
-            var last = Math.Min(first + Block, Steps);
-            var wholeSteps = first + ((last - first) & ~3);
-            for (var j = 0; j < wholeColumns; j += 4)
-            {
-                for (var k = first; k < wholeSteps; k += 4)
-                    Transpose4X4(source + j * stride + k, stride, panel + (long)k * width + j, width);
-                TransposePlain(source, stride, panel, width, j, j + 4, wholeSteps, last);
-            }
-            TransposePlain(source, stride, panel, width, wholeColumns, columns, first, last);
-        }
-    }
-
-    private static void TransposePlain(float* source, long stride, float* panel, int width, int column, int columnEnd, int step, int stepEnd)
-    {
-        for (var j = column; j < columnEnd; j++)
-            for (var k = step; k < stepEnd; k++)
-                panel[(long)k * width + j] = source[j * stride + k];
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Transpose4X4(float* source, long sourceStride, float* target, long targetStride)
-    {
-        var row0 = Vector128.Load(source);
-        var row1 = Vector128.Load(source + sourceStride);
-        var row2 = Vector128.Load(source + 2 * sourceStride);
-        var row3 = Vector128.Load(source + 3 * sourceStride);
-        var (even0, even1) = (ZipLow(row0, row2), ZipHigh(row0, row2));
-        var (odd0, odd1) = (ZipLow(row1, row3), ZipHigh(row1, row3));
-        ZipLow(even0, odd0).Store(target);
-        ZipHigh(even0, odd0).Store(target + targetStride);
-        ZipLow(even1, odd1).Store(target + 2 * targetStride);
-        ZipHigh(even1, odd1).Store(target + 3 * targetStride);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<float> ZipLow(Vector128<float> a, Vector128<float> b)
-    {
-        if (Sse.IsSupported) return Sse.UnpackLow(a, b);
-        if (AdvSimd64.IsSupported) return AdvSimd64.ZipLow(a, b);
-        return Vector128.Create(a[0], b[0], a[1], b[1]);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<float> ZipHigh(Vector128<float> a, Vector128<float> b)
-    {
-        if (Sse.IsSupported) return Sse.UnpackHigh(a, b);
-        if (AdvSimd64.IsSupported) return AdvSimd64.ZipHigh(a, b);
-        return Vector128.Create(a[2], b[2], a[3], b[3]);
+            Transpose.Block(source + first, stride, columns, Math.Min(Block, Steps - first), panel + (long)first * width, width);
     }
 }

@@ -29,10 +29,13 @@ internal static unsafe class SelectiveScan
         Math.Max(1, SelectiveScanScratch<TSimd, TVector>.Chunks(length)) * SelectiveScanScratch<TSimd, TVector>.StateFloats(channels, states)
         + SelectiveScanScratch<TSimd, TVector>.AlignmentFloats;
 
-    /// <summary>Runs the scan; see <see cref="SelectiveScanArguments"/>. <paramref name="scratch"/> needs no preparation.</summary>
-    public static void Forward<TSimd, TVector>(in SelectiveScanArguments arguments, float* scratch) where TSimd : struct, ISimd<TVector> where TVector : struct
+    /// <summary>
+    /// Runs the scan; see <see cref="SelectiveScanArguments"/>. <paramref name="scratch"/> needs no preparation, or holds what the scan before this one left where that
+    /// had the same parameters and sizes (<paramref name="sameParameters"/>).
+    /// </summary>
+    public static void Forward<TSimd, TVector>(in SelectiveScanArguments arguments, float* scratch, bool sameParameters = false) where TSimd : struct, ISimd<TVector> where TVector : struct
     {
-        var work = new Work<TSimd, TVector>(arguments, scratch);
+        var work = new Work<TSimd, TVector>(arguments, scratch, sameParameters);
         for (var t = 0; t < arguments.Length; t += SelectiveScanScratch<TSimd, TVector>.ChunkTokens) work.Chunk(t);
         if (arguments.FinalState != null) SelectiveScanScratch<TSimd, TVector>.CopyOut(work.State, arguments.Channels, arguments.States, arguments.FinalState);
     }
@@ -53,7 +56,7 @@ internal static unsafe class SelectiveScan
         private readonly nint groupState;
         private readonly float* decay, bias, skip, rows, staged, stagedB, stagedC, checkpoints;
 
-        public Work(in SelectiveScanArguments arguments, float* scratch)
+        public Work(in SelectiveScanArguments arguments, float* scratch, bool sameParameters)
         {
             a = arguments;
             groups = SelectiveScanScratch<TSimd, TVector>.Groups(a.Channels);
@@ -71,9 +74,12 @@ internal static unsafe class SelectiveScan
             stagedB = staged + tokens * StagedMatrices * TSimd.Count;
             stagedC = stagedB + tokens * paddedStates;
             State = SelectiveScanScratch<TSimd, TVector>.Align(stagedC + tokens * paddedStates);
-            SelectiveScanScratch<TSimd, TVector>.PrepareDecay(a.ALog, a.Channels, a.States, decay, State);
-            SelectiveScanScratch<TSimd, TVector>.PrepareVector(a.DeltaBias, a.Channels, bias);
-            SelectiveScanScratch<TSimd, TVector>.PrepareVector(a.Skip, a.Channels, skip);
+            if (!sameParameters)
+            {
+                SelectiveScanScratch<TSimd, TVector>.PrepareDecay(a.ALog, a.Channels, a.States, decay, State);
+                SelectiveScanScratch<TSimd, TVector>.PrepareVector(a.DeltaBias, a.Channels, bias);
+                SelectiveScanScratch<TSimd, TVector>.PrepareVector(a.Skip, a.Channels, skip);
+            }
 
             // In training the state lives in the checkpoints: a chunk reads one and writes the next.
             checkpoints = a.Checkpoints == null ? null : SelectiveScanScratch<TSimd, TVector>.Align(a.Checkpoints);

@@ -13,12 +13,13 @@ internal static unsafe class SelectiveScanBackward
         SelectiveScanBackwardWork<TSimd, TVector>.ScratchFloats(channels, states);
 
     /// <summary>
-    /// Runs the backward pass of a forward scan with the same arguments, whose checkpoints it reads. <paramref name="scratch"/> needs no preparation.
+    /// Runs the backward pass of a forward scan with the same arguments, whose checkpoints it reads. <paramref name="scratch"/> needs no preparation,
+    /// or holds what the pass before this one left where that had the same parameters and sizes (<paramref name="sameParameters"/>).
     /// </summary>
-    public static void Backward<TSimd, TVector>(in SelectiveScanArguments arguments, in SelectiveScanGradients gradients, float* scratch)
+    public static void Backward<TSimd, TVector>(in SelectiveScanArguments arguments, in SelectiveScanGradients gradients, float* scratch, bool sameParameters = false)
         where TSimd : struct, ISimd<TVector> where TVector : struct
     {
-        var work = new SelectiveScanBackwardWork<TSimd, TVector>(arguments, gradients, scratch);
+        var work = new SelectiveScanBackwardWork<TSimd, TVector>(arguments, gradients, scratch, sameParameters);
         const int tokens = SelectiveScanScratch<TSimd, TVector>.ChunkTokens;
         for (var chunk = SelectiveScanScratch<TSimd, TVector>.Chunks(arguments.Length) - 1; chunk >= 0; chunk--) work.Chunk(chunk * tokens);
         work.AddParameterGradients();
@@ -52,7 +53,7 @@ internal readonly unsafe struct SelectiveScanBackwardWork<TSimd, TVector> where 
             + TSimd.Count + SelectiveScanScratch<TSimd, TVector>.AlignmentFloats;
     }
 
-    public SelectiveScanBackwardWork(in SelectiveScanArguments arguments, in SelectiveScanGradients gradients, float* scratch)
+    public SelectiveScanBackwardWork(in SelectiveScanArguments arguments, in SelectiveScanGradients gradients, float* scratch, bool sameParameters)
     {
         a = arguments;
         g = gradients;
@@ -78,9 +79,12 @@ internal readonly unsafe struct SelectiveScanBackwardWork<TSimd, TVector> where 
         adjoint = sumBias + paddedChannels;
         stagedB = adjoint + stateFloats + TSimd.Count;
         stagedC = stagedB + Tokens * paddedStates;
-        SelectiveScanScratch<TSimd, TVector>.PrepareDecay(a.ALog, a.Channels, a.States, decay, adjoint);
-        SelectiveScanScratch<TSimd, TVector>.PrepareVector(a.DeltaBias, a.Channels, bias);
-        SelectiveScanScratch<TSimd, TVector>.PrepareVector(a.Skip, a.Channels, skip);
+        if (!sameParameters)
+        {
+            SelectiveScanScratch<TSimd, TVector>.PrepareDecay(a.ALog, a.Channels, a.States, decay, adjoint);
+            SelectiveScanScratch<TSimd, TVector>.PrepareVector(a.DeltaBias, a.Channels, bias);
+            SelectiveScanScratch<TSimd, TVector>.PrepareVector(a.Skip, a.Channels, skip);
+        }
         new Span<float>(sumSkip, checked((int)(2 * paddedChannels + stateFloats))).Clear(); // sumSkip, sumBias, adjoint
         new Span<float>(sumDecay, checked((int)stateFloats)).Clear();
     }

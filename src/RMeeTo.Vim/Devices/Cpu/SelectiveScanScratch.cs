@@ -47,12 +47,9 @@ internal static unsafe class SelectiveScanScratch<TSimd, TVector> where TSimd : 
         }
 
         var padded = PaddedStates(states);
-        new Span<float>(decay, checked((int)StateFloats(channels, states))).Clear();
-        for (var d = 0; d < channels; d++)
-        {
-            var lane = decay + (nint)(d / TSimd.Count) * padded * TSimd.Count + d % TSimd.Count;
-            for (var n = 0; n < states; n++) lane[n * TSimd.Count] = buffer[(nint)d * states + n];
-        }
+        if (padded != states || PaddedChannels(channels) != channels) new Span<float>(decay, checked((int)StateFloats(channels, states))).Clear();
+        for (nint d = 0; d < channels; d += TSimd.Count)
+            Transpose.Block(buffer + d * states, states, (int)Math.Min(TSimd.Count, channels - d), states, decay + d * padded, TSimd.Count);
     }
 
     private static TVector Decay(TVector aLog) => TSimd.Multiply(VectorMath.Exp<TSimd, TVector>(aLog), TSimd.Create(-VectorMath.Log2E));
