@@ -48,6 +48,10 @@ namespace RMeeTo.MLNet
         public static (int? GpuDeviceId, bool FallbackToCpu) GpuSettings(IHostEnvironment environment) =>
             environment is IHostEnvironmentInternal settings ? (settings.GpuDeviceId, settings.FallbackToCpu) : (null, true);
 
+        /// <summary>Where temporary files go: <c>MLContext.TempFilePath</c>, or null where there is no such folder.</summary>
+        public static string? TemporaryFolder(IHostEnvironment environment) =>
+            environment is IHostEnvironmentInternal settings && Directory.Exists(settings.TempFilePath) ? settings.TempFilePath : null;
+
         /// <summary>Whether <c>MLContext.CancelExecution</c> was called.</summary>
         public static bool IsCanceled(IHostEnvironment environment) => environment is ICancelable { IsCanceled: true };
 
@@ -108,6 +112,7 @@ namespace RMeeTo.MLNet
                     [typeof(string), typeof(SchemaShape.Column.VectorKind), typeof(DataViewType), typeof(bool), typeof(SchemaShape)]) is not null),
                 ("IHostEnvironmentInternal.GpuDeviceId", settings?.GetProperty("GpuDeviceId")?.PropertyType == typeof(int?)),
                 ("IHostEnvironmentInternal.FallbackToCpu", settings?.GetProperty("FallbackToCpu")?.PropertyType == typeof(bool)),
+                ("IHostEnvironmentInternal.TempFilePath", settings?.GetProperty("TempFilePath")?.PropertyType == typeof(string)),
                 ("ICancelable.IsCanceled", Find("ICancelable")?.GetProperty("IsCanceled")?.PropertyType == typeof(bool)),
                 ("IInternalCatalog.Environment", EnvironmentProperty() is not null),
             ];

@@ -4,6 +4,7 @@ using Microsoft.ML.Runtime;
 using RMeeTo.Vim;
 using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Devices.Cpu;
+using RMeeTo.Vim.Images;
 using RMeeTo.Vim.Retraining;
 
 namespace RMeeTo.MLNet;
@@ -88,7 +89,8 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
         channel.Say($"Device: {device.Name}, {device.Workers(Recipe.Threads)} threads.");
         var memory = FitMemory.Plan(weights.Config, schedule, Recipe, device, _options.MemoryBudget);
         int readers = Recipe.Threads > 0 ? Recipe.Threads : Environment.ProcessorCount;
-        using var rows = TrainingRows.Read(input, _options, weights.Preprocessing, memory.Images, readers, channel, cancellation);
+        var images = new ImageStoreOptions { ShorterEdge = weights.Preprocessing.ShorterEdge, MemoryBudget = memory.Images, TemporaryFolder = MlNetInternals.TemporaryFolder(_environment) };
+        using var rows = TrainingRows.Read(input, _options, images, readers, channel, cancellation);
         var start = weights.Build(rows.Classes.Names, channel);
         WarnOfClassesByIndex(start, channel);
         var result = Retrain(start, rows, device, channel, cancellation);

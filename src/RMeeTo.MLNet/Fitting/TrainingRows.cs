@@ -57,9 +57,9 @@ internal sealed class TrainingRows : IDisposable
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">There are too few rows or classes to train with.</exception>
     /// <exception cref="UnreadableImageException">An image cannot be read, and the policy is to throw.</exception>
-    public static TrainingRows Read(IDataView view, VimMergedClassifierOptions options, EvaluationPreprocessing preprocessing, long memory, int threads, IChannel channel, FitCancellation cancellation)
+    public static TrainingRows Read(IDataView view, VimMergedClassifierOptions options, ImageStoreOptions images, int threads, IChannel channel, FitCancellation cancellation)
     {
-        var store = new ImageStore(new ImageStoreOptions { ShorterEdge = preprocessing.ShorterEdge, MemoryBudget = memory });
+        var store = new ImageStore(images);
         try
         {
             var rows = new TrainingRows(options, store, threads, cancellation);

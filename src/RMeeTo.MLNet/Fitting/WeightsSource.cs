@@ -68,7 +68,7 @@ internal sealed class WeightsSource
         if (options.FromScratch) return new(options, stream, null, options.Config ?? VimConfig.VimTiny);
         if (options.Model is { } model) return new(options, stream, model, Agreed(options.Config, model));
         using var reader = OpenReader(options, stream);
-        if (!reader.Metadata.ContainsKey(VimModelMetadata.FormatKey)) return new(options, stream, null, options.Config ?? VimCheckpoint.InferConfig(reader));
+        if (!reader.Metadata.ContainsKey(VimModelMetadata.FormatKey)) return new(options, stream, null, options.Config is { } wanted ? Checked(wanted, reader) : VimCheckpoint.InferConfig(reader));
         var loaded = options.Checkpoint is { } path ? VimModel.Load(path) : VimModel.Load(new MemoryStream(stream!, writable: false));
         return new(options, stream, loaded, Agreed(options.Config, loaded));
     }
@@ -115,6 +115,14 @@ internal sealed class WeightsSource
             throw new CheckpointFormatException($"'{path}' is a PyTorch checkpoint, and this version reads safetensors. Convert it once, in Python: "
                 + "state = torch.load('FILE.pth', map_location='cpu')['model']; safetensors.torch.save_file({k: v.contiguous() for k, v in state.items()}, 'FILE.safetensors').");
         return SafetensorsReader.Open(path);
+    }
+
+    /// <summary>The configuration that the user says a checkpoint has, once that is true but for classes and image size.</summary>
+    private static VimConfig Checked(VimConfig wanted, SafetensorsReader reader)
+    {
+        var (found, _) = VimConfigInference.InferAllButImage(reader);
+        if (!CheckpointComparison.SameArchitecture(found, wanted)) VimCheckpoint.Load(reader, wanted with { Classes = found.Classes }); // throws, with everything that differs
+        return wanted;
     }
 
     /// <summary>The configuration of a model at the image size that the user wants.</summary>

@@ -97,7 +97,9 @@ public sealed class StageErrorTests
         string path = Path.Combine(_folder, "plain.safetensors");
         VimCheckpoint.Save(path, Tiny.Model(Pictures.Classes).Weights);
         var options = Tiny.FromPaths(new VimMergedClassifierOptions { Checkpoint = path, Config = VimConfig.VimTiny });
-        var mismatch = Tiny.Throws<CheckpointMismatchException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(Tiny.Data(_ml, 0, 6, wholePaths: true)), "plain.safetensors");
+        options.Epochs = 1;
+        var absent = _ml.Data.LoadFromEnumerable(Pictures.Classes.Select(name => new PathRow { Label = name, ImagePath = "absent.png" })); // found before an image is read
+        var mismatch = Tiny.Throws<CheckpointMismatchException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(absent), "plain.safetensors");
         Assert.IsNotEmpty(mismatch.Problems);
         options = Tiny.FromPaths(Tiny.MergeOnly(Pictures.Classes));
         options.Config = VimConfig.VimTiny;

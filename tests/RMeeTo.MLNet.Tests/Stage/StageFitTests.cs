@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
+using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Retraining;
 
 namespace RMeeTo.MLNet.Tests.Stage;
@@ -109,6 +110,19 @@ public sealed class StageFitTests
         options.ValidationColumnName = null;
         options.ValidationData = _ml.Data.LoadFromEnumerable(new PathRow[] { new() { Label = "lava", ImagePath = Pictures.Rows(0, 1, true)[0].ImagePath } });
         Tiny.Throws<InvalidOperationException>(() => Fit(options), "ValidationData", "by value");
+    }
+
+    [TestMethod]
+    public void ImagesBeyondTheBudgetGoToATemporaryFile()
+    {
+        using var plenty = Fit(Tiny.Options(epochs: 1));
+        var options = Tiny.Options(epochs: 1);
+        options.Threads = 1;
+        options.MemoryBudget = FitMemory.Estimate(Tiny.Config, MergeSchedule.Uniform(Tiny.Config, 4), options.Retraining, workers: 1) + 10_000;
+        var log = Tiny.Log(_ml);
+        using var little = Fit(options);
+        Tiny.HasLine(log, "0 MB in memory, 0 MB in a temporary file");
+        Assert.IsTrue(plenty.Model.Weights.Values.AsSpan().SequenceEqual(little.Model.Weights.Values));
     }
 
     [TestMethod]
