@@ -1,0 +1,75 @@
+using RMeeTo.Vim.Retraining;
+
+namespace RMeeTo.Vim.Tests.Retraining;
+
+/// <summary>The same weights to the last bit, from any number of threads, and from a run that was interrupted.</summary>
+[TestClass]
+public sealed class DeterminismTests
+{
+    // Random crops, a teacher, and a last batch that is smaller than the number of lanes.
+    private static readonly RetrainOptions s_options = TinyTask.Options with { Epochs = 3, BatchSize = 20, TeacherLossWeight = 0.5, MinimumCropArea = 0.3 };
+
+    private static readonly Lazy<RetrainResult> s_uninterrupted = new(() => Run(s_options));
+
+    [TestMethod]
+    [DataRow(2)]
+    [DataRow(3)]
+    public void ThreadsDoNotMatter(int threads)
+    {
+        var result = Run(s_options with { Threads = threads });
+        TinyTask.AssertSameWeights(s_uninterrupted.Value.Model, result.Model, $"{threads} threads");
+        CollectionAssert.AreEqual(Curve(s_uninterrupted.Value), Curve(result));
+    }
+
+    [TestMethod]
+    public void LanesAndSeedDo()
+    {
+        Assert.IsFalse(Run(s_options with { Lanes = 3 }).Model.Weights.Values.AsSpan().SequenceEqual(s_uninterrupted.Value.Model.Weights.Values), "lanes");
+        Assert.IsFalse(Run(s_options with { Seed = 8 }).Model.Weights.Values.AsSpan().SequenceEqual(s_uninterrupted.Value.Model.Weights.Values), "seed");
+        TinyTask.AssertSameWeights(s_uninterrupted.Value.Model, Run(s_options with { Lanes = 8 }).Model, "8 lanes are the default");
+    }
+
+    [TestMethod]
+    [DataRow(1, 1)]
+    [DataRow(2, 3)]
+    [DataRow(3, 2)]
+    public void ACancelledRunResumes(int epoch, int step)
+    {
+        using var folder = new TemporaryFolder();
+        using var cancel = new CancellationTokenSource();
+        var options = s_options with
+        {
+            CheckpointPath = folder.File("run.safetensors"),
+            Progress = new Told(p =>
+            {
+                if ((p.Epoch, p.Step) == (epoch, step)) cancel.Cancel();
+            }),
+        };
+        var cancelled = Run(options, cancel.Token);
+        Assert.IsTrue(cancelled.Cancelled);
+        Assert.HasCount(epoch - 1, cancelled.Epochs);
+
+        var resumed = Run(options with { Progress = null, Threads = 2 });
+        Assert.IsFalse(resumed.Cancelled);
+        TinyTask.AssertSameWeights(s_uninterrupted.Value.Model, resumed.Model, "resumed");
+        CollectionAssert.AreEqual(Curve(s_uninterrupted.Value), Curve(resumed));
+        Assert.AreEqual(s_uninterrupted.Value.StartTop1, resumed.StartTop1);
+    }
+
+    [TestMethod]
+    public void AFinishedRunReturnsItsResultAtOnce()
+    {
+        using var folder = new TemporaryFolder();
+        var options = s_options with { CheckpointPath = folder.File("run.safetensors") };
+        var first = Run(options);
+        var again = Run(options with { Progress = new Told(_ => Assert.Fail("nothing is left to do")) });
+        TinyTask.AssertSameWeights(first.Model, again.Model, "again");
+        Assert.AreEqual((first.BestEpoch, first.BestTop1, first.StartTop1), (again.BestEpoch, again.BestTop1, again.StartTop1));
+        CollectionAssert.AreEqual(Curve(first), Curve(again));
+    }
+
+    private static double[] Curve(RetrainResult result) => [.. result.Epochs.SelectMany(e => new[] { e.Loss, e.ValidationTop1!.Value })];
+
+    private static RetrainResult Run(RetrainOptions options, CancellationToken cancellation = default) =>
+        Retrainer.Run(TinyTask.Model(4), TinyTask.Images(65, seed: 1), TinyTask.Images(30, seed: 2), options, cancellation: cancellation);
+}

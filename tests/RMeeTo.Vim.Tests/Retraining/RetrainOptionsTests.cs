@@ -1,0 +1,43 @@
+using RMeeTo.Vim.Retraining;
+
+namespace RMeeTo.Vim.Tests.Retraining;
+
+[TestClass]
+public sealed class RetrainOptionsTests
+{
+    [TestMethod]
+    public void ValuesOutOfRangeAreNamedWhereTheyAreSet()
+    {
+        Check(() => new RetrainOptions { Epochs = -1 }, "Epochs is -1; it must be from 0 to 100000");
+        Check(() => new RetrainOptions { BatchSize = 0 }, "BatchSize is 0");
+        Check(() => new RetrainOptions { LearningRate = double.NaN }, "LearningRate is NaN");
+        Check(() => new RetrainOptions { Beta2 = 1 }, "Beta2 is 1");
+        Check(() => new RetrainOptions { LabelSmoothing = 1 }, "LabelSmoothing is 1");
+        Check(() => new RetrainOptions { FlipProbability = 1.5 }, "FlipProbability is 1.5");
+        Check(() => new RetrainOptions { MinimumCropArea = 0 }, "MinimumCropArea is 0");
+        Check(() => new RetrainOptions { Lanes = 257 }, "Lanes is 257");
+        Check(() => new RetrainOptions { Threads = -1 }, "Threads is -1");
+
+        static void Check(Func<RetrainOptions> make, string message) => StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => make()).Message, message);
+    }
+
+    [TestMethod]
+    public void AMinimumAboveTheLearningRateIsRefused()
+    {
+        var e = Assert.ThrowsExactly<ArgumentException>(() => Retrainer.Run(TinyTask.Model(), TinyTask.Images(3, 1), null, new() { LearningRate = 1e-7 }));
+        StringAssert.Contains(e.Message, "MinimumLearningRate is 1E-06 and LearningRate 1E-07");
+    }
+
+    [TestMethod]
+    public void LanesFollowTheSizeOfTheGradients()
+    {
+        var options = new RetrainOptions();
+        Assert.AreEqual(8, options.LanesFor(4L * 7_148_008), "Vim-Tiny");
+        Assert.AreEqual(8, options.LanesFor(4L * 25_796_584), "Vim-Small");
+        Assert.AreEqual(2, options.LanesFor(4L * 97_598_440), "Vim-Base");
+        Assert.AreEqual(4, options.LanesFor(1L << 28));
+        Assert.AreEqual(2, options.LanesFor(1L << 40));
+        Assert.AreEqual(16, (options with { Lanes = 16 }).LanesFor(1L << 40), "asked for");
+        Assert.AreEqual(3, (options with { BatchSize = 3 }).LanesFor(1), "no more than images");
+    }
+}
