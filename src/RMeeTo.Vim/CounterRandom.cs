@@ -50,7 +50,6 @@ public ref struct CounterRandom
             return _second;
         }
 
-
         var (first, second) = Philox(_block | ((ulong)_epoch << 32), _sampleAndPurpose, _key);
         _block++;
         _second = second;

@@ -65,13 +65,17 @@ public sealed record VimConfig
     public bool AverageDirections { get; init; } = true;
 
     /// <summary>Place of the class token.</summary>
-    public ClassTokenPosition ClassToken { get; init; } = ClassTokenPosition.Middle;
+    public ClassTokenPosition ClassToken { get; init => field = Defined(value, nameof(ClassToken)); } = ClassTokenPosition.Middle;
 
     /// <summary>Kind of normalisation.</summary>
-    public NormKind Norm { get; init; } = NormKind.Rms;
+    public NormKind Norm { get; init => field = Defined(value, nameof(Norm)); } = NormKind.Rms;
 
-    /// <summary>ε of the normalisation.</summary>
-    public float NormEpsilon { get; init; } = 1e-5f;
+    /// <summary>ε of the normalisation; above 0, at most 1.</summary>
+    public float NormEpsilon
+    {
+        get;
+        init => field = value is > 0 and <= 1 ? value : throw new ArgumentOutOfRangeException(nameof(NormEpsilon), value, $"VimConfig.NormEpsilon is {value}; it must be above 0 and at most 1.");
+    } = 1e-5f;
 
     /// <summary>True: a learned factor per channel on every mixer's output (official parameter <c>mixer.gamma</c>).</summary>
     public bool LayerScale { get; init; }
@@ -116,12 +120,33 @@ public sealed record VimConfig
     {
         if (ImageHeight < PatchSize || ImageWidth < PatchSize)
             throw new ArgumentException($"An image of {ImageWidth}×{ImageHeight} pixels is smaller than a patch of {PatchSize}×{PatchSize}; enlarge the image or use smaller patches.");
-        if ((long)Tokens * 2 * InnerWidth > int.MaxValue / 4)
-            throw new ArgumentException($"{Tokens} tokens of inner width {InnerWidth} are more than one image's buffers can hold; use larger patches or a smaller width.");
+        // All in 64 bits: the derived properties of a configuration that is refused here may have wrapped.
+        long inputs = 3L * ImageHeight * ImageWidth, patches = (long)GridHeight * GridWidth, inner = (long)Expansion * Width, patchLength = 3L * PatchSize * PatchSize;
+        if (inputs > Array.MaxLength)
+            throw new ArgumentException($"An image of {ImageWidth}×{ImageHeight} pixels is {inputs} values, more than an array holds ({Array.MaxLength}); use a smaller image.");
+        const int largest = int.MaxValue / 4;
+        if (inner > largest || (patches + 1) * Math.Max(2 * inner, Width) > largest || patches * Math.Min(patchLength, inputs) > int.MaxValue)
+            throw new ArgumentException($"{patches + 1} tokens of inner width {inner} are more than one image's buffers can hold; use larger patches or a smaller width.");
+        if (ParameterValues() > Array.MaxLength)
+            throw new ArgumentException($"A network of width {Width}, inner width {inner}, {Depth} blocks and {Classes} classes has more than {Array.MaxLength} weights, the most that an array holds; use smaller sizes.");
         return this;
     }
 
+    /// <summary>About the number of learned values; a double, which no size can overflow.</summary>
+    private double ParameterValues()
+    {
+        double c = Width, d = (double)Expansion * Width, n = StateSize, r = TimeStepRank, gap = 16; // each tensor begins at a multiple of 16 values
+        double direction = d * (n + 1 + ConvolutionWidth + 1 + r + 2 * n + r + 1) + 7 * gap;
+        double block = 3 * d * c + 2 * direction + 3 * c + 5 * gap;
+        double ends = c * (3.0 * PatchSize * PatchSize + ((double)GridHeight * GridWidth + 1) + Classes + 4) + Classes + 8 * gap;
+        return Depth * block + ends;
+    }
+
     private static int Positive(int value, string name) => InRange(value, 1, 1 << 20, name);
+
+    private static T Defined<T>(T value, string name) where T : struct, Enum => Enum.IsDefined(value)
+        ? value
+        : throw new ArgumentOutOfRangeException(name, value, $"VimConfig.{name} is {value}; it must be one of {string.Join(", ", Enum.GetNames<T>())}.");
 
     private static int InRange(int value, int low, int high, string name) => value >= low && value <= high
         ? value
