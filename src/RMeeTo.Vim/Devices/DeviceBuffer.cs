@@ -28,8 +28,8 @@ public abstract class DeviceBuffer(long length) : IDisposable
     /// <summary>Throws where a range does not lie inside the buffer.</summary>
     protected void CheckRange(long offset, long count)
     {
-        if (offset < 0 || count < 0 || offset + count > Length)
-            throw new ArgumentOutOfRangeException(nameof(offset), $"Values {offset}..{offset + count} lie outside a buffer of {Length}.");
+        if (offset < 0 || count < 0 || offset > Length - count) // not their sum, which may wrap round
+            throw new ArgumentOutOfRangeException(nameof(offset), $"{count} values from {offset} lie outside a buffer of {Length}.");
     }
 }
 
@@ -48,13 +48,29 @@ public readonly record struct DeviceMatrix(DeviceBuffer Buffer, long Offset, int
     public bool IsNone => Buffer is null;
 
     /// <summary>Some of the columns, same rows.</summary>
-    public DeviceMatrix SliceColumns(int start, int count) => this with { Offset = Offset + start, Columns = count };
+    /// <exception cref="ArgumentOutOfRangeException">The matrix does not have these columns.</exception>
+    public DeviceMatrix SliceColumns(int start, int count)
+    {
+        CheckSlice(start, count, Columns, "columns");
+        return this with { Offset = Offset + start, Columns = count };
+    }
 
     /// <summary>Some of the rows, same columns.</summary>
-    public DeviceMatrix SliceRows(int start, int count) => this with { Offset = Offset + (long)start * Stride, Rows = count };
+    /// <exception cref="ArgumentOutOfRangeException">The matrix does not have these rows.</exception>
+    public DeviceMatrix SliceRows(int start, int count)
+    {
+        CheckSlice(start, count, Rows, "rows");
+        return this with { Offset = Offset + (long)start * Stride, Rows = count };
+    }
 
     /// <summary>The shape as text, such as [197, 384].</summary>
     public override string ToString() => IsNone ? "none" : $"[{Rows}, {Columns}]";
+
+    private void CheckSlice(int start, int count, int all, string what)
+    {
+        if (start < 0 || count < 0 || start > all - count)
+            throw new ArgumentOutOfRangeException(nameof(start), start, $"{count} {what} from {start} do not lie inside a matrix of {this}.");
+    }
 }
 
 /// <summary>

@@ -27,8 +27,14 @@ public sealed record MergeOptions
     public static MergeOptions Default { get; } = new();
 
     /// <summary>Merge or prune.</summary>
-    public MergeReduction Reduction { get; init; } = MergeReduction.Merge;
+    /// <exception cref="ArgumentOutOfRangeException">The value is not one of the enum.</exception>
+    public MergeReduction Reduction { get; init => field = Defined(value, nameof(Reduction)); } = MergeReduction.Merge;
 
     /// <summary>Order of the tokens afterwards.</summary>
-    public MergeOrder Order { get; init; } = MergeOrder.Original;
+    /// <exception cref="ArgumentOutOfRangeException">The value is not one of the enum.</exception>
+    public MergeOrder Order { get; init => field = Defined(value, nameof(Order)); } = MergeOrder.Original;
+
+    private static T Defined<T>(T value, string name) where T : struct, Enum => Enum.IsDefined(value)
+        ? value
+        : throw new ArgumentOutOfRangeException(name, value, $"MergeOptions.{name} is {value}; it must be one of {string.Join(", ", Enum.GetNames<T>())}.");
 }

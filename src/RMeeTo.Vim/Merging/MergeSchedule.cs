@@ -72,16 +72,22 @@ public sealed class MergeSchedule
     public int FinalClassRow => ClassRowPerBlock[^1];
 
     /// <summary>Share of all token places in all blocks that the merges save: 0.14 for Vim-Tiny at 5 tokens a merge.</summary>
-    public double ReductionRatio => 1 - TokensPerBlock.Sum() / (double)(InputTokens * TokensPerBlock.Count);
+    public double ReductionRatio => 1 - TokensPerBlock.Average() / InputTokens;
 
     /// <summary>True where no block removes anything.</summary>
     public bool IsDense => Steps.Count == 0;
 
     /// <summary>The merge at the entry of <paramref name="block"/>, or null.</summary>
+    /// <param name="block">0 to the number of blocks − 1.</param>
     public MergeStep? At(int block) => _stepAtBlock[block];
 
     /// <summary>No merges: the plain network.</summary>
-    public static MergeSchedule Dense(VimConfig config) => Custom(config, new int[config.Depth]);
+    /// <param name="config">The network.</param>
+    public static MergeSchedule Dense(VimConfig config)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        return Custom(config, new int[config.Depth]);
+    }
 
     /// <summary>The paper's schedule: <paramref name="tokensPerMerge"/> tokens at the entry of blocks 2, 4, 6, … .</summary>
     /// <param name="config">The network.</param>
@@ -92,6 +98,7 @@ public sealed class MergeSchedule
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="tokensPerMerge"/> is negative, or <paramref name="interval"/> is not positive.</exception>
     public static MergeSchedule Uniform(VimConfig config, int tokensPerMerge, int interval = 2, bool odd = false, MergeOrder order = MergeOrder.Original)
     {
+        ArgumentNullException.ThrowIfNull(config);
         ArgumentOutOfRangeException.ThrowIfNegative(tokensPerMerge);
         if (interval < 1) throw new ArgumentOutOfRangeException(nameof(interval), interval, $"interval is {interval}; it must be at least 1.");
         var removed = new int[config.Depth];
@@ -111,6 +118,7 @@ public sealed class MergeSchedule
     /// <param name="interval">Blocks from a merge to the next.</param>
     /// <param name="odd">Merge where (block + 1) mod interval = 0.</param>
     /// <param name="order">Order of the tokens after a merge.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="tokensPerMerge"/> is negative, or <paramref name="interval"/> is not positive.</exception>
     public static MergeSchedule Reference(VimConfig config, int tokensPerMerge, int compare = 11, int interval = 2, bool odd = false, MergeOrder order = MergeOrder.Original)
     {
         int[] removed = [.. Uniform(config, tokensPerMerge, interval, odd).RemovedPerBlock];
@@ -128,9 +136,11 @@ public sealed class MergeSchedule
     /// <param name="config">The network.</param>
     /// <param name="removedPerBlock">Tokens removed at the entry of each block; the first must be 0, for nothing has been computed there to match by.</param>
     /// <param name="order">Order of the tokens after a merge.</param>
-    /// <exception cref="ArgumentException">Wrong length, a negative number, or a merge at block 0.</exception>
+    /// <exception cref="ArgumentException">Wrong length, a negative number, or a merge at block 0; or <paramref name="config"/> contradicts itself.</exception>
     public static MergeSchedule Custom(VimConfig config, IReadOnlyList<int> removedPerBlock, MergeOrder order = MergeOrder.Original)
     {
+        ArgumentNullException.ThrowIfNull(config);
+        ArgumentNullException.ThrowIfNull(removedPerBlock);
         config.Validate();
         if (removedPerBlock.Count != config.Depth)
             throw new ArgumentException($"The schedule has {removedPerBlock.Count} entries and the network {config.Depth} blocks; give one number a block.", nameof(removedPerBlock));
@@ -143,9 +153,10 @@ public sealed class MergeSchedule
     /// <summary>The class row after a merge, by the paper's formula (spec 2.3): proportional, rounded down. In odd–even order never beyond the unmerged tokens.</summary>
     internal static int NextClassRow(int row, int tokens, int removed, MergeOrder order)
     {
-        if (order == MergeOrder.Original) return row * (tokens - removed) / tokens;
+        // In 64 bits: from 46,341 tokens on the product is beyond an int.
+        if (order == MergeOrder.Original) return (int)((long)row * (tokens - removed) / tokens);
         int even = tokens / 2; // tokens at even places once the class token is taken out: ceil((tokens − 1) / 2)
-        return Math.Min(row * (even - removed) / even, even - removed);
+        return (int)Math.Min((long)row * (even - removed) / even, even - removed);
     }
 
     /// <summary>For example "197 → 142 tokens, 11 merges, reduction ratio 0.14".</summary>

@@ -128,6 +128,15 @@ public sealed class MergeScheduleTests
     }
 
     [TestMethod]
+    public void Class_rows_of_very_many_tokens()
+    {
+        var config = new VimConfig { ImageHeight = 4096, ImageWidth = 4096 }; // 65,537 tokens
+        Assert.AreEqual(32768L * 45537 / 65537, MergeSchedule.Uniform(config, 20_000).At(2)!.ClassRowOut);
+        Assert.AreEqual(32768L * 12768 / 32768, MergeSchedule.Uniform(config, 20_000, order: MergeOrder.OddEven).At(2)!.ClassRowOut);
+        Assert.AreEqual(0, MergeSchedule.Dense(config with { Depth = 40_000, Width = 4 }).ReductionRatio);
+    }
+
+    [TestMethod]
     public void Dense_removes_nothing()
     {
         var schedule = MergeSchedule.Dense(VimConfig.VimTiny);
@@ -143,6 +152,8 @@ public sealed class MergeScheduleTests
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => MergeSchedule.Uniform(VimConfig.VimTiny, -1));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => MergeSchedule.Uniform(VimConfig.VimTiny, 5, interval: 0));
         Assert.ThrowsExactly<ArgumentException>(() => MergeSchedule.Custom(VimConfig.VimTiny, new int[23]));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new MergeOptions { Order = (MergeOrder)2 });
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new MergeOptions { Reduction = (MergeReduction)2 });
         var first = new int[24];
         first[0] = 1;
         Assert.ThrowsExactly<ArgumentException>(() => MergeSchedule.Custom(VimConfig.VimTiny, first));
