@@ -68,7 +68,8 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
     /// <summary>Reads the rows once, merges, re-trains, and returns the network that was best on the validation rows (the latest, where there are none).</summary>
     /// <param name="input">Rows with image and label.</param>
     /// <exception cref="ArgumentOutOfRangeException">The image or label column is missing or of another type.</exception>
-    /// <exception cref="InvalidOperationException">There are too few rows or classes, too little memory, no GPU, or with 0 epochs classes that the checkpoint does not know.</exception>
+    /// <exception cref="InvalidOperationException">There are too few rows or classes, no GPU, or with 0 epochs classes that the checkpoint does not know.</exception>
+    /// <exception cref="InsufficientMemoryException">The network alone takes more memory than there is, or than <see cref="VimMergedClassifierOptions.MemoryBudget"/> allows.</exception>
     /// <exception cref="UnreadableImageException">An image cannot be read, and the policy is to throw.</exception>
     /// <exception cref="RMeeTo.Vim.Checkpoints.CheckpointFormatException">The checkpoint is damaged or of another format.</exception>
     /// <exception cref="RMeeTo.Vim.Checkpoints.CheckpointMismatchException">The checkpoint is for another network than <see cref="VimMergedClassifierOptions.Config"/> says.</exception>
@@ -87,9 +88,9 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
         if (Recipe.Epochs == 0) return MergeOnly(input, weights, channel, cancellation);
         var device = _options.Retraining.Device ?? DeviceChoice.Resolve(_environment, _options.GpuDeviceId, _options.FallbackToCpu, channel) ?? CpuDeviceProvider.Instance;
         channel.Say($"Device: {device.Name}, {device.Workers(Recipe.Threads)} threads.");
-        var memory = FitMemory.Plan(weights.Config, schedule, Recipe, device, _options.MemoryBudget);
+        long forImages = FitMemory.ForImages(weights.Config, schedule, Recipe with { Device = device }, _options.MemoryBudget);
         int readers = Recipe.Threads > 0 ? Recipe.Threads : Environment.ProcessorCount;
-        var images = new ImageStoreOptions { ShorterEdge = weights.Preprocessing.ShorterEdge, MemoryBudget = memory.Images, TemporaryFolder = MlNetInternals.TemporaryFolder(_environment) };
+        var images = new ImageStoreOptions { ShorterEdge = weights.Preprocessing.ShorterEdge, MemoryBudget = forImages, TemporaryFolder = MlNetInternals.TemporaryFolder(_environment) };
         using var rows = TrainingRows.Read(input, _options, images, readers, channel, cancellation);
         var start = weights.Build(rows.Classes.Names, channel);
         WarnOfClassesByIndex(start, channel);

@@ -149,7 +149,7 @@ public sealed class StageErrorTests
         var options = Tiny.FromPaths(Tiny.Options());
         options.MemoryBudget = 100_000;
         var absent = _ml.Data.LoadFromEnumerable(new PathRow[] { new() { Label = "a", ImagePath = "absent.png" } });
-        Tiny.Throws<InvalidOperationException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(absent), "takes about", "MemoryBudget");
+        Tiny.Throws<InsufficientMemoryException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(absent), "takes about", "MemoryBudget");
     }
 
     [TestMethod]

@@ -118,7 +118,7 @@ public sealed class StageFitTests
         using var plenty = Fit(Tiny.Options(epochs: 1));
         var options = Tiny.Options(epochs: 1);
         options.Threads = 1;
-        options.MemoryBudget = FitMemory.Estimate(Tiny.Config, MergeSchedule.Uniform(Tiny.Config, 4), options.Retraining, workers: 1) + 10_000;
+        options.MemoryBudget = RetrainMemory.Estimate(Tiny.Config, MergeSchedule.Uniform(Tiny.Config, 4), options.Retraining, threads: 1) + 10_000;
         var log = Tiny.Log(_ml);
         using var little = Fit(options);
         Tiny.HasLine(log, "0 MB in memory, 0 MB in a temporary file");
