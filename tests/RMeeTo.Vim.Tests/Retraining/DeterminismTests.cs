@@ -56,6 +56,22 @@ public sealed class DeterminismTests
         Assert.AreEqual(s_uninterrupted.Value.StartTop1, resumed.StartTop1);
     }
 
+    /// <summary>Killed twice in the middle of an epoch, the second time a process that had itself resumed.</summary>
+    [TestMethod]
+    public void AKilledRunResumes()
+    {
+        using var folder = new TemporaryFolder();
+        string checkpoint = folder.File("run.safetensors");
+        KilledProcess.TrainAndKill(checkpoint, epoch: 2, step: 2);
+        KilledProcess.TrainAndKill(checkpoint, epoch: 4, step: 1);
+        int first = 0;
+        var resumed = KilledProcess.Run(checkpoint, threads: 1, new Told(p => first = first == 0 ? p.Epoch : first));
+        Assert.AreEqual(4, first, "resumed after the last finished epoch");
+        var uninterrupted = KilledProcess.Run(null, threads: 1);
+        TinyTask.AssertSameWeights(uninterrupted.Model, resumed.Model, "resumed");
+        CollectionAssert.AreEqual(Curve(uninterrupted), Curve(resumed));
+    }
+
     [TestMethod]
     public void AFinishedRunReturnsItsResultAtOnce()
     {
