@@ -163,14 +163,14 @@ internal sealed class SafetensorsHeader
         var type = TypeOf(typeWord) ?? throw Bad($"tensor {Show(name)} has the unknown dtype {Show(typeWord)}");
         if (offsets.Length != 2 || offsets[1] < offsets[0])
             throw Bad($"the data_offsets of tensor {Show(name)} are [{string.Join(", ", offsets)}]; they must be a begin and an end that is not before it");
-        Int128 bytes = SizeOf(type);
+        // An edge of 0 hides the product of the others, which whoever multiplies them in another order meets before it.
+        Int128 withoutZeros = SizeOf(type);
         foreach (long edge in shape)
         {
-            bytes *= edge;
-            if (bytes > long.MaxValue) throw Bad($"tensor {Show(name)} of shape ({string.Join(", ", shape)}) is too large for any file");
+            withoutZeros *= Math.Max(1, edge);
+            if (withoutZeros > long.MaxValue) throw Bad($"tensor {Show(name)} of shape ({string.Join(", ", shape)}) is too large for any file");
         }
-        // An edge of 0 hides the product of the others; such a tensor holds nothing and is of no use to anybody.
-        if (bytes == 0 && shape.Any(edge => edge > int.MaxValue)) throw Bad($"tensor {Show(name)} has the shape ({string.Join(", ", shape)})");
+        Int128 bytes = shape.Contains(0) ? 0 : withoutZeros;
         if (offsets[1] - offsets[0] != bytes)
             throw Bad($"tensor {Show(name)}: shape ({string.Join(", ", shape)}) of {typeWord} needs {bytes} bytes, data_offsets give it {offsets[1] - offsets[0]}");
         return new(new(name, type, shape), offsets[0], offsets[1]);

@@ -40,6 +40,7 @@ public sealed class HostileSafetensorsTests
         ["""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}""", 4, "needs 8 bytes, data_offsets give it 4"],
         ["""{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}""", 0, "too large for any file"],
         ["""{"a":{"dtype":"U8","shape":[9223372036854775807,0,9223372036854775807],"data_offsets":[0,0]}}""", 0, "9223372036854775807"],
+        ["""{"a":{"dtype":"U8","shape":[2147483647,2147483647,2147483647,0],"data_offsets":[0,0]}}""", 0, "too large for any file"],
         ["""{"a":{"dtype":"F32","shape":[2305843009213693951],"data_offsets":[0,9223372036854775804]}}""", 4, "9223372036854775804 bytes"],
         ["""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8, "inside the tensor before it"],
         ["""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 4, "inside the tensor before it"],

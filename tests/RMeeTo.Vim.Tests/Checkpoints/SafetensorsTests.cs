@@ -138,6 +138,8 @@ public sealed class SafetensorsTests
             }));
             using (var reader = SafetensorsReader.Open(path)) AssertSameBits([1f], Read(reader, "a"));
             Assert.HasCount(1, Directory.GetFiles(folder), "no temporary file may stay");
+            string nowhere = Path.Combine(folder, "no such folder", "w.safetensors");
+            StringAssert.Contains(Assert.ThrowsExactly<DirectoryNotFoundException>(() => SafetensorsWriter.Write(nowhere, [])).Message, "Make it first");
             SafetensorsWriter.Write(path, [new("a", [1], new[] { 3f })]);
             using (var reader = SafetensorsReader.Open(path)) AssertSameBits([3f], Read(reader, "a"));
         }
