@@ -40,9 +40,9 @@ public sealed class GoldenOperatorTests
 
         var check = new Checker(file, caseName, $"{deviceName}, norm");
         check.Output("y", y.Values());
-        check.Output("residual_out", sum.Values());
+        if (file.Has(straight)) check.Output("residual_out", sum.Values()); // the official operator hands it out on request only
         check.Gradient("x", dSum.Values());
-        check.Gradient("residual", dSum.Values());
+        if (!residual.IsNone) check.Gradient("residual", dSum.Values());
         check.Gradient("weight", dWeight.Values());
         if (!dBias.IsNone) check.Gradient("bias", dBias.Values());
     }
@@ -100,14 +100,11 @@ public sealed class GoldenOperatorTests
 /// <summary>Holds computed values to the recorded ones of one case.</summary>
 internal sealed class Checker(GoldenFile file, string caseName, string group)
 {
-    /// <summary>A result of the forward pass, where it was recorded.</summary>
+    /// <summary>A result of the forward pass. One that was not recorded fails: it would be a comparison with nothing.</summary>
     public void Output(string name, double[] values) => Compare($"out.{name}", values, Tolerances.Forward);
 
-    /// <summary>A gradient, where it was recorded.</summary>
+    /// <summary>A gradient.</summary>
     public void Gradient(string name, double[] values) => Compare($"grad.{name}", values, Tolerances.Gradient);
 
-    private void Compare(string name, double[] values, double tolerance)
-    {
-        if (file.Has($"{caseName}.{name}")) GoldenReport.AssertClose(group, name, values, file[$"{caseName}.{name}"].Values, tolerance);
-    }
+    private void Compare(string name, double[] values, double tolerance) => GoldenReport.AssertClose(group, name, values, file[$"{caseName}.{name}"].Values, tolerance);
 }
