@@ -1,0 +1,24 @@
+using RMeeTo.Vim;
+using RMeeTo.Vim.Merging;
+using RMeeTo.Vim.Retraining;
+
+namespace RMeeTo.Samples;
+
+/// <summary>What the user leaves open.</summary>
+internal static class Recipe
+{
+    /// <summary>How to rebuild.</summary>
+    public static RetrainOptions For(Options options) => new()
+    {
+        Epochs = options.Epochs ?? 3,
+        BatchSize = 32,
+        LearningRate = options.LearningRate ?? (options.Images is null ? 5e-4 : 2e-4),
+        MinimumCropArea = options.SmallestCrop ?? (options.Images is null ? 1 : 0.35), // a part of a drawn shape may look like another class
+        Seed = options.Seed,
+        Threads = options.Threads,
+    };
+
+    /// <summary>Tokens a merge whose reduction ratio comes nearest to 0.3.</summary>
+    public static int TokensPerMerge(VimConfig config) =>
+        Enumerable.Range(0, config.Tokens / 2).MinBy(tokens => Math.Abs(MergeSchedule.Uniform(config, tokens).ReductionRatio - 0.3));
+}
