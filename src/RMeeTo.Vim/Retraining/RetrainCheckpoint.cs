@@ -39,6 +39,13 @@ internal sealed class RetrainCheckpoint(string path, RunFingerprint fingerprint)
         }
     }
 
+    /// <summary>Makes the file at the start of a run, so that a place that cannot be written shows before the work and not after it.</summary>
+    public void Begin(RetrainState state)
+    {
+        Save(state);
+        AtomicFile.DeleteRemains(path);
+    }
+
     /// <summary>Restores the state where the file exists.</summary>
     /// <returns>False where there is no file.</returns>
     /// <exception cref="InvalidDataException">The file is no checkpoint, or belongs to another run.</exception>

@@ -12,7 +12,7 @@ public static class RetrainMemory
     private const int Copies = 4 + 3;
 
     /// <summary>Bytes that a run takes beyond the model and the image store: weights, moments, the lanes' gradients, and the activations of every thread.</summary>
-    /// <remarks>A little more than what is allocated, within some percent for networks that are not tiny. On a device of its own memory most of it lies there.</remarks>
+    /// <remarks>Within some percent of what is allocated. On a device of its own memory most of it lies there.</remarks>
     /// <param name="config">The network.</param>
     /// <param name="schedule">Its merges.</param>
     /// <param name="options">Batch size, lanes, teacher and device are taken from here.</param>

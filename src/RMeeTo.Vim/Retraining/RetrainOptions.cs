@@ -71,7 +71,7 @@ public sealed record RetrainOptions
 
     /// <summary>
     /// File that receives the complete state after every epoch, and from which the run resumes when the file is there; a run that was finished returns its result at once.
-    /// It takes four times the weights, and is first written before the first epoch, so that a folder that cannot be written shows at the start. Null: no checkpoints.
+    /// It takes four times the weights, and is written when the run begins as well, so that a folder that cannot be written shows at the start. Null: no checkpoints.
     /// </summary>
     /// <remarks>A resumed run ends with the same weights bit for bit on one kind of device and vector width; another may carry it on, with other last bits.</remarks>
     [JsonIgnore]

@@ -43,7 +43,8 @@ internal sealed class RetrainRun : IDisposable
         if (options.CheckpointPath is { } path && options.Epochs > 0)
         {
             _checkpoint = new RetrainCheckpoint(path, RunFingerprint.Of(model, training, validation, options, teacher));
-            if (!_checkpoint.TryLoad(_state)) _checkpoint.Save(_state);
+            _checkpoint.TryLoad(_state);
+            if (_state.Epoch < options.Epochs) _checkpoint.Begin(_state);
         }
         _pace = new RunPace(options.Epochs, _stepsPerEpoch, [.. _state.History]);
         try

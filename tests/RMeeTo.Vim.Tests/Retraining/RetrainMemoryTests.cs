@@ -1,0 +1,89 @@
+using System.Reflection;
+using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Devices.Cpu;
+using RMeeTo.Vim.Merging;
+using RMeeTo.Vim.Network;
+using RMeeTo.Vim.Retraining;
+
+namespace RMeeTo.Vim.Tests.Retraining;
+
+[TestClass]
+public sealed class RetrainMemoryTests
+{
+    private static readonly VimConfig s_config = TinyTask.Config with { ImageHeight = 32, ImageWidth = 40, Width = 48, Depth = 6, Classes = 10 };
+
+    /// <summary>Every buffer that a run really holds, found by walking its objects.</summary>
+    [TestMethod]
+    public void TheEstimateIsWhatIsAllocated()
+    {
+        Check("dense", s_config, 0, 0.5, 1);
+        Check("merged, teacher", s_config, 5, 0.5, 1);
+        Check("three threads", s_config, 5, 0, 3);
+        Check("layer norm and scale", s_config with { Norm = NormKind.Layer, LayerScale = true, StateSize = 16 }, 3, 0.5, 2);
+    }
+
+    private static void Check(string what, VimConfig config, int tokensPerMerge, double teacherWeight, int threads)
+    {
+        var names = Enumerable.Range(0, config.Classes).Select(i => $"{i}").ToArray();
+        var model = new VimModel(VimInitializer.Create(config, 1), names, MergeSchedule.Uniform(config, tokensPerMerge));
+        var options = TinyTask.Options with { Epochs = 1, TeacherLossWeight = teacherWeight, Threads = threads, Lanes = threads };
+        var teacher = teacherWeight > 0 && tokensPerMerge > 0 ? model.WithSchedule(MergeSchedule.Dense(config)) : null;
+        using var run = new RetrainRun(model, TinyTask.Images(24, 1), TinyTask.Images(24, 1), options, teacher);
+        run.Execute(CancellationToken.None);
+
+        var walk = new Walk();
+        walk.Visit(run);
+        long held = walk.Bytes - model.Weights.Values.Length * sizeof(float);
+        long estimate = RetrainMemory.Estimate(config, model.Schedule, options, threads);
+        // Of several threads, some may never have had images to classify, and so hold less.
+        Assert.IsGreaterThan(0.97, estimate / (double)held, what);
+        if (threads == 1) Assert.IsLessThan(1.1, estimate / (double)held, what);
+    }
+
+    [TestMethod]
+    public void ARunThatCannotFitIsRefusedWithBothNumbers()
+    {
+        var schedule = MergeSchedule.Uniform(VimConfig.VimBase, 5);
+        var options = new RetrainOptions { Threads = 4 };
+        long needed = RetrainMemory.Estimate(VimConfig.VimBase, schedule, options, 4);
+        RetrainMemory.ThrowIfInsufficient(VimConfig.VimBase, schedule, options, needed);
+        var e = Assert.ThrowsExactly<InsufficientMemoryException>(() => RetrainMemory.ThrowIfInsufficient(VimConfig.VimBase, schedule, options, 1L << 30));
+        StringAssert.Contains(e.Message, $"takes about {needed / (double)(1L << 30):0.0} GiB of memory, and 1.0 GiB are available");
+        StringAssert.Contains(e.Message, "(4 threads)");
+        StringAssert.Contains(e.Message, "(2 lanes)");
+    }
+
+    /// <summary>Adds up float arrays, device buffers and packed matrices that can be reached.</summary>
+    private sealed class Walk
+    {
+        private readonly HashSet<object> _seen = new(ReferenceEqualityComparer.Instance);
+
+        public long Bytes { get; private set; }
+
+        public void Visit(object? root)
+        {
+            var open = new Stack<object?>([root]);
+            while (open.TryPop(out object? item))
+            {
+                if (item is null or string or Pointer or MemberInfo or Thread or Delegate or RMeeTo.Vim.Images.ImageStore || item.GetType().IsPrimitive || !_seen.Add(item)) continue;
+                Bytes += item switch
+                {
+                    float[] values => values.Length * sizeof(float),
+                    DeviceBuffer buffer => buffer.Length * sizeof(float),
+                    PackedMatrix packed => packed.ByteCount,
+                    _ => 0,
+                };
+                if (item is float[] or DeviceBuffer or PackedMatrix) continue;
+                if (item is Array array)
+                {
+                    if (!array.GetType().GetElementType()!.IsPrimitive)
+                        foreach (object? element in array) open.Push(element);
+                    continue;
+                }
+                for (var type = item.GetType(); type is not null; type = type.BaseType)
+                    foreach (var field in type.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly))
+                        if (!field.FieldType.IsPointer && !field.FieldType.IsByRefLike) open.Push(field.GetValue(item));
+            }
+        }
+    }
+}
