@@ -1,0 +1,137 @@
+using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Devices.Cpu;
+using RMeeTo.Vim.Devices.Reference;
+using RMeeTo.Vim.Merging;
+using RMeeTo.Vim.Network;
+using RMeeTo.Vim.Tests.Devices;
+using RMeeTo.Vim.Tests.Golden;
+using RMeeTo.Vim.Tests.Retraining;
+
+namespace RMeeTo.Vim.Tests.Network;
+
+/// <summary>The whole network: gradient, merges that change nothing, memory.</summary>
+[TestClass]
+public sealed class VimNetworkTests
+{
+    public static IEnumerable<object[]> Devices => DevicesUnderTest.Names.Select(name => new object[] { name });
+
+    /// <summary>Central differences in double, three values of every parameter, both parts of the loss.</summary>
+    [TestMethod]
+    [DataRow(MergeReduction.Merge, MergeOrder.Original, NormKind.Rms, false, ClassTokenPosition.Middle)]
+    [DataRow(MergeReduction.Prune, MergeOrder.OddEven, NormKind.Layer, true, ClassTokenPosition.First)]
+    public void GradientIsTheDifferenceQuotient(MergeReduction reduction, MergeOrder order, NormKind norm, bool layerScale, ClassTokenPosition classToken)
+    {
+        var config = new VimConfig { ImageHeight = 12, ImageWidth = 16, PatchSize = 4, Stride = 4, Width = 6, Depth = 3, StateSize = 3, Classes = 4, Norm = norm, LayerScale = layerScale, ClassToken = classToken };
+        var options = new MergeOptions { Reduction = reduction, Order = order };
+        var values = VimInitializer.Create(config, 3, layerScale: 0.7f);
+        var random = new Random(5);
+        foreach (ref float value in values.Values.AsSpan()) value += (random.NextSingle() - 0.5f) * 0.4f; // no value is zero, no two are equal
+        using var device = new ReferenceDevice();
+        using var weights = new DeviceWeights(device, values, forTraining: true);
+        var network = new VimNetwork(weights, MergeSchedule.Uniform(config, 2, interval: 1, order: order), options);
+        using var workspace = network.CreateWorkspace(device, 2, forTraining: true);
+        using var teacher = device.Allocate(2 * config.Classes);
+        foreach (var buffer in new[] { workspace.Images.Buffer, teacher }) buffer.Write([.. Enumerable.Range(0, (int)buffer.Length).Select(_ => random.NextSingle() * 2 - 1)]);
+        workspace.Targets.Buffer.Write([0.1f, 0.7f, 0.1f, 0.1f, 0.4f, 0, 0.6f, 0]);
+
+        Loss();
+        using var gradients = new ParameterBuffer(device, weights.Parameters);
+        network.Backward(device, workspace, 2, gradients);
+        double[] gradient = ((ReferenceBuffer)gradients.Values).Values, at = ((ReferenceBuffer)weights.Values).Values;
+        foreach (var parameter in weights.Parameters.All)
+            for (int k = 0; k < 3; k++)
+            {
+                long i = parameter.Offset + random.Next(parameter.Length);
+                const double Step = 1e-5;
+                double before = at[i];
+                at[i] = before + Step;
+                double above = Loss();
+                at[i] = before - Step;
+                double below = Loss();
+                at[i] = before;
+                Assert.AreEqual((above - below) / (2 * Step), gradient[i], 1e-8 * Math.Max(1, Math.Abs(gradient[i]) * 10), $"{parameter.Name} [{i - parameter.Offset}]");
+            }
+
+        double Loss()
+        {
+            foreach (var linear in weights.Linear) device.Refresh(linear);
+            network.Forward(device, workspace, 2);
+            device.Loss(new LossWeights(1, 0.5f), workspace.Logits, workspace.Targets, new DeviceMatrix(teacher, 2, config.Classes), 0.5f, workspace.Losses, workspace.LogitsGradient);
+            return GoldenRun.Read(workspace.Losses).Average();
+        }
+    }
+
+    /// <summary>
+    /// A picture of one colour, a class token like its patches, no positions, and mixers that look at one token at a time: all tokens are equal, so the mean of any of
+    /// them is the same token.
+    /// </summary>
+    [TestMethod]
+    [DynamicData(nameof(Devices))]
+    public void MergingEqualTokensLeavesTheFeaturesAsTheyAre(string deviceName)
+    {
+        using var device = DevicesUnderTest.Create(deviceName);
+        var config = TinyTask.Config;
+        var weights = VimInitializer.Create(config, 1);
+        weights["pos_embed"].Clear();
+        weights["patch_embed.proj.weight"].Clear();
+        weights["cls_token"].CopyTo(weights["patch_embed.proj.bias"]);
+        foreach (var direction in weights.Parameters.Blocks.SelectMany(block => new[] { block.Forward, block.Backward }))
+        {
+            weights[direction.ALog].Fill(20); // a state that is forgotten at once
+            for (int i = 0; i < direction.ConvWeight.Length; i++)
+                if (i % 4 != 3) weights[direction.ConvWeight][i] = 0;
+        }
+        double[] plain = Features(0), merged = Features(9);
+        Assert.IsGreaterThan(1e-3, plain.Max(Math.Abs));
+        Tolerances.AssertClose("features", merged, plain, 1e-5);
+
+        double[] Features(int tokensPerMerge)
+        {
+            using var onDevice = new DeviceWeights(device, weights, forTraining: false);
+            var network = new VimNetwork(onDevice, MergeSchedule.Uniform(config, tokensPerMerge, interval: 1), MergeOptions.Default);
+            using var workspace = network.CreateWorkspace(device, 1, forTraining: false);
+            network.Forward(device, workspace, 1);
+            return GoldenRun.Read(workspace.Features);
+        }
+    }
+
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void NothingIsAllocatedOnceWarm(bool training)
+    {
+        using var device = CpuDevice.Create();
+        using var weights = new DeviceWeights(device, TinyTask.Model().Weights, forTraining: true);
+        var network = new VimNetwork(weights, MergeSchedule.Uniform(TinyTask.Config, 5, interval: 1), MergeOptions.Default);
+        using var workspace = network.CreateWorkspace(device, 2, training);
+        using ParameterBuffer gradients = new(device, weights.Parameters), first = new(device, weights.Parameters), second = new(device, weights.Parameters);
+        for (int i = 0; i < 3; i++) Pass();
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 10; i++) Pass();
+        Assert.AreEqual(0, GC.GetAllocatedBytesForCurrentThread() - before, "bytes in ten passes");
+
+        void Pass()
+        {
+            network.Forward(device, workspace, 2);
+            if (!training) return;
+            device.Loss(new LossWeights(1, 0), workspace.Logits, workspace.Targets, default, 0.5f, workspace.Losses, workspace.LogitsGradient);
+            network.Backward(device, workspace, 2, gradients);
+            device.AdamW(new AdamWStep(1, 1e-3, 0.9, 0.999, 1e-8, 0.05), weights.Values, gradients.Values, first.Values, second.Values, 0, weights.Parameters.BufferLength);
+            for (int i = 0; i < weights.Linear.Count; i++) device.Refresh(weights.Linear[i]);
+        }
+    }
+
+    [TestMethod]
+    public void ABatchThatDoesNotFitAndTrainingWithoutRoomAreRefused()
+    {
+        using var device = CpuDevice.Create();
+        using var weights = new DeviceWeights(device, TinyTask.Model().Weights, forTraining: true);
+        var network = new VimNetwork(weights, MergeSchedule.Dense(TinyTask.Config), MergeOptions.Default);
+        using var workspace = network.CreateWorkspace(device, 2, forTraining: false);
+        using var gradients = new ParameterBuffer(device, weights.Parameters);
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => network.Forward(device, workspace, 3)).Message, "The batch has 3 images; the workspace has room for 1 to 2.");
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => network.Forward(device, workspace, 0));
+        Assert.ThrowsExactly<InvalidOperationException>(() => network.Backward(device, workspace, 1, gradients));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => network.CreateWorkspace(device, 0, forTraining: false));
+    }
+}
