@@ -8,6 +8,7 @@ internal static class Program
         ["gemm"] = ("products of linear layers and their gradients, one thread, every vector width", GemmBenchmark.Run),
         ["scan"] = ("selective scan, convolution, norm and AdamW, one thread, every vector width", ScanBenchmark.Run),
         ["network"] = ("images a second of whole networks, one and two threads, and where the time goes", NetworkBenchmark.Run),
+        ["batch"] = ("how many images a worker should take at once", BatchBenchmark.Run),
         ["training"] = ("images a second of whole training steps, one and two threads, and where the time goes", TrainingBenchmark.Run),
     };
 

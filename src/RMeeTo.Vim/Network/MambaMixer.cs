@@ -12,23 +12,44 @@ internal sealed class MambaMixer(VimConfig config, BlockParameters parameters, D
     public void Forward(VimDevice device, BlockActivations activations, int batch, int length, DeviceMatrix output)
     {
         int rows = batch * length;
-        var input = activations.Input.SliceRows(0, rows);
-        var scanOutput = activations.ScanOutput.SliceRows(0, rows);
-        device.Linear(activations.Normed.SliceRows(0, rows), weights.LinearOf(parameters.Input), default, input);
-        Direction(parameters.Forward, activations.Forward, reverse: false);
-        Direction(parameters.Backward, activations.Backward, reverse: true);
-        var unscaled = activations.Unscaled.IsNone ? output : activations.Unscaled.SliceRows(0, rows);
+        device.Linear(activations.Normed.SliceRows(0, rows), weights.LinearOf(parameters.Input), default, activations.Input.SliceRows(0, rows));
+        Direction(device, parameters.Forward, activations.Forward, activations, 0, batch, length, reverse: false);
+        Direction(device, parameters.Backward, activations.Backward, activations, 0, batch, length, reverse: true);
+        Project(device, activations.ScanOutput.SliceRows(0, rows), activations.Unscaled.IsNone ? output : activations.Unscaled.SliceRows(0, rows), output);
+    }
+
+    /// <summary>
+    /// The same for one row of every image only, with the same bits; the others are left undefined. What comes after the row in its direction of scan cannot reach it: the
+    /// forward scan ends there, and so does the backward one.
+    /// </summary>
+    public void ForwardRow(VimDevice device, BlockActivations activations, int batch, int length, int row, DeviceMatrix output)
+    {
+        int rows = batch * length;
+        device.Linear(activations.Normed.SliceRows(0, rows), weights.LinearOf(parameters.Input), default, activations.Input.SliceRows(0, rows));
+        for (int image = 0; image < batch; image++)
+        {
+            Direction(device, parameters.Forward, activations.Forward, activations, image * length, 1, row + 1, reverse: false);
+            Direction(device, parameters.Backward, activations.Backward, activations, image * length + row, 1, length - row, reverse: true);
+        }
+        Project(device, OfEveryImage(activations.ScanOutput), activations.Unscaled.IsNone ? OfEveryImage(output) : OfEveryImage(activations.Unscaled), OfEveryImage(output));
+
+        DeviceMatrix OfEveryImage(DeviceMatrix m) => m with { Offset = m.Offset + (long)row * m.Stride, Rows = batch, Stride = length * m.Stride };
+    }
+
+    private void Direction(VimDevice device, DirectionParameters direction, DirectionActivations a, BlockActivations activations, int firstRow, int batch, int length, bool reverse)
+    {
+        int rows = batch * length;
+        var (convolved, projected, deltaRaw) = (a.Convolved.SliceRows(firstRow, rows), a.Projected.SliceRows(firstRow, rows), a.DeltaRaw.SliceRows(firstRow, rows));
+        device.CausalConv(Conv(direction, batch, length, reverse), activations.Input.SliceRows(firstRow, rows).SliceColumns(0, config.InnerWidth), convolved);
+        device.Linear(convolved, weights.LinearOf(direction.Projection), default, projected);
+        device.Linear(projected.SliceColumns(0, config.TimeStepRank), weights.LinearOf(direction.DeltaWeight), default, deltaRaw);
+        device.SelectiveScan(Scan(direction, a, activations, firstRow, batch, length, reverse), activations.ScanOutput.SliceRows(firstRow, rows), accumulate: reverse, a.Checkpoints);
+    }
+
+    private void Project(VimDevice device, DeviceMatrix scanOutput, DeviceMatrix unscaled, DeviceMatrix output)
+    {
         device.Linear(scanOutput, weights.LinearOf(parameters.Output), default, unscaled);
         if (parameters.Gamma is not null) device.ScaleChannels(unscaled, weights[parameters.Gamma], output);
-
-        void Direction(DirectionParameters direction, DirectionActivations a, bool reverse)
-        {
-            var projected = a.Projected.SliceRows(0, rows);
-            device.CausalConv(Conv(direction, batch, length, reverse), input.SliceColumns(0, config.InnerWidth), a.Convolved.SliceRows(0, rows));
-            device.Linear(a.Convolved.SliceRows(0, rows), weights.LinearOf(direction.Projection), default, projected);
-            device.Linear(projected.SliceColumns(0, config.TimeStepRank), weights.LinearOf(direction.DeltaWeight), default, a.DeltaRaw.SliceRows(0, rows));
-            device.SelectiveScan(Scan(direction, a, activations, batch, length, reverse), scanOutput, accumulate: reverse, a.Checkpoints);
-        }
     }
 
     /// <summary>From the gradient of the output to that of <c>activations.Normed</c> (written to <c>scratch.Normed</c>), adding the parameters' gradients.</summary>
@@ -56,7 +77,7 @@ internal sealed class MambaMixer(VimConfig config, BlockParameters parameters, D
             var convolvedGradient = scratch.Convolved.SliceRows(0, rows);
             var deltaGradient = scratch.DeltaRaw.SliceRows(0, rows);
             var projectedGradient = scratch.Projected.SliceRows(0, rows);
-            device.SelectiveScanGradient(Scan(direction, a, activations, batch, length, reverse), a.Checkpoints!, scanGradient, new ScanGradients
+            device.SelectiveScanGradient(Scan(direction, a, activations, 0, batch, length, reverse), a.Checkpoints!, scanGradient, new ScanGradients
             {
                 Input = convolvedGradient,
                 DeltaRaw = deltaGradient,
@@ -91,23 +112,23 @@ internal sealed class MambaMixer(VimConfig config, BlockParameters parameters, D
         Silu = true,
     };
 
-    private ScanOperands Scan(DirectionParameters direction, DirectionActivations a, BlockActivations activations, int batch, int length, bool reverse)
+    private ScanOperands Scan(DirectionParameters direction, DirectionActivations a, BlockActivations activations, int firstRow, int batch, int length, bool reverse)
     {
         int rows = batch * length;
-        var projected = a.Projected.SliceRows(0, rows);
+        var projected = a.Projected.SliceRows(firstRow, rows);
         return new ScanOperands
         {
             Batch = batch,
             Length = length,
             Reverse = reverse,
-            Input = a.Convolved.SliceRows(0, rows),
-            DeltaRaw = a.DeltaRaw.SliceRows(0, rows),
+            Input = a.Convolved.SliceRows(firstRow, rows),
+            DeltaRaw = a.DeltaRaw.SliceRows(firstRow, rows),
             DeltaBias = weights[direction.DeltaBias],
             ALog = weights[direction.ALog],
             B = projected.SliceColumns(config.TimeStepRank, config.StateSize),
             C = projected.SliceColumns(config.TimeStepRank + config.StateSize, config.StateSize),
             Skip = weights[direction.D],
-            Gate = activations.Input.SliceRows(0, rows).SliceColumns(config.InnerWidth, config.InnerWidth),
+            Gate = activations.Input.SliceRows(firstRow, rows).SliceColumns(config.InnerWidth, config.InnerWidth),
             Softplus = true,
             OutputScale = config.AverageDirections ? 0.5f : 1f,
         };

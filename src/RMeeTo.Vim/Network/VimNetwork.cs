@@ -56,7 +56,8 @@ public sealed class VimNetwork
         Embed(device, workspace, batch);
         for (int i = 0; i < Config.Depth; i++)
         {
-            ForwardBlock(device, workspace, batch, i);
+            bool classRowOnly = i == Config.Depth - 1 && observer is null && !workspace.ForTraining;
+            ForwardBlock(device, workspace, batch, i, classRowOnly);
             if (observer is null) continue;
             int rows = batch * Schedule.TokensPerBlock[i];
             bool merged = !Schedule.IsDense && i >= Schedule.Steps[0].Block;
@@ -101,7 +102,8 @@ public sealed class VimNetwork
         device.Embed(batch, Config.ClassRow, patchTokens, Weights[Parameters.ClassToken], Weights[Parameters.Positions], workspace.Residual.Current.SliceRows(0, batch * Config.Tokens));
     }
 
-    private void ForwardBlock(VimDevice device, Workspace workspace, int batch, int block)
+    // The head looks at nothing of the last block but the class row.
+    private void ForwardBlock(VimDevice device, Workspace workspace, int batch, int block, bool classRowOnly)
     {
         var activations = workspace.Blocks[block];
         var residual = block == 0 ? workspace.Residual.Current : ResidualAfter(workspace, block - 1);
@@ -111,7 +113,8 @@ public sealed class VimNetwork
         var hidden = workspace.Hidden.Current.SliceRows(0, rows);
         device.AddNorm(BlockNorm(block), residual, block == 0 ? default : hidden, workspace.ForTraining ? activations.Sum.SliceRows(0, rows) : residual,
             activations.Normed.SliceRows(0, rows), activations.Statistics.SliceRows(0, rows));
-        _mixers[block].Forward(device, activations, batch, length, hidden);
+        if (classRowOnly) _mixers[block].ForwardRow(device, activations, batch, length, Schedule.FinalClassRow, hidden);
+        else _mixers[block].Forward(device, activations, batch, length, hidden);
     }
 
     /// <summary>Shortens hidden state, residual and sizes; returns the shortened residual.</summary>
