@@ -13,7 +13,6 @@ internal sealed record PictureFolder(IReadOnlyList<Picture> Train, IReadOnlyList
 
     public static PictureFolder Open(string folder, ulong seed)
     {
-        if (!Directory.Exists(folder)) throw new UsageException($"There is no folder '{folder}' (looked for '{Path.GetFullPath(folder)}').");
         string train = Path.Combine(folder, "train"), test = Path.Combine(folder, "val");
         if (Directory.Exists(train) && Directory.Exists(test)) return new PictureFolder(Below(train), Below(test)).Checked(folder);
         var all = Below(folder);

@@ -3,9 +3,14 @@ namespace RMeeTo.Samples;
 /// <summary>Where files go: the folder that the user gave, or a temporary one, of which only the saved pipeline outlives the run.</summary>
 internal sealed class WorkPlace : IDisposable
 {
-    private readonly string? _drawn;
+    private readonly bool _isTemporary, _isDrawn;
 
-    private WorkPlace(string folder, string? drawn, string pictures, string output) => (Folder, _drawn, Pictures, Output) = (folder, drawn, pictures, output);
+    private WorkPlace(string folder, Options options)
+    {
+        (Folder, _isTemporary, _isDrawn) = (folder, options.Work is null, options.Images is null);
+        Pictures = options.Images ?? Path.Combine(folder, "pictures");
+        Output = options.Output ?? Path.Combine(folder, "model.zip");
+    }
 
     /// <summary>Networks and states of training.</summary>
     public string Folder { get; }
@@ -18,13 +23,15 @@ internal sealed class WorkPlace : IDisposable
 
     public static WorkPlace Open(Options options)
     {
+        if (options.Images is { } images && !Directory.Exists(images)) throw new UsageException($"There is no folder '{images}' (looked for '{Path.GetFullPath(images)}').");
+        if (options.Checkpoint is { } file && !File.Exists(file)) throw new UsageException($"There is no checkpoint '{file}' (looked for '{Path.GetFullPath(file)}').");
         string folder = options.Work is null ? Directory.CreateTempSubdirectory("rmeeto-").FullName : Directory.CreateDirectory(options.Work).FullName;
-        string? drawn = options.Images is null ? Path.Combine(folder, "pictures") : null;
-        return new WorkPlace(folder, drawn, options.Images ?? drawn!, options.Output ?? Path.Combine(folder, "model.zip"));
+        return new WorkPlace(folder, options);
     }
 
     public void Dispose()
     {
-        if (_drawn is not null && Directory.Exists(_drawn)) Directory.Delete(_drawn, recursive: true);
+        if (_isDrawn && Directory.Exists(Pictures)) Directory.Delete(Pictures, recursive: true);
+        if (_isTemporary && !File.Exists(Path.Combine(Folder, "model.zip"))) Directory.Delete(Folder, recursive: true);
     }
 }
