@@ -35,7 +35,7 @@ internal sealed class RetrainCheckpoint(string path, RunFingerprint fingerprint)
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             string before = File.Exists(path) ? "The one that is there is as it was, and the run can be resumed from it." : "There is none from before.";
-            throw new IOException($"The training checkpoint '{path}' of epoch {state.Epoch} cannot be written ({4L * 4 * state.Weights.Values.Length >> 20} MiB): {e.Message} {before} Free space there, or set CheckpointPath to a file in a folder that exists and can be written.", e);
+            throw new IOException($"The training checkpoint '{path}' of epoch {state.Epoch} cannot be written ({4L * sizeof(float) * state.Weights.Values.Length:N0} bytes): {e.Message} {before} Free space there, or set CheckpointPath to a file in a folder that exists and can be written.", e);
         }
     }
 
