@@ -4,5 +4,6 @@ export MSBUILDDISABLENODEREUSE=1
 if [ -z "${HOME:-}" ] || ! mkdir -p "$HOME/.dotnet" 2>/dev/null || [ ! -w "$HOME/.dotnet" ]; then
     HOME="$(mktemp -d)"
     export HOME
+    trap 'rm -rf "$HOME"' EXIT
 fi
 rmeeto() { dotnet run -c Release --project eng/build -- "$@"; }

@@ -132,6 +132,17 @@ public sealed record VimConfig
         return this;
     }
 
+    /// <summary>Equal in every size, whether <see cref="TimeStepRank"/> was set to its default or left to it.</summary>
+    public bool Equals(VimConfig? other) => other is not null && Sizes.Equals(other.Sizes) && Kinds.Equals(other.Kinds);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Sizes, Kinds);
+
+    private (int, int, int, int, int, int, int, int, int, int, int) Sizes =>
+        (ImageHeight, ImageWidth, PatchSize, Stride, Width, Depth, StateSize, ConvolutionWidth, Expansion, TimeStepRank, Classes);
+
+    private (bool, ClassTokenPosition, NormKind, float, bool) Kinds => (AverageDirections, ClassToken, Norm, NormEpsilon, LayerScale);
+
     /// <summary>About the number of learned values; a double, which no size can overflow.</summary>
     private double ParameterValues()
     {

@@ -3,7 +3,7 @@ using System.Runtime.ExceptionServices;
 namespace RMeeTo.Vim;
 
 /// <summary>
-/// A fixed number of workers that claim items one by one. The calling thread is worker 0 and can finish alone, so a busy machine slows a job down but never blocks it.
+/// A fixed number of workers that claim items one by one. The calling thread is worker 0 and claims items like the rest, so nobody waits for a fixed share of another.
 /// Which worker gets which item is left to chance; results must not depend on it.
 /// </summary>
 internal sealed class WorkerTeam : IDisposable

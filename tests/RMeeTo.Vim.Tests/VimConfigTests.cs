@@ -71,4 +71,24 @@ public sealed class VimConfigTests
         foreach (VimConfig config in new[] { VimConfig.VimBase with { Depth = 400 }, new VimConfig { ImageHeight = 4096, ImageWidth = 4096 }, new VimConfig { ImageHeight = 8192, ImageWidth = 8192, PatchSize = 64, Stride = 64 } })
             Assert.IsLessThanOrEqualTo(Array.MaxLength, new VimParameters(config).BufferLength);
     }
+
+    [TestMethod]
+    public void EqualityCountsEverySizeAndOnlyThose()
+    {
+        Assert.AreEqual(VimConfig.VimTiny, VimConfig.VimTiny with { TimeStepRank = 12 });
+        Assert.AreEqual(VimConfig.VimTiny.GetHashCode(), (VimConfig.VimTiny with { TimeStepRank = 12 }).GetHashCode());
+        foreach (var property in typeof(VimConfig).GetProperties().Where(p => p.SetMethod is not null))
+        {
+            var other = VimConfig.VimTiny with { };
+            object value = property.GetValue(other)!;
+            property.SetValue(other, value switch
+            {
+                int number => number == 4 ? 3 : number + 1,
+                bool flag => !flag,
+                float real => real * 2,
+                _ => Enum.GetValues(property.PropertyType).GetValue(1)!,
+            });
+            Assert.AreNotEqual(VimConfig.VimTiny, other, property.Name);
+        }
+    }
 }
