@@ -10,20 +10,18 @@ namespace Microsoft.ML
         public MLContext(int? seed = null)
         {
             _env = new LocalEnvironment(seed);
-            _env.Message += (message, source) => Log?.Invoke(this, new LoggingEventArgs(message.Message, message.Kind, source));
-            MulticlassClassification = new MulticlassClassificationCatalog(_env);
+            _env.Message += (kind, source, text) => Log?.Invoke(this, new LoggingEventArgs(text, kind, source));
             Transforms = new TransformsCatalog(_env);
             Model = new ModelOperationsCatalog(_env);
-            Data = new DataOperationsCatalog(_env);
+            MulticlassClassification = new MulticlassClassificationCatalog(_env);
         }
 
         public event EventHandler<LoggingEventArgs> Log;
 
-        public MulticlassClassificationCatalog MulticlassClassification { get; }
+        public DataOperationsCatalog Data { get; } = new();
         public TransformsCatalog Transforms { get; }
         public ModelOperationsCatalog Model { get; }
-        public DataOperationsCatalog Data { get; }
-        public ComponentCatalog ComponentCatalog => _env.ComponentCatalog;
+        public MulticlassClassificationCatalog MulticlassClassification { get; }
 
         public string TempFilePath { get => _env.TempFilePath; set => _env.TempFilePath = value; }
         public bool FallbackToCpu { get => _env.FallbackToCpu; set => _env.FallbackToCpu = value; }
@@ -32,57 +30,30 @@ namespace Microsoft.ML
         internal void CancelExecution() => _env.CancelExecution();
 
         int? IHostEnvironmentInternal.Seed => _env.Seed;
-        string IExceptionContext.ContextDescription => _env.ContextDescription;
-        TException IExceptionContext.Process<TException>(TException ex) => ex;
         IHost IHostEnvironment.Register(string name, int? seed, bool? verbose) => _env.Register(name, seed, verbose);
         IChannel IChannelProvider.Start(string name) => _env.Start(name);
-        IPipe<TMessage> IChannelProvider.StartPipe<TMessage>(string name) => _env.StartPipe<TMessage>(name);
-        IProgressChannel IProgressChannelProvider.StartProgressChannel(string name) => _env.StartProgressChannel(name);
     }
 
-    public class LoggingEventArgs : EventArgs
+    public sealed class LoggingEventArgs(string message, ChannelMessageKind kind, string source) : EventArgs
     {
-        public LoggingEventArgs(string message) => Message = message;
-
-        public LoggingEventArgs(string message, ChannelMessageKind kind, string source)
-        {
-            (RawMessage, Kind, Source) = (message, kind, source);
-            Message = $"[Source={source}, Kind={kind}] {message}";
-        }
-
-        public string Source { get; }
-        public ChannelMessageKind Kind { get; }
-        public string Message { get; }
-        public string RawMessage { get; }
+        public string Source => source;
+        public ChannelMessageKind Kind => kind;
+        public string RawMessage => message;
+        public string Message => $"[Source={source}, Kind={kind}] {message}";
     }
 
     public sealed class TransformsCatalog : IInternalCatalog
     {
-        private readonly IHostEnvironment _env;
+        internal TransformsCatalog(IHostEnvironment env) => Environment = env;
 
-        internal TransformsCatalog(IHostEnvironment env) => (_env, Conversion) = (env, new ConversionTransforms(env));
+        public ConversionTransforms Conversion { get; } = new();
+        internal IHostEnvironment Environment { get; }
+        IHostEnvironment IInternalCatalog.Environment => Environment;
 
-        public ConversionTransforms Conversion { get; }
-        IHostEnvironment IInternalCatalog.Environment => _env;
-
-        public sealed class ConversionTransforms : IInternalCatalog
+        public sealed class ConversionTransforms
         {
-            private readonly IHostEnvironment _env;
-            internal ConversionTransforms(IHostEnvironment env) => _env = env;
-            IHostEnvironment IInternalCatalog.Environment => _env;
+            internal ConversionTransforms() { }
         }
-    }
-
-    public sealed class InputOutputColumnPair
-    {
-        public InputOutputColumnPair(string outputColumnName, string inputColumnName = null)
-        {
-            Contracts.CheckNonEmpty(outputColumnName, nameof(outputColumnName));
-            (OutputColumnName, InputColumnName) = (outputColumnName, inputColumnName ?? outputColumnName);
-        }
-
-        public string InputColumnName { get; }
-        public string OutputColumnName { get; }
     }
 }
 

@@ -69,17 +69,6 @@ public sealed class ModelContractTests
     }
 
     [TestMethod]
-    public void AnnotationsOfTheSchemaAreSaved()
-    {
-        IDataView keyed = _ml.Transforms.Conversion.MapValueToKey("Key", "Label").Fit(View()).Transform(View());
-        using var stream = new MemoryStream();
-        _ml.Model.Save(Sum(), keyed.Schema, stream);
-        stream.Position = 0;
-        _ml.Model.Load(stream, out DataViewSchema schema);
-        CollectionAssert.AreEqual(new[] { "cat", "dog", "owl" }, Samples.KeyValues(schema["Key"]));
-    }
-
-    [TestMethod]
     public void LaterVersionAndUnknownModelAreFormatErrors()
     {
         using var stream = new MemoryStream();

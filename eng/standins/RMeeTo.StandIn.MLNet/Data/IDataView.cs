@@ -39,17 +39,7 @@ namespace Microsoft.ML
 
 namespace Microsoft.ML.Data
 {
-    public readonly struct DataViewRowId(ulong low, ulong high) : IComparable<DataViewRowId>, IEquatable<DataViewRowId>
-    {
-        public readonly ulong Low = low;
-        public readonly ulong High = high;
-
-        public int CompareTo(DataViewRowId other) => High != other.High ? High.CompareTo(other.High) : Low.CompareTo(other.Low);
-        public bool Equals(DataViewRowId other) => Low == other.Low && High == other.High;
-        public override bool Equals(object other) => other is DataViewRowId id && Equals(id);
-        public override int GetHashCode() => HashCode.Combine(Low, High);
-        public override string ToString() => $"{High:x16}{Low:x16}";
-    }
+    public readonly record struct DataViewRowId(ulong Low, ulong High);
 
     public interface IRowToRowMapper
     {
@@ -61,15 +51,11 @@ namespace Microsoft.ML.Data
 
     public static class ColumnCursorExtensions
     {
-        public static IEnumerable<T> GetColumn<T>(this IDataView data, string columnName) => data.GetColumn<T>(data.Schema[columnName]);
-
-        public static IEnumerable<T> GetColumn<T>(this IDataView data, DataViewSchema.Column column)
+        public static IEnumerable<T> GetColumn<T>(this IDataView data, string columnName)
         {
-            ArgumentNullException.ThrowIfNull(data);
-            if (data.Schema[column.Index].Name != column.Name || data.Schema[column.Index].Type != column.Type)
-                throw new ArgumentOutOfRangeException(nameof(column), $"'{column}' is no column of this data.");
+            DataViewSchema.Column column = data.Schema[columnName];
             if (!CellReader.CanRead(column.Type, typeof(T)))
-                throw new ArgumentOutOfRangeException(nameof(column), $"'{column}' cannot be read as {typeof(T)}.");
+                throw new ArgumentOutOfRangeException(nameof(columnName), $"'{column}' cannot be read as {typeof(T)}.");
             return Read<T>(data, column);
         }
 
@@ -84,23 +70,7 @@ namespace Microsoft.ML.Data
 
     public static class SchemaAnnotationsExtensions
     {
-        public static void GetSlotNames(this DataViewSchema.Column column, ref VBuffer<ReadOnlyMemory<char>> slotNames) =>
-            column.Annotations.GetValue("SlotNames", ref slotNames);
-
         public static void GetKeyValues<TValue>(this DataViewSchema.Column column, ref VBuffer<TValue> keyValues) =>
             column.Annotations.GetValue("KeyValues", ref keyValues);
-
-        public static bool HasSlotNames(this DataViewSchema.Column column) =>
-            column.Type is VectorDataViewType { IsKnownSize: true } vector
-            && column.Annotations.Schema.GetColumnOrNull("SlotNames")?.Type is VectorDataViewType names
-            && names.Size == vector.Size && names.ItemType is TextDataViewType;
-
-        public static bool HasKeyValues(this DataViewSchema.Column column, PrimitiveDataViewType keyValueItemType = null)
-        {
-            DataViewType item = column.Type is VectorDataViewType vector ? vector.ItemType : column.Type;
-            return item is KeyDataViewType key
-                && column.Annotations.Schema.GetColumnOrNull("KeyValues")?.Type is VectorDataViewType values
-                && (ulong)values.Size == key.Count && (keyValueItemType ?? TextDataViewType.Instance).Equals(values.ItemType);
-        }
     }
 }

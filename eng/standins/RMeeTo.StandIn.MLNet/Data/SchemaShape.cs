@@ -5,35 +5,20 @@ using Microsoft.ML.Runtime;
 namespace Microsoft.ML;
 
 /// <summary>What is known of a schema before anything is fitted.</summary>
-public sealed class SchemaShape : IReadOnlyList<SchemaShape.Column>
+public sealed class SchemaShape(IEnumerable<SchemaShape.Column> columns) : IReadOnlyList<SchemaShape.Column>
 {
     private static readonly SchemaShape Empty = new([]);
-    private readonly Column[] _columns;
-
-    public SchemaShape(IEnumerable<Column> columns)
-    {
-        Contracts.CheckValue(columns, nameof(columns));
-        _columns = [.. columns];
-        Contracts.CheckParam(_columns.All(c => c.Name is not null), nameof(columns), "A column is not initialised.");
-    }
+    private readonly Column[] _columns = [.. columns];
 
     public int Count => _columns.Length;
     public Column this[int index] => _columns[index];
     public IEnumerator<Column> GetEnumerator() => ((IEnumerable<Column>)_columns).GetEnumerator();
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
-    internal static SchemaShape Create(DataViewSchema schema)
-    {
-        Contracts.CheckValue(schema, nameof(schema));
-        return new SchemaShape(schema.Where(c => !c.IsHidden).Select(c =>
-            Shape(c.Name, c.Type, new SchemaShape(c.Annotations.Schema.Select(a => Shape(a.Name, a.Type, null))))));
-    }
+    internal static SchemaShape Create(DataViewSchema schema) => new(schema.Where(c => !c.IsHidden).Select(c =>
+        Shape(c.Name, c.Type, new SchemaShape(c.Annotations.Schema.Select(a => Shape(a.Name, a.Type, null))))));
 
-    internal bool TryFindColumn(string name, out Column column)
-    {
-        column = _columns.FirstOrDefault(c => c.Name == name);
-        return column.Name is not null;
-    }
+    internal Column Find(string name) => Array.Find(_columns, c => c.Name == name) is { Name: not null } column ? column : throw Contracts.NotFound(name);
 
     /// <summary>This shape with one more column, in the place of an earlier one of its name.</summary>
     internal SchemaShape With(Column added) => _columns.Any(c => c.Name == added.Name)
@@ -68,19 +53,9 @@ public sealed class SchemaShape : IReadOnlyList<SchemaShape.Column>
         /// <summary>Internal in ML.NET; declared public here because the stage uses it.</summary>
         public Column(string name, VectorKind vecKind, DataViewType itemType, bool isKey, SchemaShape annotations = null)
         {
-            Contracts.CheckNonEmpty(name, nameof(name));
             Contracts.CheckParam(itemType is not (KeyDataViewType or VectorDataViewType), nameof(itemType), "An item is neither a key nor a vector.");
             Contracts.CheckParam(!isKey || KeyDataViewType.IsValidDataType(itemType.RawType), nameof(itemType), "No key has this item type.");
             (Name, Kind, ItemType, IsKey, Annotations) = (name, vecKind, itemType, isKey, annotations ?? Empty);
-        }
-
-        internal string TypeName
-        {
-            get
-            {
-                string name = IsKey ? $"Key<{ItemType}>" : ItemType.ToString();
-                return Kind == VectorKind.Scalar ? name : Kind == VectorKind.Vector ? $"Vector<{name}>" : $"VarVector<{name}>";
-            }
         }
     }
 }

@@ -1,4 +1,3 @@
-using System.Reflection;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Data;
@@ -9,14 +8,16 @@ internal static class CellReader
     public static bool CanRead(DataViewType column, Type type) =>
         column.RawType == type
         || column is TextDataViewType && type == typeof(string)
-        || column is VectorDataViewType vector && type.IsArray
-            && (type.GetElementType() == vector.ItemType.RawType || vector.ItemType is TextDataViewType && type.GetElementType() == typeof(string));
+        || column is VectorDataViewType vector && type.IsArray && CanRead(vector.ItemType, type.GetElementType());
 
-    public static Func<object> Create(DataViewRow row, DataViewSchema.Column column, Type type) =>
-        (Func<object>)Contracts.Generic(typeof(CellReader), column.Type is VectorDataViewType ? nameof(Vector) : nameof(Scalar),
-            [column.Type is VectorDataViewType vector ? vector.ItemType.RawType : column.Type.RawType], null, row, column, type);
+    public static Func<object> Create(DataViewRow row, DataViewSchema.Column column, Type type)
+    {
+        bool asArray = type.IsArray;
+        Type raw = asArray ? ((VectorDataViewType)column.Type).ItemType.RawType : column.Type.RawType;
+        return (Func<object>)Contracts.Generic(typeof(CellReader), asArray ? nameof(Array) : nameof(Single), [raw], null, row, column, type);
+    }
 
-    private static Func<object> Scalar<T>(DataViewRow row, DataViewSchema.Column column, Type type)
+    private static Func<object> Single<T>(DataViewRow row, DataViewSchema.Column column, Type type)
     {
         ValueGetter<T> getter = row.GetGetter<T>(column);
         return () =>
@@ -27,16 +28,14 @@ internal static class CellReader
         };
     }
 
-    private static Func<object> Vector<T>(DataViewRow row, DataViewSchema.Column column, Type type)
+    private static Func<object> Array<T>(DataViewRow row, DataViewSchema.Column column, Type type)
     {
         ValueGetter<VBuffer<T>> getter = row.GetGetter<VBuffer<T>>(column);
         return () =>
         {
             VBuffer<T> value = default;
             getter(ref value);
-            return type == typeof(VBuffer<T>) ? value
-                : type == typeof(string[]) ? value.DenseValues().Select(v => v.ToString()).ToArray()
-                : value.DenseValues().ToArray();
+            return type == typeof(string[]) ? value.DenseValues().Select(v => v.ToString()).ToArray() : value.DenseValues().ToArray();
         };
     }
 }
@@ -44,21 +43,19 @@ internal static class CellReader
 /// <summary>Fills an object of a user's class from a row.</summary>
 internal sealed class ObjectFiller<TRow> where TRow : class
 {
-    private readonly List<(MemberInfo Member, DataViewSchema.Column Column)> _members = [];
+    private readonly List<(ObjectMember Member, DataViewSchema.Column Column)> _members = [];
 
-    public ObjectFiller(DataViewSchema schema, bool ignoreMissingColumns, SchemaDefinition definition)
+    public ObjectFiller(DataViewSchema schema, bool ignoreMissingColumns)
     {
-        foreach (SchemaDefinition.Column wanted in definition ?? SchemaDefinition.Create(typeof(TRow), SchemaDefinition.Direction.Write))
+        foreach (ObjectMember member in ObjectMember.Of(typeof(TRow), written: true))
         {
-            MemberInfo member = SchemaDefinition.Member(typeof(TRow), wanted.MemberName);
-            if (schema.GetColumnOrNull(wanted.ColumnName) is not { } column)
+            if (schema.GetColumnOrNull(member.Name) is not { } column)
             {
                 if (ignoreMissingColumns)
                     continue;
-                throw Contracts.SchemaMismatch(nameof(schema), "", wanted.ColumnName);
+                throw Contracts.NotFound(member.Name);
             }
-            Contracts.Check(CellReader.CanRead(column.Type, SchemaDefinition.MemberType(member)),
-                $"Column '{column.Name}' of type {column.Type} does not fit member '{member.Name}' of type {SchemaDefinition.MemberType(member)}.");
+            Contracts.Check(CellReader.CanRead(column.Type, member.Type), $"Column '{column}' does not fit member '{member.Name}' of type {member.Type}.");
             _members.Add((member, column));
         }
     }
@@ -67,16 +64,11 @@ internal sealed class ObjectFiller<TRow> where TRow : class
 
     public Action<TRow> Bind(DataViewRow row)
     {
-        var fill = _members.Select(m => (m.Member, Read: CellReader.Create(row, m.Column, SchemaDefinition.MemberType(m.Member)))).ToArray();
+        (Action<object, object> Set, Func<object> Read)[] cells = [.. _members.Select(m => (m.Member.Set, CellReader.Create(row, m.Column, m.Member.Type)))];
         return target =>
         {
-            foreach ((MemberInfo member, Func<object> read) in fill)
-            {
-                if (member is FieldInfo field)
-                    field.SetValue(target, read());
-                else
-                    ((PropertyInfo)member).SetValue(target, read());
-            }
+            foreach ((Action<object, object> set, Func<object> read) in cells)
+                set(target, read());
         };
     }
 }
@@ -84,34 +76,30 @@ internal sealed class ObjectFiller<TRow> where TRow : class
 /// <summary>What a user's class looks like as a row: its schema, and a getter for every column.</summary>
 internal sealed class ObjectSchema<TRow> where TRow : class
 {
-    private readonly Func<TRow, object>[] _members;
+    private readonly ObjectMember[] _members = ObjectMember.Of(typeof(TRow), written: false);
 
-    public ObjectSchema(SchemaDefinition definition)
+    public ObjectSchema()
     {
-        definition ??= SchemaDefinition.Create(typeof(TRow), SchemaDefinition.Direction.Read);
         var builder = new DataViewSchema.Builder();
-        foreach (SchemaDefinition.Column column in definition)
-            builder.AddColumn(string.IsNullOrEmpty(column.ColumnName) ? column.MemberName : column.ColumnName, column.ColumnType, column.Annotations);
+        foreach (ObjectMember member in _members)
+            builder.AddColumn(member.Name, member.ColumnType);
         Schema = builder.ToSchema();
-        _members = [.. definition.Select(c => Reader(SchemaDefinition.Member(typeof(TRow), c.MemberName)))];
     }
 
     public DataViewSchema Schema { get; }
 
     public ValueGetter<T> Getter<T>(DataViewSchema.Column column, Func<TRow> current)
     {
-        DataViewType type = column.Type;
-        if (typeof(T) != type.RawType)
-            throw new InvalidOperationException($"Column '{column.Name}' is {type}, not {typeof(T)}.");
-        Func<TRow, object> member = _members[column.Index];
-        if (type is VectorDataViewType vector)
-            return (ValueGetter<T>)Contracts.Generic(typeof(ObjectSchema<TRow>), nameof(Vector), [vector.ItemType.RawType], null, member, current);
-        if (type is TextDataViewType)
-            return (ValueGetter<T>)(Delegate)(ValueGetter<ReadOnlyMemory<char>>)((ref ReadOnlyMemory<char> value) =>
-                value = member(current()) switch { string text => text.AsMemory(), ReadOnlyMemory<char> memory => memory, _ => default });
-        if (type is KeyDataViewType key)
-            return (ref T value) => value = Key<T>(member(current()), key.Count);
-        return (ref T value) => value = (T)member(current());
+        Func<object, object> get = _members[column.Index].Get;
+        Delegate getter = column.Type switch
+        {
+            VectorDataViewType vector => (Delegate)Contracts.Generic(typeof(ObjectSchema<TRow>), nameof(Vector), [vector.ItemType.RawType], null, get, current),
+            TextDataViewType => (ValueGetter<ReadOnlyMemory<char>>)((ref ReadOnlyMemory<char> value) => value = (get(current()) as string).AsMemory()),
+            KeyDataViewType key when key.RawType == typeof(T) => (ValueGetter<T>)((ref T value) => value = Key<T>(get(current()), key.Count)),
+            { } type when type.RawType == typeof(T) => (ValueGetter<T>)((ref T value) => value = (T)get(current())),
+            _ => null,
+        };
+        return Contracts.Cast<T>(getter, column);
     }
 
     /// <summary>An object holds a key counted from 0; a row counts from 1, and 0 is a missing one.</summary>
@@ -121,21 +109,13 @@ internal sealed class ObjectSchema<TRow> where TRow : class
         return (T)Convert.ChangeType(value < count ? value + 1 : 0, typeof(T));
     }
 
-    private static ValueGetter<VBuffer<TItem>> Vector<TItem>(Func<TRow, object> member, Func<TRow> current) => (ref VBuffer<TItem> value) =>
+    private static ValueGetter<VBuffer<TItem>> Vector<TItem>(Func<object, object> get, Func<TRow> current) => (ref VBuffer<TItem> value) =>
     {
-        object source = member(current());
-        if (source is VBuffer<TItem> buffer)
-        {
-            buffer.CopyTo(ref value);
-            return;
-        }
-        TItem[] items = source is string[] texts ? (TItem[])(object)texts.Select(t => t.AsMemory()).ToArray() : (TItem[])source ?? [];
-        VBufferEditor<TItem> editor = VBufferEditor.Create(ref value, items.Length);
-        items.CopyTo(editor.Values);
-        value = editor.Commit();
+        object items = get(current());
+        if (items is string[] texts)
+            items = Array.ConvertAll(texts, t => t.AsMemory());
+        VBufferEditor.Fill(ref value, (TItem[])items);
     };
-
-    private static Func<TRow, object> Reader(MemberInfo member) => member is FieldInfo field ? row => field.GetValue(row) : ((PropertyInfo)member).GetValue;
 }
 
 /// <summary>The row of a prediction engine: one object, put in again and again.</summary>
@@ -149,13 +129,11 @@ internal sealed class ObjectRow<TRow>(ObjectSchema<TRow> source) : DataViewRow w
     public override DataViewSchema Schema => source.Schema;
     public override bool IsColumnActive(DataViewSchema.Column column) => true;
     public override ValueGetter<DataViewRowId> GetIdGetter() => (ref DataViewRowId id) => id = new DataViewRowId((ulong)_position, 0);
-
-    public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column) =>
-        source.Getter<TValue>(column, () => _current ?? throw new InvalidOperationException("There is no row yet."));
+    public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column) => source.Getter<TValue>(column, () => _current);
 
     public void Put(TRow row)
     {
-        Contracts.CheckValue(row, nameof(row));
+        ArgumentNullException.ThrowIfNull(row);
         _current = row;
         _position++;
     }

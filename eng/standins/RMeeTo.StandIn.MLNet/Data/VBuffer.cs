@@ -1,10 +1,9 @@
-using System.Collections;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Data;
 
 /// <summary>A vector, dense or sparse, whose arrays are used again by whoever fills it next.</summary>
-public readonly struct VBuffer<T> : IEnumerable
+public readonly struct VBuffer<T> : ICopied
 {
     internal readonly T[] Values;
     internal readonly int[] Indices;
@@ -12,19 +11,13 @@ public readonly struct VBuffer<T> : IEnumerable
 
     public readonly int Length;
 
-    public VBuffer(int length, T[] values, int[] indices = null)
-    {
-        Contracts.CheckParam(length >= 0, nameof(length));
-        Contracts.CheckParam((values?.Length ?? 0) >= length, nameof(values));
-        (Length, _count, Values, Indices) = (length, length, values, indices);
-    }
+    public VBuffer(int length, T[] values) : this(length, length, values, null) { }
 
     public VBuffer(int length, int count, T[] values, int[] indices)
     {
-        Contracts.CheckParam(length >= 0, nameof(length));
         Contracts.CheckParam(0 <= count && count <= length, nameof(count));
         Contracts.CheckParam((values?.Length ?? 0) >= count, nameof(values));
-        Contracts.CheckParam(count == length || (indices?.Length ?? 0) >= count, nameof(indices));
+        Contracts.CheckParam(count == length || indices?.Length >= count, nameof(indices));
         (Length, _count, Values, Indices) = (length, count, values, indices);
     }
 
@@ -40,106 +33,56 @@ public readonly struct VBuffer<T> : IEnumerable
         destination = editor.Commit();
     }
 
-    public void CopyToDense(ref VBuffer<T> destination)
+    public void CopyTo(Span<T> destination)
     {
-        VBufferEditor<T> editor = VBufferEditor.Create(ref destination, Length);
-        CopyTo(editor.Values);
-        destination = editor.Commit();
-    }
-
-    public void CopyTo(ref VBuffer<T> destination, int sourceIndex, int length)
-    {
-        Contracts.CheckParam(0 <= sourceIndex && sourceIndex <= Length, nameof(sourceIndex));
-        Contracts.CheckParam(0 <= length && sourceIndex <= Length - length, nameof(length));
-        T[] all = [.. DenseValues()];
-        VBufferEditor<T> editor = VBufferEditor.Create(ref destination, length);
-        all.AsSpan(sourceIndex, length).CopyTo(editor.Values);
-        destination = editor.Commit();
-    }
-
-    public void CopyTo(Span<T> destination) => CopyTo(destination, 0);
-
-    public void CopyTo(Span<T> destination, int destinationIndex, T defaultValue = default)
-    {
-        Contracts.CheckParam(0 <= destinationIndex && destinationIndex <= destination.Length - Length, nameof(destination), "Too short for these values.");
-        Span<T> target = destination.Slice(destinationIndex, Length);
+        Contracts.CheckParam(destination.Length >= Length, nameof(destination), "Too short for these values.");
         if (IsDense)
         {
-            GetValues().CopyTo(target);
+            GetValues().CopyTo(destination);
             return;
         }
-        target.Fill(defaultValue);
+        destination[..Length].Clear();
         for (int i = 0; i < _count; i++)
-            target[Indices[i]] = Values[i];
-    }
-
-    public static void Copy(T[] source, int sourceIndex, ref VBuffer<T> destination, int length)
-    {
-        VBufferEditor<T> editor = VBufferEditor.Create(ref destination, length);
-        source.AsSpan(sourceIndex, length).CopyTo(editor.Values);
-        destination = editor.Commit();
-    }
-
-    public IEnumerable<KeyValuePair<int, T>> Items(bool all = false)
-    {
-        if (all && !IsDense)
-            return DenseValues().Select((value, i) => KeyValuePair.Create(i, value));
-        VBuffer<T> self = this;
-        return Enumerable.Range(0, _count).Select(i => KeyValuePair.Create(self.IsDense ? i : self.Indices[i], self.Values[i]));
+            destination[Indices[i]] = Values[i];
     }
 
     public IEnumerable<T> DenseValues()
     {
-        if (IsDense)
-            return (Values ?? []).Take(Length);
         var dense = new T[Length];
-        CopyTo(dense.AsSpan());
+        CopyTo(dense);
         return dense;
     }
 
-    public T GetItemOrDefault(int index)
+    object ICopied.Copy()
     {
-        Contracts.CheckParam(0 <= index && index < Length, nameof(index));
-        if (IsDense)
-            return Values[index];
-        int found = Array.BinarySearch(Indices, 0, _count, index);
-        return found < 0 ? default : Values[found];
+        VBuffer<T> copy = default;
+        CopyTo(ref copy);
+        return copy;
     }
+}
 
-    public void GetItemOrDefault(int index, ref T destination) => destination = GetItemOrDefault(index);
-    public IEnumerator GetEnumerator() => Values.GetEnumerator();
-    public override string ToString() => IsDense ? $"Dense vector of size {Length}" : $"Sparse vector of size {Length}, {_count} explicit values";
+/// <summary>A value that shares memory with whoever it is handed to, unless copied.</summary>
+internal interface ICopied
+{
+    object Copy();
 }
 
 public static class VBufferEditor
 {
-    public static VBufferEditor<T> CreateFromBuffer<T>(scoped ref VBuffer<T> destination) =>
-        Create(ref destination, destination.Length, destination.GetValues().Length, keepOldOnResize: true);
-
-    public static VBufferEditor<T> Create<T>(scoped ref VBuffer<T> destination, int newLogicalLength, int? valuesCount = null,
-        int? maxValuesCapacity = null, bool keepOldOnResize = false, bool requireIndicesOnDense = false)
+    public static VBufferEditor<T> Create<T>(scoped ref VBuffer<T> destination, int newLogicalLength, int? valuesCount = null)
     {
-        Contracts.CheckParam(newLogicalLength >= 0, nameof(newLogicalLength));
         int count = valuesCount ?? newLogicalLength;
         Contracts.CheckParam(0 <= count && count <= newLogicalLength, nameof(valuesCount));
-
-        T[] values = Enlarge(destination.Values, count, keepOldOnResize, out bool newValues);
-        int[] indices = destination.Indices;
-        bool newIndices = false;
-        if (count < newLogicalLength || requireIndicesOnDense)
-            indices = Enlarge(indices, count, keepOldOnResize, out newIndices);
-        return new VBufferEditor<T>(newLogicalLength, count, values, indices, requireIndicesOnDense, newValues, newIndices);
+        bool enlarge = (destination.Values?.Length ?? 0) < count, needsIndices = count < newLogicalLength && (destination.Indices?.Length ?? 0) < count;
+        return new(newLogicalLength, count, enlarge ? new T[count] : destination.Values, needsIndices ? new int[count] : destination.Indices, enlarge);
     }
 
-    private static TItem[] Enlarge<TItem>(TItem[] array, int size, bool keep, out bool created)
+    /// <summary>Fills a vector with all of these values.</summary>
+    internal static void Fill<T>(ref VBuffer<T> destination, ReadOnlySpan<T> values)
     {
-        created = (array?.Length ?? 0) < size;
-        if (!created)
-            return array;
-        var larger = new TItem[size];
-        if (keep)
-            array?.CopyTo(larger, 0);
-        return larger;
+        VBufferEditor<T> editor = Create(ref destination, values.Length);
+        values.CopyTo(editor.Values);
+        destination = editor.Commit();
     }
 }
 
@@ -152,16 +95,14 @@ public readonly ref struct VBufferEditor<T>
     public readonly Span<T> Values;
     public readonly Span<int> Indices;
 
-    internal VBufferEditor(int length, int count, T[] values, int[] indices, bool indicesOnDense, bool createdValues, bool createdIndices)
+    internal VBufferEditor(int length, int count, T[] values, int[] indices, bool createdValues)
     {
-        (_length, _values, _indices, CreatedNewValues, CreatedNewIndices) = (length, values, indices, createdValues, createdIndices);
+        (_length, _values, _indices, CreatedNewValues) = (length, values, indices, createdValues);
         Values = values.AsSpan(0, count);
-        Indices = count < length || indicesOnDense ? indices.AsSpan(0, count) : default;
+        Indices = count < length ? indices.AsSpan(0, count) : default;
     }
 
     public bool CreatedNewValues { get; }
-    public bool CreatedNewIndices { get; }
 
     public VBuffer<T> Commit() => new(_length, Values.Length, _values, _indices);
-    public VBuffer<T> CommitTruncated(int physicalValuesCount) => new(_length, physicalValuesCount, _values, _indices);
 }

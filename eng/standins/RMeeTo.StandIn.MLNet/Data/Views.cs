@@ -2,7 +2,17 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Data;
 
-/// <summary>A view whose rows are numbered from 0 by the cursor itself.</summary>
+/// <summary>A view that cannot shuffle, does not know its number of rows, and has one cursor, unless it says otherwise.</summary>
+internal abstract class View : IDataView
+{
+    public virtual bool CanShuffle => false;
+    public abstract DataViewSchema Schema { get; }
+    public virtual long? GetRowCount() => null;
+    public abstract DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> needed, Random rand = null);
+    public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> needed, int n, Random rand = null) => [GetRowCursor(needed, rand)];
+}
+
+/// <summary>A cursor that numbers its rows from 0 itself.</summary>
 internal abstract class CountingCursor(DataViewSchema schema, IEnumerable<DataViewSchema.Column> active) : DataViewRowCursor
 {
     private readonly HashSet<int> _active = [.. active.Select(c => c.Index)];
@@ -13,13 +23,17 @@ internal abstract class CountingCursor(DataViewSchema schema, IEnumerable<DataVi
     public override long Batch => 0;
     public sealed override DataViewSchema Schema => schema;
     public sealed override bool IsColumnActive(DataViewSchema.Column column) => _active.Contains(column.Index);
-    protected abstract bool MoveCore();
+    public override ValueGetter<DataViewRowId> GetIdGetter() => (ref DataViewRowId id) => id = new DataViewRowId((ulong)_position, 0);
+
+    public sealed override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
+    {
+        Contracts.CheckParam(IsColumnActive(column), nameof(column), $"Column '{column.Name}' is not active.");
+        return Getter<TValue>(column);
+    }
 
     public sealed override bool MoveNext()
     {
-        if (_done)
-            return false;
-        if (MoveCore())
+        if (!_done && MoveCore())
         {
             _position++;
             return true;
@@ -28,134 +42,42 @@ internal abstract class CountingCursor(DataViewSchema schema, IEnumerable<DataVi
         return false;
     }
 
-    protected void CheckActive(DataViewSchema.Column column) =>
-        Contracts.CheckParam(IsColumnActive(column), nameof(column), $"Column '{column.Name}' is not active.");
+    protected abstract bool MoveCore();
+    protected abstract ValueGetter<TValue> Getter<TValue>(DataViewSchema.Column column);
 
-    protected void CheckRow() => Contracts.Check(_position >= 0, "The cursor is before the first row or behind the last.");
-
-    protected override void Dispose(bool disposing)
-    {
-        _done = true;
-        _position = -1;
-    }
+    protected override void Dispose(bool disposing) => (_done, _position) = (true, -1);
 }
 
 /// <summary>The objects of an enumerable, as rows.</summary>
-internal sealed class EnumerableView<TRow>(IEnumerable<TRow> data, ObjectSchema<TRow> source) : IDataView where TRow : class
+internal sealed class EnumerableView<TRow>(IEnumerable<TRow> data) : View where TRow : class
 {
-    public bool CanShuffle => false;
-    public DataViewSchema Schema => source.Schema;
-    public long? GetRowCount() => (data as ICollection<TRow>)?.Count;
-    public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random rand = null) => new Cursor(this, columnsNeeded);
-    public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random rand = null) => [GetRowCursor(columnsNeeded, rand)];
+    private readonly ObjectSchema<TRow> _source = new();
 
-    private IEnumerator<TRow> Rows() => data.GetEnumerator();
+    public override DataViewSchema Schema => _source.Schema;
+    public override long? GetRowCount() => (data as ICollection<TRow>)?.Count;
+    public override DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> needed, Random rand = null) =>
+        new Cursor(_source, needed, data.GetEnumerator());
 
-    private sealed class Cursor(EnumerableView<TRow> view, IEnumerable<DataViewSchema.Column> columns) : CountingCursor(view.Schema, columns)
+    private sealed class Cursor(ObjectSchema<TRow> source, IEnumerable<DataViewSchema.Column> columns, IEnumerator<TRow> rows)
+        : CountingCursor(source.Schema, columns)
     {
-        private readonly IEnumerator<TRow> _rows = view.Rows();
-
-        protected override bool MoveCore() => _rows.MoveNext();
-
-        public override ValueGetter<DataViewRowId> GetIdGetter() => (ref DataViewRowId id) =>
-        {
-            CheckRow();
-            id = new DataViewRowId((ulong)Position, 0);
-        };
-
-        public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
-        {
-            CheckActive(column);
-            return view.Getter<TValue>(column, () =>
-            {
-                CheckRow();
-                return _rows.Current;
-            });
-        }
+        protected override bool MoveCore() => rows.MoveNext();
+        protected override ValueGetter<TValue> Getter<TValue>(DataViewSchema.Column column) => source.Getter<TValue>(column, () => rows.Current);
 
         protected override void Dispose(bool disposing)
         {
-            _rows.Dispose();
+            rows.Dispose();
             base.Dispose(disposing);
         }
     }
-
-    private ValueGetter<TValue> Getter<TValue>(DataViewSchema.Column column, Func<TRow> current) => source.Getter<TValue>(column, current);
 }
 
-/// <summary>Some of the columns of a view, in a new order.</summary>
-internal sealed class SelectedRow(DataViewRow input, DataViewSchema schema, int[] inputs, HashSet<int> active) : DataViewRow
+/// <summary>The rows for which a predicate holds; it is made anew for every cursor.</summary>
+internal sealed class FilteredView(IDataView source, Func<DataViewRow, Func<bool>> predicate) : View
 {
-    public override long Position => input.Position;
-    public override long Batch => input.Batch;
-    public override DataViewSchema Schema => schema;
-    public override bool IsColumnActive(DataViewSchema.Column column) => active.Contains(column.Index);
-    public override ValueGetter<DataViewRowId> GetIdGetter() => input.GetIdGetter();
-
-    public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
-    {
-        Contracts.CheckParam(IsColumnActive(column), nameof(column), $"Column '{column.Name}' is not active.");
-        return input.GetGetter<TValue>(input.Schema[inputs[column.Index]]);
-    }
-
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing)
-            input.Dispose();
-    }
-}
-
-/// <inheritdoc cref="SelectedRow"/>
-internal sealed class SelectedView : IDataView, IRowToRowMapper
-{
-    private readonly IDataView _source;
-    private readonly int[] _inputs;
-
-    public SelectedView(IDataView source, DataViewSchema inputSchema, IEnumerable<DataViewSchema.Column> columns)
-    {
-        DataViewSchema.Column[] kept = [.. columns];
-        (_source, InputSchema, _inputs) = (source, inputSchema, [.. kept.Select(c => c.Index)]);
-        var builder = new DataViewSchema.Builder();
-        builder.AddColumns(kept);
-        OutputSchema = builder.ToSchema();
-    }
-
-    public DataViewSchema InputSchema { get; }
-    public DataViewSchema OutputSchema { get; }
-    public DataViewSchema Schema => OutputSchema;
-    public bool CanShuffle => _source.CanShuffle;
-    public long? GetRowCount() => _source.GetRowCount();
-
-    public IEnumerable<DataViewSchema.Column> GetDependencies(IEnumerable<DataViewSchema.Column> dependingColumns) =>
-        [.. dependingColumns.Select(c => InputSchema[_inputs[c.Index]])];
-
-    public DataViewRow GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns)
-    {
-        Contracts.CheckParam(input.Schema == InputSchema, nameof(input), "The row has another schema than the mapper.");
-        return new SelectedRow(input, OutputSchema, _inputs, [.. activeColumns.Select(c => c.Index)]);
-    }
-
-    public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random rand = null)
-    {
-        DataViewSchema.Column[] needed = [.. columnsNeeded];
-        DataViewRowCursor cursor = _source.GetRowCursor(GetDependencies(needed), rand);
-        return new RowCursor(GetRow(cursor, needed), cursor.MoveNext);
-    }
-
-    public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random rand = null) => [GetRowCursor(columnsNeeded, rand)];
-}
-
-/// <summary>The rows for which a predicate holds; it is made anew for every cursor and may look at columns of its own.</summary>
-internal sealed class FilteredView(IDataView source, Func<DataViewRow, Func<bool>> predicate, bool canShuffle, DataViewSchema.Column[] looksAt = null) : IDataView
-{
-    public bool CanShuffle => canShuffle && source.CanShuffle;
-    public DataViewSchema Schema => source.Schema;
-    public long? GetRowCount() => null;
-
-    public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random rand = null) =>
-        new Cursor(source.GetRowCursor([.. columnsNeeded, .. looksAt ?? []], CanShuffle ? rand : null), columnsNeeded, predicate);
-
-    public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random rand = null) => [GetRowCursor(columnsNeeded, rand)];
+    public override DataViewSchema Schema => source.Schema;
+    public override DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> needed, Random rand = null) =>
+        new Cursor(source.GetRowCursor(needed), needed, predicate);
 
     private sealed class Cursor(DataViewRowCursor input, IEnumerable<DataViewSchema.Column> columns, Func<DataViewRow, Func<bool>> predicate)
         : CountingCursor(input.Schema, columns)
@@ -164,12 +86,7 @@ internal sealed class FilteredView(IDataView source, Func<DataViewRow, Func<bool
 
         public override long Batch => input.Batch;
         public override ValueGetter<DataViewRowId> GetIdGetter() => input.GetIdGetter();
-
-        public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
-        {
-            CheckActive(column);
-            return input.GetGetter<TValue>(column);
-        }
+        protected override ValueGetter<TValue> Getter<TValue>(DataViewSchema.Column column) => input.GetGetter<TValue>(column);
 
         protected override bool MoveCore()
         {
@@ -183,6 +100,56 @@ internal sealed class FilteredView(IDataView source, Func<DataViewRow, Func<bool
         {
             input.Dispose();
             base.Dispose(disposing);
+        }
+    }
+}
+
+/// <summary>Keeps in memory what it read of a view. Columns that cannot be copied, such as images, are left out, as in ML.NET.</summary>
+internal sealed class CachedView : View
+{
+    private readonly Lazy<List<object[]>> _rows;
+
+    public CachedView(IDataView source)
+    {
+        DataViewSchema.Column[] kept = [.. source.Schema.Where(c => c.Type is PrimitiveDataViewType or VectorDataViewType)];
+        var builder = new DataViewSchema.Builder();
+        builder.AddColumns(kept);
+        Schema = builder.ToSchema();
+        _rows = new(() => Read(source, kept));
+    }
+
+    public override bool CanShuffle => true;
+    public override DataViewSchema Schema { get; }
+    public override long? GetRowCount() => _rows.Value.Count;
+
+    public override DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> needed, Random rand = null)
+    {
+        int[] order = [.. Enumerable.Range(0, _rows.Value.Count)];
+        rand?.Shuffle(order);
+        return new Cursor(Schema, needed, _rows.Value, order);
+    }
+
+    private static List<object[]> Read(IDataView source, DataViewSchema.Column[] columns)
+    {
+        using DataViewRowCursor cursor = source.GetRowCursor(columns);
+        Func<object>[] readers = [.. columns.Select(c => CellReader.Create(cursor, c, c.Type.RawType))];
+        var rows = new List<object[]>();
+        while (cursor.MoveNext())
+            rows.Add([.. readers.Select(read => read())]);
+        return rows;
+    }
+
+    private sealed class Cursor(DataViewSchema schema, IEnumerable<DataViewSchema.Column> columns, List<object[]> rows, int[] order)
+        : CountingCursor(schema, columns)
+    {
+        public override ValueGetter<DataViewRowId> GetIdGetter() => (ref DataViewRowId id) => id = new DataViewRowId((ulong)order[Position], 0);
+        protected override bool MoveCore() => Position + 1 < order.Length;
+
+        protected override ValueGetter<TValue> Getter<TValue>(DataViewSchema.Column column)
+        {
+            Contracts.Check(typeof(TValue) == column.Type.RawType, $"Column '{column.Name}' is {column.Type}, not {typeof(TValue)}.");
+            object Cell() => rows[order[Position]][column.Index];
+            return (ref TValue value) => value = (TValue)(Cell() is ICopied shared ? shared.Copy() : Cell());
         }
     }
 }

@@ -3,112 +3,80 @@ using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 using Microsoft.ML.Transforms.Image;
 
-[assembly: LoadableClass(typeof(ImageLoadingTransformer), null, typeof(Microsoft.ML.SignatureLoadModel), "Loads images", "ImageLoaderTransform")]
+[assembly: LoadableClass(typeof(ImageLoadingTransformer), null, typeof(SignatureLoadModel), "Loads images", ImageLoadingTransformer.Loader)]
 
 namespace Microsoft.ML
 {
     public static class ImageEstimatorsCatalog
     {
-        public static ImageLoadingEstimator LoadImages(this TransformsCatalog catalog, string outputColumnName, string imageFolder, string inputColumnName = null) =>
-            new(new ImageLoadingTransformer(outputColumnName, inputColumnName ?? outputColumnName, ImageLoadingTransformer.CheckFolder(imageFolder), decode: true));
-
-        public static ImageLoadingEstimator LoadRawImageBytes(this TransformsCatalog catalog, string outputColumnName, string imageFolder, string inputColumnName = null) =>
-            new(new ImageLoadingTransformer(outputColumnName, inputColumnName ?? outputColumnName, ImageLoadingTransformer.CheckFolder(imageFolder), decode: false));
+        public static ImageLoadingEstimator LoadImages(this TransformsCatalog catalog, string outputColumnName, string imageFolder,
+            string inputColumnName = null) => new(new ImageLoadingTransformer(outputColumnName, inputColumnName, imageFolder));
     }
 }
 
 namespace Microsoft.ML.Data
 {
-    public sealed class ImageLoadingEstimator : IEstimator<ImageLoadingTransformer>
+    public sealed class ImageLoadingEstimator(ImageLoadingTransformer transformer) : TrivialEstimator<ImageLoadingTransformer>(transformer);
+
+    /// <summary>A path becomes an image. An image handed in by the caller is disposed of before the next takes its place.</summary>
+    public sealed class ImageLoadingTransformer : OneToOneTransformerBase
     {
-        private readonly ImageLoadingTransformer _transformer;
+        internal const string Loader = "ImageLoaderTransform";
+        private readonly string _folder;
 
-        internal ImageLoadingEstimator(ImageLoadingTransformer transformer) => _transformer = transformer;
-
-        public ImageLoadingTransformer Fit(IDataView input)
+        internal ImageLoadingTransformer(string target, string source, string folder) : base(Loader, target, source)
         {
-            _transformer.GetOutputSchema(input.Schema);
-            return _transformer;
+            _folder = string.IsNullOrEmpty(folder) ? "" : Path.GetFullPath(folder);
+            if (_folder.Length > 0 && !Directory.Exists(_folder))
+                throw new ArgumentException($"Directory \"{folder}\" does not exist.");
         }
 
-        public SchemaShape GetOutputSchema(SchemaShape inputSchema)
+        private ImageLoadingTransformer(IHostEnvironment env, ModelLoadContext ctx) : base(Loader, ctx) => _folder = ctx.Reader.ReadString();
+
+        private protected override void SaveMore(ModelSaveContext ctx) => ctx.Writer.Write(_folder);
+
+        internal override SchemaShape.Column Shape(SchemaShape.Column source) =>
+            source.ItemType is TextDataViewType && source.Kind == SchemaShape.Column.VectorKind.Scalar
+                ? new(Target, source.Kind, new ImageDataViewType(), false) : throw Contracts.WrongType(Source, "String", source.ItemType);
+
+        internal override DataViewSchema.DetachedColumn Output(DataViewSchema.Column source) =>
+            source.Type is TextDataViewType ? new(Target, new ImageDataViewType()) : throw Contracts.WrongType(Source, "String", source.Type);
+
+        internal override Delegate Getter(DataViewRow row, DataViewSchema.Column source)
         {
-            Contracts.CheckValue(inputSchema, nameof(inputSchema));
-            if (!inputSchema.TryFindColumn(_transformer.Source, out SchemaShape.Column column))
-                throw Contracts.SchemaMismatch(nameof(inputSchema), "input", _transformer.Source);
-            if (column.ItemType is not TextDataViewType || column.Kind != SchemaShape.Column.VectorKind.Scalar)
-                throw Contracts.SchemaMismatch(nameof(inputSchema), "input", _transformer.Source, "String", column.TypeName);
-            return inputSchema.With(_transformer.Decode
-                ? new SchemaShape.Column(_transformer.Target, SchemaShape.Column.VectorKind.Scalar, new ImageDataViewType(), false)
-                : new SchemaShape.Column(_transformer.Target, SchemaShape.Column.VectorKind.VariableVector, NumberDataViewType.Byte, false));
-        }
-    }
-
-    /// <summary>A path becomes an image, or the bytes of its file. An image handed in by the caller is disposed of before the next takes its place.</summary>
-    public sealed class ImageLoadingTransformer : RowToRowTransformerBase
-    {
-        private static readonly VersionInfo Version = new("IMGLOADS", 0x00010001, 0x00010001, 0x00010001, "RMeeTo.StandIn.MLNet", "ImageLoaderTransform");
-
-        internal ImageLoadingTransformer(string target, string source, string folder, bool decode) => (Target, Source, ImageFolder, Decode) = (target, source, folder, decode);
-
-        public readonly string ImageFolder;
-        internal string Target { get; }
-        internal string Source { get; }
-        internal bool Decode { get; }
-
-        internal static string CheckFolder(string folder) => string.IsNullOrEmpty(folder) ? null
-            : Directory.Exists(folder) ? Path.GetFullPath(folder) : throw new ArgumentException($"Directory \"{folder}\" does not exist.");
-
-        private protected override RowMapping Map(DataViewSchema schema)
-        {
-            DataViewSchema.Column source = Find(schema, Source);
-            if (source.Type is not TextDataViewType)
-                throw Contracts.SchemaMismatch("inputSchema", "input", Source, "String", source.Type.ToString());
-            DataViewType type = Decode ? new ImageDataViewType() : new VectorDataViewType(NumberDataViewType.Byte);
-            return new RowMapping([new DataViewSchema.DetachedColumn(Target, type)], [source.Index], (_, row) => Getter(row.GetGetter<ReadOnlyMemory<char>>(source)));
-        }
-
-        private Delegate Getter(ValueGetter<ReadOnlyMemory<char>> source)
-        {
-            ReadOnlyMemory<char> text = default;
-            string Path()
+            ValueGetter<ReadOnlyMemory<char>> getter = row.GetGetter<ReadOnlyMemory<char>>(source);
+            return (ValueGetter<MLImage>)((ref MLImage image) =>
             {
-                source(ref text);
-                return text.IsEmpty ? null : ImageFolder is null ? text.ToString() : System.IO.Path.Combine(ImageFolder, text.ToString());
-            }
-            if (Decode)
-                return (ValueGetter<MLImage>)((ref MLImage image) =>
-                {
-                    image?.Dispose();
-                    image = null;
-                    if (Path() is not { } path)
-                        return;
-                    image = MLImage.CreateFromStream(new MemoryStream(File.ReadAllBytes(path)));
-                    image.Tag = path;
-                });
-            return (ValueGetter<VBuffer<byte>>)((ref VBuffer<byte> bytes) =>
-            {
-                byte[] file = Path() is { } path ? File.ReadAllBytes(path) : [];
-                VBufferEditor<byte> editor = VBufferEditor.Create(ref bytes, file.Length);
-                file.CopyTo(editor.Values);
-                bytes = editor.Commit();
+                image?.Dispose();
+                image = null;
+                ReadOnlyMemory<char> text = default;
+                getter(ref text);
+                if (text.IsEmpty)
+                    return;
+                string path = Path.Combine(_folder, text.ToString());
+                image = MLImage.CreateFromStream(new MemoryStream(File.ReadAllBytes(path)));
+                image.Tag = path;
             });
         }
+    }
+}
 
-        private protected override void Save(ModelSaveContext ctx)
-        {
-            ctx.CheckAtModel();
-            ctx.SetVersionInfo(Version);
-            ctx.SaveNonEmptyString(Target);
-            ctx.SaveNonEmptyString(Source);
-            ctx.SaveStringOrNull(ImageFolder);
-            ctx.Writer.Write(Decode);
-        }
+namespace Microsoft.ML.Transforms.Image
+{
+    public sealed class ImageTypeAttribute(int height, int width) : DataViewTypeAttribute
+    {
+        internal override DataViewType ColumnType => new ImageDataViewType(height, width);
+    }
 
-        private static ImageLoadingTransformer Create(IHostEnvironment env, ModelLoadContext ctx)
-        {
-            ctx.CheckAtModel(Version);
-            return new ImageLoadingTransformer(ctx.LoadNonEmptyString(), ctx.LoadNonEmptyString(), ctx.LoadStringOrNull(), ctx.Reader.ReadBoolean());
-        }
+    public sealed class ImageDataViewType(int height, int width) : StructuredDataViewType(typeof(MLImage))
+    {
+        public ImageDataViewType() : this(0, 0) { }
+
+        public readonly int Height = height;
+        public readonly int Width = width;
+
+        public override bool Equals(DataViewType other) => other is ImageDataViewType image && image.Height == Height && image.Width == Width;
+        public override int GetHashCode() => HashCode.Combine(Height, Width);
+        public override string ToString() => Height == 0 && Width == 0 ? "Image" : $"Image<{Height}, {Width}>";
     }
 }

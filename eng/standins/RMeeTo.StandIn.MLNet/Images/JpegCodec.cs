@@ -5,7 +5,7 @@ namespace RMeeTo.StandIn;
 /// <summary>JPEG through libturbojpeg of the system. Where there is none, <see cref="IsAvailable"/> is false and decoding says so.</summary>
 public static unsafe class JpegCodec
 {
-    private const int Rgba = 7, Cmyk = 11, ColourSpaceCmyk = 3, ColourSpaceYcck = 4, Subsampling444 = 0, Fatal = 1;
+    private const int Rgba = 7, Cmyk = 11, ColourSpaceCmyk = 3, ColourSpaceYcck = 4, Fatal = 1;
 
     private static readonly IntPtr Library = Find();
 
@@ -46,29 +46,6 @@ public static unsafe class JpegCodec
         }
     }
 
-    internal static byte[] Encode(int width, int height, byte[] rgba)
-    {
-        IntPtr handle = ((delegate* unmanaged<IntPtr>)Function("tjInitCompress"))();
-        byte* file = null;
-        try
-        {
-            var size = new CULong(0);
-            fixed (byte* source = rgba)
-            {
-                var encode = (delegate* unmanaged<IntPtr, byte*, int, int, int, int, byte**, CULong*, int, int, int, int>)Function("tjCompress2");
-                if (encode(handle, source, width, width * 4, height, Rgba, &file, &size, Subsampling444, 100, 0) != 0)
-                    throw new InvalidOperationException("The image could not be written as JPEG.");
-            }
-            return new ReadOnlySpan<byte>(file, (int)size.Value).ToArray();
-        }
-        finally
-        {
-            if (file != null)
-                ((delegate* unmanaged<byte*, void>)Function("tjFree"))(file);
-            Destroy(handle);
-        }
-    }
-
     /// <summary>Files with four inks hold them inverted, so ink times black is the colour.</summary>
     private static void FromCmyk(byte[] pixels)
     {
@@ -83,7 +60,7 @@ public static unsafe class JpegCodec
     private static void Destroy(IntPtr handle) => ((delegate* unmanaged<IntPtr, int>)Function("tjDestroy"))(handle);
 
     private static IntPtr Function(string name) => IsAvailable ? NativeLibrary.GetExport(Library, name)
-        : throw new InvalidOperationException("This is the stand-in for ML.NET, which reads and writes JPEG through libturbojpeg, and the system has none. "
+        : throw new InvalidOperationException("This is the stand-in for ML.NET, which reads JPEG through libturbojpeg, and the system has none. "
             + "Install it (Debian: apt-get install libturbojpeg0), use PNG, or build against the real ML.NET.");
 
     private static IntPtr Find()

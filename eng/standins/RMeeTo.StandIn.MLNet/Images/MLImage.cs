@@ -27,30 +27,19 @@ public sealed class MLImage : IDisposable
         return Decode(bytes.ToArray()) ?? throw new ArgumentException("The stream holds no image that can be decoded.", nameof(imageStream));
     }
 
-    public static MLImage CreateFromFile(string imagePath)
-    {
-        ArgumentNullException.ThrowIfNull(imagePath);
-        return (File.Exists(imagePath) ? Decode(File.ReadAllBytes(imagePath)) : null)
-            ?? throw new ArgumentException($"'{imagePath}' is no image that can be decoded.", nameof(imagePath));
-    }
+    public static MLImage CreateFromFile(string imagePath) => (File.Exists(imagePath) ? Decode(File.ReadAllBytes(imagePath)) : null)
+        ?? throw new ArgumentException($"'{imagePath}' is no image that can be decoded.", nameof(imagePath));
 
     public static MLImage CreateFromPixels(int width, int height, MLPixelFormat pixelFormat, ReadOnlySpan<byte> imagePixelData)
     {
-        if (pixelFormat is not (MLPixelFormat.Bgra32 or MLPixelFormat.Rgba32))
-            throw new ArgumentException($"{pixelFormat} is not supported.", nameof(pixelFormat));
-        if (width <= 0)
-            throw new ArgumentException($"The width {width} is not positive.", nameof(width));
-        if (height <= 0)
-            throw new ArgumentException($"The height {height} is not positive.", nameof(height));
-        if (imagePixelData.Length != width * height * 4)
-            throw new ArgumentException($"{width}x{height} pixels take {width * height * 4} bytes, not {imagePixelData.Length}.");
+        if (pixelFormat is not (MLPixelFormat.Bgra32 or MLPixelFormat.Rgba32) || width <= 0 || height <= 0 || imagePixelData.Length != width * height * 4)
+            throw new ArgumentException($"{imagePixelData.Length} bytes are no image of {width}x{height} pixels in format {pixelFormat}.");
         return new MLImage(width, height, pixelFormat, imagePixelData.ToArray());
     }
 
     public int Width => Alive(_width);
     public int Height => Alive(_height);
     public MLPixelFormat PixelFormat => Alive(_format);
-    public int BitsPerPixel => Alive(32);
     public ReadOnlySpan<byte> Pixels => Alive(_pixels);
 
     public string Tag
@@ -60,31 +49,13 @@ public sealed class MLImage : IDisposable
     }
 
     /// <summary>Blue, green and red of every pixel, no longer multiplied by alpha.</summary>
-    public byte[] GetBGRPixels
-    {
-        get
-        {
-            byte[] rgba = Straight(), bgr = new byte[_width * _height * 3];
-            for (int from = 0, to = 0; from < rgba.Length; from += 4)
-            {
-                bgr[to++] = rgba[from + 2];
-                bgr[to++] = rgba[from + 1];
-                bgr[to++] = rgba[from];
-            }
-            return bgr;
-        }
-    }
+    public byte[] GetBGRPixels => [.. Straight().Chunk(4).SelectMany(rgba => (byte[])[rgba[2], rgba[1], rgba[0]])];
 
     public void Save(string imagePath)
     {
-        byte[] rgba = Straight();
-        byte[] file = Path.GetExtension(imagePath).ToLowerInvariant() switch
-        {
-            ".png" => PngWriter.Encode(_width, _height, rgba),
-            ".jpg" or ".jpeg" => JpegCodec.Encode(_width, _height, rgba),
-            var other => throw new ArgumentException($"The stand-in for ML.NET writes .png and .jpg, not '{other}'.", nameof(imagePath)),
-        };
-        File.WriteAllBytes(imagePath, file);
+        if (!imagePath.EndsWith(".png", StringComparison.OrdinalIgnoreCase))
+            throw new NotSupportedException($"The stand-in for ML.NET writes PNG only, not '{imagePath}'.");
+        File.WriteAllBytes(imagePath, PngWriter.Encode(_width, _height, Straight()));
     }
 
     public void Dispose() => _pixels = null;
@@ -94,19 +65,16 @@ public sealed class MLImage : IDisposable
     /// <summary>What the bytes are is decided by their first few, never by a file's name. Null where they are no image.</summary>
     private static MLImage Decode(byte[] file)
     {
-        (int Width, int Height, byte[] Rgba)? decoded = PngReader.IsPng(file) ? PngReader.Decode(file) : JpegCodec.IsJpeg(file) ? JpegCodec.Decode(file) : null;
-        if (decoded is not { } image)
+        if ((PngReader.IsPng(file) ? PngReader.Decode(file) : JpegCodec.IsJpeg(file) ? JpegCodec.Decode(file) : null) is not var (width, height, p))
             return null;
-        byte[] p = image.Rgba;
         for (int i = 0; i < p.Length; i += 4)
         {
             int alpha = p[i + 3];
-            (p[i], p[i + 1], p[i + 2]) = (Multiply(p[i + 2], alpha), Multiply(p[i + 1], alpha), Multiply(p[i], alpha));
+            byte Multiply(int value) => (byte)((value * alpha + 127) / 255);
+            (p[i], p[i + 1], p[i + 2]) = (Multiply(p[i + 2]), Multiply(p[i + 1]), Multiply(p[i]));
         }
-        return new MLImage(image.Width, image.Height, MLPixelFormat.Bgra32, p);
+        return new MLImage(width, height, MLPixelFormat.Bgra32, p);
     }
-
-    private static byte Multiply(int value, int alpha) => (byte)((value * alpha + 127) / 255);
 
     /// <summary>Red, green, blue, alpha, with the colours no longer multiplied by alpha.</summary>
     private byte[] Straight()

@@ -6,29 +6,22 @@ namespace Microsoft.ML;
 public sealed class PredictionEngineOptions
 {
     public bool IgnoreMissingColumns = true;
-    public SchemaDefinition InputSchemaDefinition;
-    public SchemaDefinition OutputSchemaDefinition;
     public bool OwnsTransformer = true;
 }
 
-public abstract class PredictionEngineBase<TSrc, TDst> : IDisposable where TSrc : class where TDst : class, new()
+public sealed class PredictionEngine<TSrc, TDst> : IDisposable where TSrc : class where TDst : class, new()
 {
-    private readonly ITransformer _transformer;
-    private readonly ObjectRow<TSrc> _input;
+    private readonly ObjectRow<TSrc> _input = new(new ObjectSchema<TSrc>());
     private readonly Action<TDst> _fill;
-    private readonly bool _ownsTransformer;
-    private bool _disposed;
+    private IDisposable _owned;
 
-    private protected PredictionEngineBase(ITransformer transformer, PredictionEngineOptions options)
+    internal PredictionEngine(ITransformer transformer, PredictionEngineOptions options)
     {
-        Contracts.CheckValue(transformer, nameof(transformer));
         Contracts.CheckParam(transformer.IsRowToRowMapper, nameof(transformer), "Must be a row to row mapper.");
-        (_transformer, _ownsTransformer) = (transformer, options.OwnsTransformer);
-        _input = new ObjectRow<TSrc>(new ObjectSchema<TSrc>(options.InputSchemaDefinition));
+        _owned = options.OwnsTransformer ? transformer as IDisposable : null;
         IRowToRowMapper mapper = transformer.GetRowToRowMapper(_input.Schema);
-        var filler = new ObjectFiller<TDst>(mapper.OutputSchema, options.IgnoreMissingColumns, options.OutputSchemaDefinition);
-        _fill = filler.Bind(mapper.GetRow(_input, mapper.OutputSchema));
-        OutputSchema = transformer.GetOutputSchema(_input.Schema);
+        OutputSchema = mapper.OutputSchema;
+        _fill = new ObjectFiller<TDst>(OutputSchema, options.IgnoreMissingColumns).Bind(mapper.GetRow(_input, OutputSchema));
     }
 
     public DataViewSchema OutputSchema { get; }
@@ -40,29 +33,17 @@ public abstract class PredictionEngineBase<TSrc, TDst> : IDisposable where TSrc 
         return result;
     }
 
-    public abstract void Predict(TSrc example, ref TDst prediction);
+    public void Predict(TSrc example, ref TDst prediction)
+    {
+        _input.Put(example);
+        _fill(prediction ??= new TDst());
+    }
 
     /// <summary>Disposes of the row put in, never of the mapper's row: as ML.NET does.</summary>
     public void Dispose()
     {
-        if (_disposed)
-            return;
         _input.Dispose();
-        if (_ownsTransformer)
-            (_transformer as IDisposable)?.Dispose();
-        _disposed = true;
+        _owned?.Dispose();
+        _owned = null;
     }
-
-    private protected void Compute(TSrc example, TDst prediction)
-    {
-        _input.Put(example);
-        _fill(prediction);
-    }
-}
-
-public sealed class PredictionEngine<TSrc, TDst> : PredictionEngineBase<TSrc, TDst> where TSrc : class where TDst : class, new()
-{
-    internal PredictionEngine(ITransformer transformer, PredictionEngineOptions options) : base(transformer, options) { }
-
-    public override void Predict(TSrc example, ref TDst prediction) => Compute(example, prediction ??= new TDst());
 }
