@@ -28,7 +28,15 @@ public sealed class VimClassifier : IDisposable
         Model = model;
         Device = device ?? CpuDeviceProvider.Instance;
         _owner = Device.CreateDevice();
-        _weights = new DeviceWeights(_owner, model.Weights, forTraining: false);
+        try
+        {
+            _weights = new DeviceWeights(_owner, model.Weights, forTraining: false);
+        }
+        catch
+        {
+            _owner.Dispose();
+            throw;
+        }
         _runner = new NetworkRunner(new VimNetwork(_weights, model.Schedule, model.Merging), Device, threads);
     }
 

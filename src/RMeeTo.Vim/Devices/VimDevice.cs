@@ -9,7 +9,7 @@ namespace RMeeTo.Vim.Devices;
 /// <remarks>
 /// Layout is token-major: an activation is [B·L, C], the tokens of image 0, then of image 1, and so on. Operators do not allocate once warm. Where a method says
 /// "added", the result is added to what the destination holds; otherwise it is overwritten. <c>ReferenceDevice</c> says what each operator means.
-/// A device is used by one thread at a time.
+/// A device is used by one thread at a time. Whoever calls an operator keeps its operands and the device alive until it returns: a buffer that nobody holds any more may be freed under it.
 /// </remarks>
 public abstract class VimDevice : IDisposable
 {

@@ -18,7 +18,7 @@ public sealed class ParameterBuffer(VimDevice device, VimParameters parameters) 
 /// <summary>The weights of a network on a device, with the packed forms that its matrix products use. Shared by all devices of one kind; read-only while they work.</summary>
 public sealed class DeviceWeights : IDisposable
 {
-    private readonly Dictionary<VimParameter, LinearWeight> _linear = [];
+    private readonly Dictionary<VimParameter, LinearWeight> _linear = new(ReferenceEqualityComparer.Instance);
 
     /// <summary>Copies <paramref name="weights"/> to the device.</summary>
     /// <param name="device">Any device of the kind.</param>

@@ -84,8 +84,10 @@ public sealed class VimNetwork
         device.LinearWeightGradient(patchTokensGradient, workspace.Patches.SliceRows(0, batch * Config.Patches), gradients[Parameters.PatchWeight], gradients[Parameters.PatchBias]);
     }
 
-    private static void CheckBatch(Workspace workspace, int batch)
+    private void CheckBatch(Workspace workspace, int batch)
     {
+        if (!ReferenceEquals(workspace.Schedule, Schedule) || workspace.Options != Options)
+            throw new ArgumentException($"The workspace was laid out for other merges ({workspace.Schedule}; this network: {Schedule}); make it with CreateWorkspace of this network.", nameof(workspace));
         if (batch < 1 || batch > workspace.BatchCapacity)
             throw new ArgumentOutOfRangeException(nameof(batch), batch, $"The batch has {batch} images; the workspace has room for 1 to {workspace.BatchCapacity}.");
     }

@@ -23,6 +23,8 @@ public sealed class Workspace : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(batchCapacity, 1);
         _device = device;
+        Schedule = schedule;
+        Options = options;
         BatchCapacity = batchCapacity;
         ForTraining = forTraining;
         var (b, l, c, d) = (batchCapacity, config.Tokens, config.Width, config.InnerWidth);
@@ -51,6 +53,12 @@ public sealed class Workspace : IDisposable
         Gradient = new(Matrix(b * l, c), Matrix(b * l, c));
         MixerGradient = new MixerGradients(Matrix, config, b * l);
     }
+
+    /// <summary>The merges that it was laid out for.</summary>
+    public MergeSchedule Schedule { get; }
+
+    /// <summary>How these merges choose and combine.</summary>
+    public MergeOptions Options { get; }
 
     /// <summary>Largest batch.</summary>
     public int BatchCapacity { get; }

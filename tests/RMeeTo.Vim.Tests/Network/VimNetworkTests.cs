@@ -133,5 +133,7 @@ public sealed class VimNetworkTests
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => network.Forward(device, workspace, 0));
         Assert.ThrowsExactly<InvalidOperationException>(() => network.Backward(device, workspace, 1, gradients));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => network.CreateWorkspace(device, 0, forTraining: false));
+        var merged = new VimNetwork(weights, MergeSchedule.Uniform(TinyTask.Config, 2), MergeOptions.Default);
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => merged.Forward(device, workspace, 1)).Message, "laid out for other merges");
     }
 }

@@ -142,8 +142,9 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>(SimdWidth width) 
     {
         if (_scratch.Length < floats)
         {
+            var larger = new CpuBuffer(floats); // first, so that running out of memory leaves the device as it was
             _scratch.Dispose();
-            _scratch = new CpuBuffer(floats);
+            _scratch = larger;
         }
         return _scratch.Pointer;
     }

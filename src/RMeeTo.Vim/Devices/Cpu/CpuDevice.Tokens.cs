@@ -56,6 +56,7 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
 
     public override void GatherRows(int row, DeviceMatrix source, DeviceMatrix rows)
     {
+        if (rows.Rows == 0) return;
         int length = source.Rows / rows.Rows;
         float* from = Pointer(source, length * rows.Rows, rows.Columns, nameof(source)) + (long)row * source.Stride, to = Pointer(rows, rows.Rows, rows.Columns, nameof(rows));
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)row, (uint)length, nameof(row));
@@ -64,6 +65,7 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
 
     public override void ScatterRows(int row, DeviceMatrix rows, DeviceMatrix destination)
     {
+        if (rows.Rows == 0) return;
         int length = destination.Rows / rows.Rows;
         float* from = Pointer(rows, rows.Rows, rows.Columns, nameof(rows)), to = Pointer(destination, length * rows.Rows, rows.Columns, nameof(destination));
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)row, (uint)length, nameof(row));

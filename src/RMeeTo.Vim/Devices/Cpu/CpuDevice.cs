@@ -54,9 +54,9 @@ public abstract class CpuDevice : VimDevice
         if (matrix.Buffer is not CpuBuffer buffer)
             throw new ArgumentException(matrix.IsNone ? $"{name} is none; this operator needs [{rows}, {columns}]." : $"{name} lies on another kind of device.", name);
         if (matrix.Rows != rows || matrix.Columns != columns) throw new ArgumentException($"{name} is {matrix}; this operator needs [{rows}, {columns}].", name);
-        long last = matrix.Offset + Math.Max(0, rows - 1L) * matrix.Stride + columns;
-        if (matrix.Offset < 0 || matrix.Stride < columns || last > buffer.Length)
-            throw new ArgumentException($"{name} reaches to value {last} of a buffer of {buffer.Length}.", name);
+        long extent = Math.Max(0, rows - 1L) * matrix.Stride + columns; // below 2^63; the sum with an offset need not be
+        if (matrix.Offset < 0 || matrix.Stride < columns || extent > buffer.Length || matrix.Offset > buffer.Length - extent)
+            throw new ArgumentException($"{name} covers {extent} values from {matrix.Offset} of a buffer of {buffer.Length}.", name);
         if (buffer.Pointer == null) throw new ObjectDisposedException(name);
         return buffer.Pointer + matrix.Offset;
     }

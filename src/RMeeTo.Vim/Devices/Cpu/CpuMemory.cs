@@ -25,15 +25,21 @@ internal sealed unsafe class CpuBuffer : DeviceBuffer
     {
         CheckRange(offset, source.Length);
         source.CopyTo(new Span<float>(Live + offset, source.Length));
+        GC.KeepAlive(this);
     }
 
     public override void Read(Span<float> destination, long offset = 0)
     {
         CheckRange(offset, destination.Length);
         new ReadOnlySpan<float>(Live + offset, destination.Length).CopyTo(destination);
+        GC.KeepAlive(this);
     }
 
-    public override void Clear() => NativeMemory.Clear(Live, (nuint)Length * sizeof(float));
+    public override void Clear()
+    {
+        NativeMemory.Clear(Live, (nuint)Length * sizeof(float));
+        GC.KeepAlive(this);
+    }
 
     protected override void Dispose(bool disposing)
     {

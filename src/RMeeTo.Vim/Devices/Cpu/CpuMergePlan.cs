@@ -53,8 +53,9 @@ internal sealed class CpuMergePlan : MergePlan
     public PackedMatrix EnsureOddRows(int channels)
     {
         if (OddRows is { } ready && ready.Steps == channels) return ready;
+        var packed = new PackedMatrix(OddCount, channels, PackedFor.Output, _width);
         OddRows?.Dispose();
-        return OddRows = new PackedMatrix(OddCount, channels, PackedFor.Output, _width);
+        return OddRows = packed;
     }
 
     public override void Read(int image, Span<int> destinations, Span<float> weights)
