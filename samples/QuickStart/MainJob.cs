@@ -32,7 +32,7 @@ internal static class MainJob
         var job = new Rebuilder(mlContext, pictures, common);
         var dense = job.Merge(checkpoint, 0);
         var merged = job.Merge(checkpoint, tokensPerMerge);
-        Console.WriteLine($"Merging and rebuilding ({common.Retraining.Epochs} epochs) ...");
+        Console.WriteLine($"Merging and rebuilding ({common.Retraining.Epochs} epoch{(common.Retraining.Epochs == 1 ? "" : "s")}) ...");
         var rebuilt = job.Rebuild(checkpoint, tokensPerMerge, common.Retraining.Epochs);
 
         var speeds = Throughput.Measure([dense.Network, merged.Network, rebuilt.Network], pictures.Test, options.Threads);

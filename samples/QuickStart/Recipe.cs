@@ -7,16 +7,20 @@ namespace RMeeTo.Samples;
 /// <summary>What the user leaves open.</summary>
 internal static class Recipe
 {
-    /// <summary>How to rebuild.</summary>
-    public static RetrainOptions For(Options options) => new()
+    /// <summary>How to rebuild: the drawn pictures are few and easy to see through, so small steps at a high rate; photographs are cropped at random.</summary>
+    public static RetrainOptions For(Options options)
     {
-        Epochs = options.Epochs ?? 3,
-        BatchSize = 32,
-        LearningRate = options.LearningRate ?? (options.Images is null ? 5e-4 : 2e-4),
-        MinimumCropArea = options.SmallestCrop ?? (options.Images is null ? 1 : 0.35), // a part of a drawn shape may look like another class
-        Seed = options.Seed,
-        Threads = options.Threads,
-    };
+        bool drawn = options.Images is null;
+        return new RetrainOptions
+        {
+            Epochs = options.Epochs ?? (drawn ? 5 : 3),
+            BatchSize = drawn ? 16 : 32,
+            LearningRate = options.LearningRate ?? (drawn ? 1e-3 : options.FromScratch ? 5e-4 : 2e-4),
+            MinimumCropArea = options.SmallestCrop ?? (drawn ? 1 : 0.35), // a part of a drawn shape may look like another class
+            Seed = options.Seed,
+            Threads = options.Threads,
+        };
+    }
 
     /// <summary>Tokens a merge whose reduction ratio comes nearest to 0.3.</summary>
     public static int TokensPerMerge(VimConfig config) =>

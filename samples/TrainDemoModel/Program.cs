@@ -11,7 +11,7 @@ bool full = args.Length > 0;
 string output = full ? args[0] : Path.Combine(Path.GetTempPath(), "rmeeto-smoke.safetensors");
 int pictures = full ? 24_000 : 320;
 
-var config = new VimConfig { ImageHeight = ShapePicture.Size, ImageWidth = ShapePicture.Size, PatchSize = 8, Stride = 8, Width = 64, Depth = 8, StateSize = 8, Classes = Shape.Names.Length };
+var config = new VimConfig { ImageHeight = ShapePicture.Size, ImageWidth = ShapePicture.Size, PatchSize = 8, Stride = 6, Width = 64, Depth = 8, StateSize = 8, Classes = Shape.Names.Length };
 var model = new VimModel(VimInitializer.Create(config, seed: 1), Shape.Names,
     preprocessing: new() { ImageHeight = ShapePicture.Size, ImageWidth = ShapePicture.Size, CropRatio = 1 });
 Console.WriteLine($"{model.Weights.Values.Length:n0} parameters, {config.Tokens} tokens, {pictures:n0} pictures");
@@ -23,7 +23,7 @@ Console.CancelKeyPress += (_, e) => { e.Cancel = true; stop.Cancel(); };
 
 var result = Retrainer.Run(model, new ImageSet(training), new ImageSet(validation), new RetrainOptions
 {
-    Epochs = full ? 12 : 1,
+    Epochs = full ? 9 : 1,
     BatchSize = 32,
     LearningRate = 2e-3,
     WarmupEpochs = full ? 0.5 : 0,
