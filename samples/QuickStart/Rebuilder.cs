@@ -40,7 +40,8 @@ internal sealed class Rebuilder(MLContext mlContext, PictureFolder pictures, Vim
         var clock = Stopwatch.StartNew();
         var model = Pipeline(stage).Fit(_train);
         var network = ((IEnumerable<ITransformer>)model).OfType<VimMergedClassifierTransformer>().Single();
-        var minutes = clock.Elapsed.TotalMinutes;
+        double minutes = clock.Elapsed.TotalMinutes;
+        if (network.Retraining is { Cancelled: true } stopped) Console.WriteLine($"Stopped; the network of epoch {stopped.BestEpoch}, the best so far, goes on.");
         double top1 = mlContext.MulticlassClassification.Evaluate(model.Transform(_test)).MicroAccuracy;
         return new(model, network.Model, top1, minutes);
     }
