@@ -7,11 +7,12 @@ using RMeeTo.Vim.Merging;
 
 // Draws pictures of the demo and, below each, the patches as the demo's network sees them at its end: patches that were merged have one colour and no line between them.
 //   dotnet run -c Release --project samples/MergedTokens -- docs/merged-tokens.png
-const int columns = 8, scale = 2, gap = 8, tokensPerMerge = 12, edge = 8, size = ShapePicture.Size;
+const int columns = 8, scale = 2, gap = 8, tokensPerMerge = 20, size = ShapePicture.Size;
 string output = args.Length > 0 ? args[0] : Path.Combine(Path.GetTempPath(), "merged-tokens.png");
 
 var model = VimModel.Load(Path.Combine(AppContext.BaseDirectory, "demo-vim.safetensors"));
 model = model.WithSchedule(MergeSchedule.Uniform(model.Config, tokensPerMerge));
+int edge = model.Config.Stride, grid = model.Config.GridWidth;
 Console.WriteLine(model.Schedule);
 
 int width = columns * (size * scale + gap) - gap, height = 2 * size * scale + gap;
@@ -37,7 +38,7 @@ Console.WriteLine($"Wrote {output}.");
 
 int RowAt(int[] rows, int x, int y)
 {
-    int patch = y / edge * model.Config.GridWidth + x / edge;
+    int patch = Math.Min(y / edge, grid - 1) * grid + Math.Min(x / edge, grid - 1); // patches overlap; each is drawn as the square that the next begins at
     return rows[patch < model.Config.ClassRow ? patch : patch + 1]; // the class token stands in the middle
 }
 
