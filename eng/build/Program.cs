@@ -3,9 +3,6 @@ namespace RMeeTo.Build;
 /// <summary>The work behind the root scripts: <c>feed</c>, <c>test</c>, <c>demo</c> and <c>ci</c>, alike on every system.</summary>
 internal static class Program
 {
-    /// <summary>Samples that take long when run in full.</summary>
-    private static readonly string[] LongSamples = ["TrainDemoModel"];
-
     private static int Main(string[] args)
     {
         try
@@ -43,7 +40,7 @@ internal static class Program
         string summary = TestRun.Summary;
 
         foreach (string sample in Dotnet.ProjectsUnder("samples"))
-            failed |= Step("sample " + sample, () => Dotnet.RunProject(sample, LongSamples.Contains(Path.GetFileName(sample)) ? ["--smoke"] : []));
+            failed |= Step("sample " + sample, () => Dotnet.RunProject(sample, []));
         failed |= OnRealImages();
         foreach (string benchmark in Dotnet.ProjectsUnder("benchmarks"))
             failed |= Step("benchmark " + benchmark, () => Dotnet.RunProject(benchmark, ["--smoke"]));
