@@ -13,7 +13,7 @@ internal static class Recipe
         bool drawn = options.Images is null;
         return new RetrainOptions
         {
-            Epochs = options.Epochs ?? (drawn ? 5 : 3),
+            Epochs = options.Epochs ?? (drawn ? 10 : 3),
             BatchSize = drawn ? 16 : 32,
             LearningRate = options.LearningRate ?? (drawn ? 1e-3 : options.FromScratch ? 5e-4 : 2e-4),
             MinimumCropArea = options.SmallestCrop ?? (drawn ? 1 : 0.35), // a part of a drawn shape may look like another class
