@@ -11,7 +11,7 @@ internal static class Usage
           --checkpoint FILE          weights as safetensors: a saved VimModel, or tensors with the official names; a head for other classes is replaced
           --from-scratch             no checkpoint: train a network first (with --images)
           --tokens-per-merge N       tokens that every second block removes (unless given: reduction ratio near 0.3)
-          --epochs N                 epochs of the rebuild (3; 5 on the drawn pictures)
+          --epochs N                 epochs of the rebuild (3; 10 on the drawn pictures)
           --learning-rate X          of the rebuild (2e-4; 5e-4 with --from-scratch, 1e-3 on the drawn pictures)
           --smallest-crop X          share of a picture's area that random crops keep at least, 0.01 to 1 (0.35; 1 on the drawn pictures)
           --threads N                threads (0: one a processor); they do not change the result
