@@ -32,7 +32,7 @@ internal static class BatchBenchmark
             var workspaces = s_batches.Select(batch => network.CreateWorkspace(device, batch, false)).ToArray();
             var seconds = Measure(network, device, workspaces, options.Smoke);
             var columns = s_batches.Select((batch, i) => $"{$"{batch}: {1 / seconds[i]:F0} ({seconds[0] / seconds[i]:F2})",17}");
-            Console.WriteLine($"{item.Name,-26}{string.Concat(columns)}   now {NetworkRunner.BatchFor(item.Config)}");
+            Console.WriteLine($"{item.Name,-26}{string.Concat(columns)}   now {NetworkRunner.BatchFor(item.Config.Tokens)}");
             foreach (var workspace in workspaces) workspace.Dispose();
         }
     }

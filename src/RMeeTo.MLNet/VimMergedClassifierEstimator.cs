@@ -112,7 +112,7 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
         return Transformer(start.Model, classes, null);
     }
 
-    private RetrainResult Retrain(StartModel start, TrainingRows rows, IVimDeviceProvider device, IChannel channel, FitCancellation cancellation)
+    private RetrainResult<VimModel> Retrain(StartModel start, TrainingRows rows, IVimDeviceProvider device, IChannel channel, FitCancellation cancellation)
     {
         var recipe = Recipe with { Device = device, Progress = new FitProgress(channel, cancellation, _options.Progress ?? Recipe.Progress), TeacherLossWeight = TeacherWeight(start, channel) };
         if (recipe.TeacherLossWeight == 0 && recipe.TargetLossWeight == 0)
@@ -143,6 +143,6 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
             channel.Warning(MessageSensitivity.None, $"The checkpoint carries no class names; its {start.Model.ClassNames.Count} classes are taken in the order of the label's. Check that this is right.");
     }
 
-    private VimMergedClassifierTransformer Transformer(VimModel model, LabelClasses classes, RetrainResult? result) =>
+    private VimMergedClassifierTransformer Transformer(VimModel model, LabelClasses classes, RetrainResult<VimModel>? result) =>
         new(_environment, model, Columns, classes, new ScoringOptions(_options.UnreadableImages, Recipe.Threads, _options.BatchSize, _options.GpuDeviceId, _options.FallbackToCpu), result);
 }

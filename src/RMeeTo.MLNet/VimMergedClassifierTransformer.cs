@@ -29,7 +29,7 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
     private readonly Lock _lock = new();
     private ScoringEngine _engine;
 
-    internal VimMergedClassifierTransformer(IHostEnvironment environment, VimModel model, StageColumns columns, LabelClasses classes, ScoringOptions scoring, RetrainResult? retraining = null)
+    internal VimMergedClassifierTransformer(IHostEnvironment environment, VimModel model, StageColumns columns, LabelClasses classes, ScoringOptions scoring, RetrainResult<VimModel>? retraining = null)
     {
         _environment = environment; // no host of our own: a host keeps the GPU settings of the moment it was made
         (_columns, _classes, Model, Retraining) = (columns, classes, model, retraining);
@@ -46,7 +46,7 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
     public MergeSchedule Schedule => Model.Schedule;
 
     /// <summary>How re-training went; null where there was none, and after loading from a file.</summary>
-    public RetrainResult? Retraining { get; }
+    public RetrainResult<VimModel>? Retraining { get; }
 
     /// <summary>Thread budget for all that this transformer does at the same time; 0: one a processor. It changes no result. Cursors that are open keep theirs.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is negative or above 4096.</exception>

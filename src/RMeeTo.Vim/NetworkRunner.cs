@@ -19,7 +19,7 @@ internal sealed class NetworkRunner : IDisposable
     /// <summary>Rows (images · tokens) that keep the matrix products efficient while a worker's activations stay in its cache.</summary>
     private const int RowsPerBatch = 300;
 
-    private readonly VimNetwork _network;
+    private readonly ClassifierNetwork _network;
     private readonly IVimDeviceProvider _provider;
     private readonly int _workers;
     private readonly ConcurrentBag<Engine> _idle = [];
@@ -29,20 +29,20 @@ internal sealed class NetworkRunner : IDisposable
     /// <param name="network">Weights and merges.</param>
     /// <param name="provider">Makes one device a worker.</param>
     /// <param name="threads">Thread budget; 0 means one a processor.</param>
-    public NetworkRunner(VimNetwork network, IVimDeviceProvider provider, int threads)
+    public NetworkRunner(ClassifierNetwork network, IVimDeviceProvider provider, int threads)
     {
         _network = network;
         _provider = provider;
         _workers = provider.Workers(threads);
         _free = new SemaphoreSlim(_workers);
-        BatchCapacity = BatchFor(network.Config);
+        BatchCapacity = BatchFor(network.InputTokens);
     }
 
     /// <summary>Images that a worker takes at once.</summary>
     public int BatchCapacity { get; }
 
     /// <summary>Images at once for sequences of this length.</summary>
-    public static int BatchFor(VimConfig config) => Math.Clamp(RowsPerBatch / config.Tokens, 1, 32);
+    public static int BatchFor(int tokens) => Math.Clamp(RowsPerBatch / tokens, 1, 32);
 
     /// <summary>Runs the network over images 0 … count − 1; the delegates are called on the workers.</summary>
     /// <param name="count">Number of images.</param>
@@ -95,17 +95,17 @@ internal sealed class NetworkRunner : IDisposable
     }
 
     /// <summary>A device with its activations.</summary>
-    private sealed class Engine(VimDevice device, VimNetwork network, int batchCapacity) : IDisposable
+    private sealed class Engine(VimDevice device, ClassifierNetwork network, int batchCapacity) : IDisposable
     {
-        private readonly Workspace _workspace = network.CreateWorkspace(device, batchCapacity, forTraining: false);
-        private readonly DeviceBuffer _probabilities = device.Allocate((long)batchCapacity * network.Config.Classes);
-        private readonly float[] _image = new float[3 * network.Config.ImageHeight * network.Config.ImageWidth];
-        private readonly float[] _results = new float[batchCapacity * network.Config.Classes];
-        private readonly float[] _features = new float[batchCapacity * network.Config.Width];
+        private readonly ClassifierWorkspace _workspace = network.CreateWorkspace(device, batchCapacity, forTraining: false);
+        private readonly DeviceBuffer _probabilities = device.Allocate((long)batchCapacity * network.Classes);
+        private readonly float[] _image = new float[network.InputLength];
+        private readonly float[] _results = new float[batchCapacity * network.Classes];
+        private readonly float[] _features = new float[batchCapacity * network.FeatureWidth];
 
         public void Run(int first, int count, ImageFiller fill, PredictionSink sink)
         {
-            var (classes, width) = (network.Config.Classes, network.Config.Width);
+            var (classes, width) = (network.Classes, network.FeatureWidth);
             for (int i = 0; i < count; i++)
             {
                 fill(first + i, _image);

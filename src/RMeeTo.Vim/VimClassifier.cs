@@ -5,11 +5,21 @@ using RMeeTo.Vim.Network;
 
 namespace RMeeTo.Vim;
 
+/// <summary>Classifies images with a <see cref="VimModel"/>.</summary>
+/// <param name="model">The network.</param>
+/// <param name="threads">Thread budget; 0 means one a processor.</param>
+/// <param name="device">Where to run; null means the CPU.</param>
+public sealed class VimClassifier(VimModel model, int threads = 0, IVimDeviceProvider? device = null) : ImageClassifier(model, threads, device)
+{
+    /// <inheritdoc/>
+    public override VimModel Model => (VimModel)base.Model;
+}
+
 /// <summary>
-/// Classifies images with a <see cref="VimModel"/>. Thread-safe: concurrent calls share the weights and nothing else, and together use no more threads than asked for.
+/// Classifies images with a network of any kind. Thread-safe: concurrent calls share the weights and nothing else, and together use no more threads than asked for.
 /// An image's result is the same bit for bit whatever is classified beside it.
 /// </summary>
-public sealed class VimClassifier : IDisposable
+public abstract class ImageClassifier : IDisposable
 {
     private readonly VimDevice _owner;
     private readonly DeviceWeights _weights;
@@ -22,7 +32,7 @@ public sealed class VimClassifier : IDisposable
     /// <param name="model">The network.</param>
     /// <param name="threads">Thread budget; 0 means one a processor.</param>
     /// <param name="device">Where to run; null means the CPU.</param>
-    public VimClassifier(VimModel model, int threads = 0, IVimDeviceProvider? device = null)
+    private protected ImageClassifier(ClassifierModel model, int threads, IVimDeviceProvider? device)
     {
         ArgumentNullException.ThrowIfNull(model);
         Model = model;
@@ -37,11 +47,11 @@ public sealed class VimClassifier : IDisposable
             _owner.Dispose();
             throw;
         }
-        _runner = new NetworkRunner(new VimNetwork(_weights, model.Schedule, model.Merging), Device, threads);
+        _runner = new NetworkRunner(model.CreateNetwork(_weights), Device, threads);
     }
 
     /// <summary>The network.</summary>
-    public VimModel Model { get; }
+    public virtual ClassifierModel Model { get; }
 
     /// <summary>Where it runs.</summary>
     public IVimDeviceProvider Device { get; }
@@ -65,9 +75,9 @@ public sealed class VimClassifier : IDisposable
     /// <exception cref="ObjectDisposedException">The classifier is disposed.</exception>
     public void PredictNormalized(ReadOnlyMemory<float> inputs, Memory<float> probabilities, CancellationToken cancellation = default)
     {
-        int length = 3 * Model.Weights.Config.ImageHeight * Model.Weights.Config.ImageWidth;
+        int length = 3 * Model.Preprocessing.ImageHeight * Model.Preprocessing.ImageWidth;
         if (inputs.Length % length != 0)
-            throw new ArgumentException($"{inputs.Length} values are not a whole number of images of 3·{Model.Weights.Config.ImageHeight}·{Model.Weights.Config.ImageWidth} = {length} values.", nameof(inputs));
+            throw new ArgumentException($"{inputs.Length} values are not a whole number of images of 3·{Model.Preprocessing.ImageHeight}·{Model.Preprocessing.ImageWidth} = {length} values.", nameof(inputs));
         Predict(inputs.Length / length, (index, destination) => inputs.Span.Slice(index * length, length).CopyTo(destination), probabilities, cancellation);
     }
 
@@ -95,7 +105,7 @@ public sealed class VimClassifier : IDisposable
     /// <summary>Class probabilities of images that the workers fetch themselves, such as encoded files.</summary>
     internal void Predict(int count, ImageFiller fill, Memory<float> probabilities, CancellationToken cancellation)
     {
-        int classes = Model.Weights.Config.Classes;
+        int classes = Model.ClassNames.Count;
         if (probabilities.Length < (long)count * classes)
             throw new ArgumentException($"{count} images of {classes} classes need {(long)count * classes} values; there is room for {probabilities.Length}.", nameof(probabilities));
         Enter();

@@ -12,7 +12,7 @@ namespace RMeeTo.Vim;
 /// The file is one safetensors file. Its tensors have the official names, so PyTorch loads it as a plain state dict; everything else stands in its metadata.
 /// A file of any format version that was ever released can be loaded. The model is immutable but for the values of <see cref="Weights"/>.
 /// </remarks>
-public sealed class VimModel
+public sealed class VimModel : ClassifierModel
 {
     /// <summary>Puts a model together.</summary>
     /// <param name="weights">The weights; not copied.</param>
@@ -43,11 +43,11 @@ public sealed class VimModel
     /// <summary>The architecture.</summary>
     public VimConfig Config => Weights.Config;
 
-    /// <summary>The values of all parameters.</summary>
-    public VimWeights Weights { get; }
+    /// <inheritdoc/>
+    public override VimWeights Weights { get; }
 
-    /// <summary>Name of each class, in the order of the head's rows.</summary>
-    public IReadOnlyList<string> ClassNames { get; }
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> ClassNames { get; }
 
     /// <summary>How many tokens each block removes.</summary>
     public MergeSchedule Schedule { get; }
@@ -55,8 +55,14 @@ public sealed class VimModel
     /// <summary>How tokens are chosen and combined.</summary>
     public MergeOptions Merging { get; }
 
-    /// <summary>How an image becomes input.</summary>
-    public EvaluationPreprocessing Preprocessing { get; }
+    /// <inheritdoc/>
+    public override EvaluationPreprocessing Preprocessing { get; }
+
+    internal override bool IsDense => Schedule.IsDense;
+
+    internal override IReadOnlyList<int> RemovedPerBlock => Schedule.RemovedPerBlock;
+
+    internal override IEnumerable<(string Name, object Settings)> Settings => [("network", Config), ("merging", Merging), ("preprocessing", Preprocessing)];
 
     /// <summary>Loads a file that <see cref="Save(string)"/> wrote, of this or any earlier version.</summary>
     /// <param name="path">Path of the file.</param>
@@ -136,6 +142,12 @@ public sealed class VimModel
         var weights = CheckpointFit.ResizePositions(Weights, config).Weights;
         return new(weights, ClassNames, MergeSchedule.Custom(config, Schedule.RemovedPerBlock, Merging.Order), Merging, Preprocessing with { ImageHeight = height, ImageWidth = width });
     }
+
+    internal override ClassifierNetwork CreateNetwork(DeviceWeights weights) => new VimNetwork(weights, Schedule, Merging);
+
+    internal override ClassifierModel WithValues(NetworkWeights weights) => WithWeights((VimWeights)weights);
+
+    internal override ClassifierModel WithoutMerges() => WithSchedule(MergeSchedule.Dense(Config));
 
     private static VimModel Load(SafetensorsReader source)
     {

@@ -13,7 +13,7 @@ internal sealed class BatchSizes(ScoringOptions options, VimConfig config)
 
     /// <summary>Largest batch.</summary>
     public int Largest { get; } = options.BatchSize
-        ?? Math.Clamp(PerWorker * (options.Threads > 0 ? options.Threads : Environment.ProcessorCount) * NetworkRunner.BatchFor(config), 16, 512);
+        ?? Math.Clamp(PerWorker * (options.Threads > 0 ? options.Threads : Environment.ProcessorCount) * NetworkRunner.BatchFor(config.Tokens), 16, 512);
 
     /// <summary>Size of the next batch: 1, 4, 16, … up to the largest.</summary>
     public int Next()

@@ -3,7 +3,7 @@ using RMeeTo.Vim.Devices;
 namespace RMeeTo.Vim.Network;
 
 /// <summary>A flat buffer on a device that holds one value for every parameter value: gradients, or optimizer moments.</summary>
-public sealed class ParameterBuffer(VimDevice device, VimParameters parameters) : IDisposable
+public sealed class ParameterBuffer(VimDevice device, ParameterLayout parameters) : IDisposable
 {
     /// <summary>The flat buffer.</summary>
     public DeviceBuffer Values { get; } = device.Allocate(parameters.BufferLength);
@@ -24,25 +24,17 @@ public sealed class DeviceWeights : IDisposable
     /// <param name="device">Any device of the kind.</param>
     /// <param name="weights">Values.</param>
     /// <param name="forTraining">True: prepares what the backward pass needs as well.</param>
-    public DeviceWeights(VimDevice device, VimWeights weights, bool forTraining)
+    public DeviceWeights(VimDevice device, NetworkWeights weights, bool forTraining)
     {
         Parameters = weights.Parameters;
         Values = device.Allocate(Parameters.BufferLength);
-        AddLinear(Parameters.PatchWeight, false);
-        AddLinear(Parameters.HeadWeight, forTraining);
-        foreach (var block in Parameters.Blocks)
-        {
-            foreach (var parameter in new[] { block.Input, block.Output, block.Forward.Projection, block.Forward.DeltaWeight, block.Backward.Projection, block.Backward.DeltaWeight })
-                AddLinear(parameter, forTraining);
-        }
+        foreach (var (weight, hasInputGradient) in Parameters.LinearWeights) _linear.Add(weight, device.CreateLinear(this[weight], forTraining && hasInputGradient));
         Linear = [.. _linear.Values];
         Upload(device, weights);
-
-        void AddLinear(VimParameter parameter, bool train) => _linear.Add(parameter, device.CreateLinear(this[parameter], train));
     }
 
     /// <summary>Names, shapes and places.</summary>
-    public VimParameters Parameters { get; }
+    public ParameterLayout Parameters { get; }
 
     /// <summary>All values, laid out as <see cref="Parameters"/> says.</summary>
     public DeviceBuffer Values { get; }
@@ -57,14 +49,14 @@ public sealed class DeviceWeights : IDisposable
     public LinearWeight LinearOf(VimParameter parameter) => _linear[parameter];
 
     /// <summary>Copies values to the device and refreshes the packed forms.</summary>
-    public void Upload(VimDevice device, VimWeights weights)
+    public void Upload(VimDevice device, NetworkWeights weights)
     {
         Values.Write(weights.Values);
         foreach (var linear in Linear) device.Refresh(linear);
     }
 
     /// <summary>Copies the values from the device.</summary>
-    public void Download(VimWeights weights) => Values.Read(weights.Values);
+    public void Download(NetworkWeights weights) => Values.Read(weights.Values);
 
     /// <summary>Frees everything.</summary>
     public void Dispose()

@@ -15,21 +15,20 @@ public delegate void BlockObserver(int block, DeviceMatrix hidden, DeviceMatrix 
 /// number of workers run it at once, each with a device and a <see cref="Workspace"/> of its own.
 /// </summary>
 /// <remarks>Spec 1.1 and 2. A merge at the entry of a block compares the previous mixer's outputs and shortens hidden state and residual alike.</remarks>
-public sealed class VimNetwork
+public sealed class VimNetwork : ClassifierNetwork
 {
     private readonly MambaMixer[] _mixers;
 
     /// <summary>Combines weights with a schedule.</summary>
-    public VimNetwork(DeviceWeights weights, MergeSchedule schedule, MergeOptions options)
+    /// <exception cref="ArgumentException">The weights are of another kind of network.</exception>
+    public VimNetwork(DeviceWeights weights, MergeSchedule schedule, MergeOptions options) : base(weights)
     {
-        Weights = weights;
+        Parameters = weights.Parameters as VimParameters
+            ?? throw new ArgumentException($"The weights are laid out by {weights.Parameters.GetType().Name}; a VimNetwork needs the weights of a Vision Mamba, VimWeights.", nameof(weights));
         Schedule = schedule;
         Options = options;
         _mixers = [.. Parameters.Blocks.Select(block => new MambaMixer(Config, block, weights))];
     }
-
-    /// <summary>The weights, shared by all workers.</summary>
-    public DeviceWeights Weights { get; }
 
     /// <summary>Merges.</summary>
     public MergeSchedule Schedule { get; }
@@ -40,10 +39,19 @@ public sealed class VimNetwork
     /// <summary>Architecture.</summary>
     public VimConfig Config => Parameters.Config;
 
-    private VimParameters Parameters => Weights.Parameters;
+    internal override int InputLength => 3 * Config.ImageHeight * Config.ImageWidth;
+
+    internal override int InputTokens => Config.Tokens;
+
+    internal override int FeatureWidth => Config.Width;
+
+    internal override int Classes => Config.Classes;
+
+    /// <summary>Names, shapes and places.</summary>
+    public VimParameters Parameters { get; }
 
     /// <summary>Activations for this network.</summary>
-    public Workspace CreateWorkspace(VimDevice device, int batchCapacity, bool forTraining) => new(device, Config, Schedule, Options, batchCapacity, forTraining);
+    public override Workspace CreateWorkspace(VimDevice device, int batchCapacity, bool forTraining) => new(device, Config, Schedule, Options, batchCapacity, forTraining);
 
     /// <summary>Computes <c>workspace.Logits</c> [B, classes] from <c>workspace.Images</c>.</summary>
     /// <param name="device">The caller's device.</param>
@@ -83,6 +91,12 @@ public sealed class VimNetwork
             gradients[Parameters.ClassToken], gradients[Parameters.Positions]);
         device.LinearWeightGradient(patchTokensGradient, workspace.Patches.SliceRows(0, batch * Config.Patches), gradients[Parameters.PatchWeight], gradients[Parameters.PatchBias]);
     }
+
+    /// <inheritdoc/>
+    public override void Forward(VimDevice device, ClassifierWorkspace workspace, int batch) => Forward(device, Own<Workspace>(workspace), batch, null);
+
+    /// <inheritdoc/>
+    public override void Backward(VimDevice device, ClassifierWorkspace workspace, int batch, ParameterBuffer gradients) => Backward(device, Own<Workspace>(workspace), batch, gradients);
 
     private void CheckBatch(Workspace workspace, int batch)
     {

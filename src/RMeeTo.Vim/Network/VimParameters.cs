@@ -39,15 +39,9 @@ public sealed record DirectionParameters(VimParameter ALog, VimParameter D, VimP
 /// <param name="NormBias">[C], for <see cref="NormKind.Layer"/>.</param>
 public sealed record BlockParameters(VimParameter Input, DirectionParameters Forward, DirectionParameters Backward, VimParameter Output, VimParameter? Gamma, VimParameter Norm, VimParameter? NormBias);
 
-/// <summary>
-/// Every parameter of a network in the order of the official state dict, laid out in one flat buffer (each tensor starts at a multiple of 16 values; the gaps stay zero).
-/// Weights, gradients and optimizer moments all share this layout.
-/// </summary>
-public sealed class VimParameters
+/// <summary>The parameters of a Vision Mamba.</summary>
+public sealed class VimParameters : ParameterLayout
 {
-    private readonly List<VimParameter> _all = [];
-    private readonly Dictionary<string, VimParameter> _byName = [];
-
     /// <summary>Lays the parameters of <paramref name="config"/> out.</summary>
     /// <exception cref="ArgumentException">The configuration contradicts itself.</exception>
     public VimParameters(VimConfig config)
@@ -97,17 +91,17 @@ public sealed class VimParameters
     /// <summary>[C], for <see cref="NormKind.Layer"/>.</summary>
     public VimParameter? FinalNormBias { get; }
 
-    /// <summary>All parameters in official order.</summary>
-    public IReadOnlyList<VimParameter> All => _all;
-
-    /// <summary>Number of learned values: 7,148,008 for Vim-Tiny with 1000 classes.</summary>
-    public long Count => _all.Sum(p => (long)p.Length);
-
-    /// <summary>Values in a flat buffer, gaps included; a multiple of 16.</summary>
-    public long BufferLength { get; private set; }
-
-    /// <summary>The parameter of that name, or null.</summary>
-    public VimParameter? Find(string name) => _byName.GetValueOrDefault(name);
+    internal override IEnumerable<(VimParameter Weight, bool HasInputGradient)> LinearWeights
+    {
+        get
+        {
+            yield return (PatchWeight, false);
+            yield return (HeadWeight, true);
+            foreach (var b in Blocks)
+                foreach (var parameter in new[] { b.Input, b.Output, b.Forward.Projection, b.Forward.DeltaWeight, b.Backward.Projection, b.Backward.DeltaWeight })
+                    yield return (parameter, true);
+        }
+    }
 
     private BlockParameters AddBlock(string prefix)
     {
@@ -130,14 +124,5 @@ public sealed class VimParameters
             Add($"{m}conv1d{suffix}.weight", d, 1, k), Add($"{m}conv1d{suffix}.bias", d),
             Add($"{m}x_proj{suffix}.weight", r + 2 * n, d),
             Add($"{m}dt_proj{suffix}.weight", d, r), Add($"{m}dt_proj{suffix}.bias", d));
-    }
-
-    private VimParameter Add(string name, params int[] shape)
-    {
-        var parameter = new VimParameter(name, shape, BufferLength);
-        BufferLength += (parameter.Length + 15L) / 16 * 16;
-        _all.Add(parameter);
-        _byName.Add(name, parameter);
-        return parameter;
     }
 }

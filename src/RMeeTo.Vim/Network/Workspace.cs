@@ -7,26 +7,20 @@ namespace RMeeTo.Vim.Network;
 /// All activations of one worker, laid out once for an architecture, a schedule and a largest batch, and used again for every batch. For training it keeps what the
 /// backward pass needs of every block; for inference the blocks share one set.
 /// </summary>
-public sealed class Workspace : IDisposable
+public sealed class Workspace : ClassifierWorkspace
 {
-    private readonly List<IDisposable> _owned = [];
-    private readonly VimDevice _device;
-
     /// <summary>Allocates everything.</summary>
     /// <param name="device">Where.</param>
     /// <param name="config">Architecture.</param>
     /// <param name="schedule">Merges.</param>
     /// <param name="options">How merges choose and combine.</param>
     /// <param name="batchCapacity">Largest batch.</param>
-    /// <param name="forTraining">True: room for <see cref="VimNetwork.Backward"/>.</param>
+    /// <param name="forTraining">True: room for <see cref="ClassifierNetwork.Backward"/>.</param>
     public Workspace(VimDevice device, VimConfig config, MergeSchedule schedule, MergeOptions options, int batchCapacity, bool forTraining)
+        : base(device, batchCapacity, forTraining)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(batchCapacity, 1);
-        _device = device;
         Schedule = schedule;
         Options = options;
-        BatchCapacity = batchCapacity;
-        ForTraining = forTraining;
         var (b, l, c, d) = (batchCapacity, config.Tokens, config.Width, config.InnerWidth);
 
         Images = Matrix(b, 3 * config.ImageHeight * config.ImageWidth);
@@ -60,29 +54,23 @@ public sealed class Workspace : IDisposable
     /// <summary>How these merges choose and combine.</summary>
     public MergeOptions Options { get; }
 
-    /// <summary>Largest batch.</summary>
-    public int BatchCapacity { get; }
+    /// <inheritdoc/>
+    public override DeviceMatrix Images { get; }
 
-    /// <summary>True where the backward pass can run.</summary>
-    public bool ForTraining { get; }
+    /// <inheritdoc/>
+    public override DeviceMatrix Logits => Head.Logits;
 
-    /// <summary>Network input [B, 3·H·W]: normalised planes of red, green and blue. Filled by the caller.</summary>
-    public DeviceMatrix Images { get; }
+    /// <inheritdoc/>
+    public override DeviceMatrix Features => Head.Feature;
 
-    /// <summary>Network output [B, classes].</summary>
-    public DeviceMatrix Logits => Head.Logits;
+    /// <inheritdoc/>
+    public override DeviceMatrix LogitsGradient => Head.LogitsGradient;
 
-    /// <summary>The class token after the final norm [B, C].</summary>
-    public DeviceMatrix Features => Head.Feature;
+    /// <inheritdoc/>
+    public override DeviceMatrix Targets { get; }
 
-    /// <summary>Gradient of the loss with regard to the logits [B, classes]; input of the backward pass. Training only.</summary>
-    public DeviceMatrix LogitsGradient => Head.LogitsGradient;
-
-    /// <summary>Target probabilities [B, classes]. Training only; filled by the caller.</summary>
-    public DeviceMatrix Targets { get; }
-
-    /// <summary>Loss of every image [B, 1]. Training only.</summary>
-    public DeviceMatrix Losses { get; }
+    /// <inheritdoc/>
+    public override DeviceMatrix Losses { get; }
 
     /// <summary>The plan of the merge at the entry of each block, or null.</summary>
     public IReadOnlyList<MergePlan?> Plans { get; }
@@ -104,21 +92,6 @@ public sealed class Workspace : IDisposable
     internal Pair Gradient { get; } = null!;
 
     internal MixerGradients MixerGradient { get; } = null!;
-
-    /// <summary>Frees everything.</summary>
-    public void Dispose()
-    {
-        foreach (var owned in _owned) owned.Dispose();
-        _owned.Clear();
-    }
-
-    private T Own<T>(T owned) where T : IDisposable
-    {
-        _owned.Add(owned);
-        return owned;
-    }
-
-    private DeviceMatrix Matrix(int rows, int columns) => new(Own(_device.Allocate((long)rows * columns)), rows, columns);
 
     /// <summary>Two matrices of one shape, read and written in turn.</summary>
     internal sealed class Pair(DeviceMatrix current, DeviceMatrix other)

@@ -28,7 +28,7 @@ public static class RetrainMemory
         long weights = parameters.BufferLength, packed = Packed(parameters);
         int workers = provider.Workers(threads), lanes = options.LanesFor(weights * sizeof(float));
         bool teacher = options.TeacherLossWeight > 0 && !schedule.IsDense;
-        int batch = NetworkRunner.BatchFor(config);
+        int batch = NetworkRunner.BatchFor(config.Tokens);
 
         long shared = (Copies + lanes) * weights + 2 * packed + (teacher ? weights + packed : 0);
         long gradientWorker = Activations(device, config, schedule, batch, forTraining: true)
@@ -54,12 +54,9 @@ public static class RetrainMemory
     private static string Show(long bytes) => bytes >= 1L << 30 ? $"{bytes / (double)(1L << 30):0.0} GiB" : $"{bytes / (double)(1L << 20):0} MiB";
 
     /// <summary>Values of all packed matrices of one form; rows are filled up to whole vectors.</summary>
-    private static long Packed(VimParameters parameters)
+    private static long Packed(ParameterLayout parameters)
     {
-        long sum = Of(parameters.PatchWeight) + Of(parameters.HeadWeight);
-        foreach (var b in parameters.Blocks)
-            sum += Of(b.Input) + Of(b.Output) + Of(b.Forward.Projection) + Of(b.Forward.DeltaWeight) + Of(b.Backward.Projection) + Of(b.Backward.DeltaWeight);
-        return sum;
+        return parameters.LinearWeights.Sum(linear => Of(linear.Weight));
 
         static long Of(VimParameter p) => Math.Max(p.Rows * (long)Up(p.Columns), p.Columns * (long)Up(p.Rows));
     }

@@ -57,6 +57,7 @@ public sealed record RetrainProgress
 public sealed record RetrainEpoch(int Epoch, double Loss, double? ValidationTop1, double Seconds);
 
 /// <summary>How a run ended.</summary>
+/// <typeparam name="TModel">Kind of network.</typeparam>
 /// <param name="Model">The best network: by validation top-1 (the untrained one included), or the latest where there are no validation images.</param>
 /// <param name="BestEpoch">The epoch that made it; 0 for the network as it was handed in. Where a run without validation images was cancelled inside an epoch: the epochs that were finished, and the weights are those after the last step.</param>
 /// <param name="StartTop1">Validation top-1 before the first step; null without validation images.</param>
@@ -64,4 +65,5 @@ public sealed record RetrainEpoch(int Epoch, double Loss, double? ValidationTop1
 /// <param name="Epochs">Every epoch that was finished, first to last, those before a resume included.</param>
 /// <param name="Cancelled">True where the run was cancelled before its end.</param>
 /// <param name="Duration">Wall time of this run, without what was done before a resume.</param>
-public sealed record RetrainResult(VimModel Model, int BestEpoch, double? StartTop1, double? BestTop1, IReadOnlyList<RetrainEpoch> Epochs, bool Cancelled, TimeSpan Duration);
+public sealed record RetrainResult<TModel>(TModel Model, int BestEpoch, double? StartTop1, double? BestTop1, IReadOnlyList<RetrainEpoch> Epochs, bool Cancelled, TimeSpan Duration)
+    where TModel : ClassifierModel;

@@ -7,10 +7,10 @@ using RMeeTo.Vim.Network;
 namespace RMeeTo.Vim.Retraining;
 
 /// <summary>One run of the <see cref="Retrainer"/>: everything that lives as long as it does.</summary>
-internal sealed class RetrainRun : IDisposable
+internal sealed class RetrainRun<TModel> : IDisposable where TModel : ClassifierModel
 {
     private readonly Stack<IDisposable> _owned = new();
-    private readonly VimModel _model;
+    private readonly TModel _model;
     private readonly ImageSet _training;
     private readonly ImageSet? _validation;
     private readonly RetrainOptions _options;
@@ -28,7 +28,7 @@ internal sealed class RetrainRun : IDisposable
     private NetworkRunner _runner = null!;
     private bool _stepped;
 
-    public RetrainRun(VimModel model, ImageSet training, ImageSet? validation, RetrainOptions options, VimModel? teacher)
+    public RetrainRun(TModel model, ImageSet training, ImageSet? validation, RetrainOptions options, ClassifierModel? teacher)
     {
         (_model, _training, _validation, _options) = (model, training, validation, options);
         _stepsPerEpoch = (training.Count + options.BatchSize - 1) / options.BatchSize;
@@ -58,7 +58,7 @@ internal sealed class RetrainRun : IDisposable
         }
     }
 
-    public RetrainResult Execute(CancellationToken cancellation)
+    public RetrainResult<TModel> Execute(CancellationToken cancellation)
     {
         bool cancelled = false;
         try
@@ -76,7 +76,7 @@ internal sealed class RetrainRun : IDisposable
             cancelled = true;
             if (_validation is null && _stepped) KeepLatest();
         }
-        return new RetrainResult(_model.WithWeights(_state.Best), _state.BestEpoch, _state.StartTop1, _state.BestTop1, _state.History, cancelled, _clock.Elapsed);
+        return new RetrainResult<TModel>((TModel)_model.WithValues(_state.Best), _state.BestEpoch, _state.StartTop1, _state.BestTop1, _state.History, cancelled, _clock.Elapsed);
     }
 
     public void Dispose()
@@ -84,7 +84,7 @@ internal sealed class RetrainRun : IDisposable
         while (_owned.TryPop(out var owned)) owned.Dispose();
     }
 
-    private void Allocate(VimModel? teacher)
+    private void Allocate(ClassifierModel? teacher)
     {
         var provider = _options.Device ?? CpuDeviceProvider.Instance;
         var team = Own(new WorkerTeam(provider.Workers(_options.Threads)));
@@ -93,8 +93,8 @@ internal sealed class RetrainRun : IDisposable
         _firstMoment = Own(new ParameterBuffer(device, _weights.Parameters));
         _secondMoment = Own(new ParameterBuffer(device, _weights.Parameters));
         _state.Upload(device, _weights, _firstMoment, _secondMoment);
-        var student = new VimNetwork(_weights, _model.Schedule, _model.Merging);
-        var teacherNetwork = teacher is null ? null : new VimNetwork(Own(new DeviceWeights(device, teacher.Weights, forTraining: false)), teacher.Schedule, teacher.Merging);
+        var student = _model.CreateNetwork(_weights);
+        var teacherNetwork = teacher is null ? null : teacher.CreateNetwork(Own(new DeviceWeights(device, teacher.Weights, forTraining: false)));
         _workers = Own(new TrainingWorkers(team, provider, student, teacherNetwork, _options));
         _runner = Own(new NetworkRunner(student, provider, _options.Threads));
     }
@@ -156,7 +156,7 @@ internal sealed class RetrainRun : IDisposable
             (k, destination) => _model.Preprocessing.Apply(_validation.Store.Read(_validation.Indices[k], buffers.Value!), destination),
             (k, probabilities, _) =>
             {
-                if (VimClassifier.IndexOfMax(probabilities) == _validation.Label(k)) Interlocked.Increment(ref right);
+                if (ImageClassifier.IndexOfMax(probabilities) == _validation.Label(k)) Interlocked.Increment(ref right);
             }, cancellation);
         _pace.AddValidation(_clock.Elapsed - started);
         return right / (double)_validation.Count;

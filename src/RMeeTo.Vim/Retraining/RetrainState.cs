@@ -4,7 +4,7 @@ using RMeeTo.Vim.Network;
 namespace RMeeTo.Vim.Retraining;
 
 /// <summary>All that a run is made of between two epochs: what a checkpoint stores and a resume restores.</summary>
-internal sealed class RetrainState(VimWeights weights)
+internal sealed class RetrainState(NetworkWeights weights)
 {
     /// <summary>Epochs done.</summary>
     public int Epoch { get; set; }
@@ -13,7 +13,7 @@ internal sealed class RetrainState(VimWeights weights)
     public int Step { get; set; }
 
     /// <summary>Current weights.</summary>
-    public VimWeights Weights { get; } = weights.Clone();
+    public NetworkWeights Weights { get; } = weights.Clone();
 
     /// <summary>AdamW's first moment, laid out like the weights.</summary>
     public float[] FirstMoment { get; } = new float[weights.Values.Length];
@@ -22,7 +22,7 @@ internal sealed class RetrainState(VimWeights weights)
     public float[] SecondMoment { get; } = new float[weights.Values.Length];
 
     /// <summary>Best weights so far.</summary>
-    public VimWeights Best { get; } = weights.Clone();
+    public NetworkWeights Best { get; } = weights.Clone();
 
     /// <summary>Epoch of the best weights.</summary>
     public int BestEpoch { get; set; }

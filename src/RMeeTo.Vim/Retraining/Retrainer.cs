@@ -1,5 +1,4 @@
 using RMeeTo.Vim.Images;
-using RMeeTo.Vim.Merging;
 
 namespace RMeeTo.Vim.Retraining;
 
@@ -14,39 +13,41 @@ namespace RMeeTo.Vim.Retraining;
 public static class Retrainer
 {
     /// <summary>Runs the epochs that are asked for, or what is left of them where <see cref="RetrainOptions.CheckpointPath"/> holds an earlier state of the same run.</summary>
+    /// <typeparam name="TModel">Kind of network.</typeparam>
     /// <param name="model">Start weights and merge schedule; not changed.</param>
     /// <param name="training">Images to learn from.</param>
     /// <param name="validation">Images that decide which epoch is best, or null: then the last is.</param>
     /// <param name="options">The recipe.</param>
-    /// <param name="teacher">The network to distil from; null means <paramref name="model"/> without merges. Where <see cref="RetrainOptions.TeacherLossWeight"/> is 0, or <paramref name="model"/> has no merges and no teacher is given, nothing is distilled.</param>
+    /// <param name="teacher">The network to distil from, of any kind; null means <paramref name="model"/> without merges. Where <see cref="RetrainOptions.TeacherLossWeight"/> is 0, or <paramref name="model"/> has no merges and no teacher is given, nothing is distilled.</param>
     /// <param name="cancellation">Stops within one batch; the best weights so far are returned, not lost.</param>
     /// <exception cref="ArgumentException">No training images, a label that is not a class, a teacher with other classes or another image size, or options that contradict each other.</exception>
     /// <exception cref="TrainingDivergedException">The loss or the weights are no longer finite.</exception>
     /// <exception cref="InvalidDataException">The checkpoint belongs to another run, or is something else than a checkpoint. It is not touched.</exception>
     /// <exception cref="Checkpoints.CheckpointFormatException">The checkpoint is damaged. It is not touched.</exception>
     /// <exception cref="IOException">The checkpoint cannot be written; the one before is as it was. Or images cannot be read.</exception>
-    public static RetrainResult Run(VimModel model, ImageSet training, ImageSet? validation, RetrainOptions options, VimModel? teacher = null, CancellationToken cancellation = default)
+    public static RetrainResult<TModel> Run<TModel>(TModel model, ImageSet training, ImageSet? validation, RetrainOptions options, ClassifierModel? teacher = null, CancellationToken cancellation = default)
+        where TModel : ClassifierModel
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(training);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         if (training.Count == 0) throw new ArgumentException("There are no training images.", nameof(training));
-        training.CheckLabels(model.Config.Classes, "training");
-        validation?.CheckLabels(model.Config.Classes, "validation");
+        training.CheckLabels(model.ClassNames.Count, "training");
+        validation?.CheckLabels(model.ClassNames.Count, "validation");
         if (options.TeacherLossWeight == 0) teacher = null;
         else if (teacher is not null) CheckTeacher(model, teacher);
-        else if (!model.Schedule.IsDense) teacher = model.WithSchedule(MergeSchedule.Dense(model.Config));
-        using var run = new RetrainRun(model, training, validation is { Count: > 0 } ? validation : null, options, teacher);
+        else if (!model.IsDense) teacher = model.WithoutMerges();
+        using var run = new RetrainRun<TModel>(model, training, validation is { Count: > 0 } ? validation : null, options, teacher);
         return run.Execute(cancellation);
     }
 
-    private static void CheckTeacher(VimModel model, VimModel teacher)
+    private static void CheckTeacher(ClassifierModel model, ClassifierModel teacher)
     {
-        var (student, config) = (model.Config, teacher.Config);
+        var (student, config) = (model.Preprocessing, teacher.Preprocessing);
         if (!teacher.ClassNames.SequenceEqual(model.ClassNames))
-            throw new ArgumentException($"The teacher has {config.Classes} classes and the network {student.Classes}, or their names or order differ; distillation needs the same classes in the same order. Use VimModel.WithHead, or set TeacherLossWeight to 0.", nameof(teacher));
-        if ((config.ImageHeight, config.ImageWidth) != (student.ImageHeight, student.ImageWidth) || !teacher.Preprocessing.Normalization.Equals(model.Preprocessing.Normalization))
+            throw new ArgumentException($"The teacher has {teacher.ClassNames.Count} classes and the network {model.ClassNames.Count}, or their names or order differ; distillation needs the same classes in the same order. Use VimModel.WithHead, or set TeacherLossWeight to 0.", nameof(teacher));
+        if ((config.ImageHeight, config.ImageWidth) != (student.ImageHeight, student.ImageWidth) || !config.Normalization.Equals(student.Normalization))
             throw new ArgumentException($"The teacher takes images of {config.ImageWidth}×{config.ImageHeight} pixels and the network {student.ImageWidth}×{student.ImageHeight}, or they are normalised otherwise; both see the same input, so use VimModel.WithImageSize, or set TeacherLossWeight to 0.", nameof(teacher));
     }
 }

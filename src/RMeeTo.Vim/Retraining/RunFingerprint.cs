@@ -15,28 +15,26 @@ internal sealed record RunFingerprint(IReadOnlyDictionary<string, string> Entrie
     private static readonly JsonSerializerOptions s_withFields = new() { IncludeFields = true };
 
     /// <summary>The fingerprint of a run.</summary>
-    public static RunFingerprint Of(VimModel model, ImageSet training, ImageSet? validation, RetrainOptions options, VimModel? teacher)
+    public static RunFingerprint Of(ClassifierModel model, ImageSet training, ImageSet? validation, RetrainOptions options, ClassifierModel? teacher)
     {
         var entries = new Dictionary<string, string>
         {
-            ["schedule"] = string.Join(",", model.Schedule.RemovedPerBlock),
+            ["schedule"] = string.Join(",", model.RemovedPerBlock),
             ["start weights"] = Hash(model),
             ["teacher weights"] = teacher is null ? "none" : Hash(teacher),
-            ["teacher schedule"] = teacher is null ? "none" : string.Join(",", teacher.Schedule.RemovedPerBlock),
+            ["teacher schedule"] = teacher is null ? "none" : string.Join(",", teacher.RemovedPerBlock),
             ["training images"] = Describe(training),
             ["validation images"] = validation is null ? "none" : Describe(validation),
         };
-        Add("network ", model.Config);
-        Add("merging ", model.Merging);
-        Add("preprocessing ", model.Preprocessing);
+        foreach (var (name, settings) in model.Settings) Add(name + " ", settings);
         Add("", options);
         entries[nameof(RetrainOptions.Lanes)] = $"{options.LanesFor(model.Weights.Parameters.BufferLength * sizeof(float))}"; // those in effect
         return new RunFingerprint(entries);
 
-        void Add<T>(string prefix, T settings)
+        void Add(string prefix, object settings)
         {
             // JSON and not ToString, which writes numbers in the language of the machine.
-            foreach (var property in JsonSerializer.SerializeToElement(settings, s_withFields).EnumerateObject()) entries[prefix + property.Name] = property.Value.GetRawText();
+            foreach (var property in JsonSerializer.SerializeToElement(settings, settings.GetType(), s_withFields).EnumerateObject()) entries[prefix + property.Name] = property.Value.GetRawText();
         }
     }
 
@@ -68,5 +66,5 @@ internal sealed record RunFingerprint(IReadOnlyDictionary<string, string> Entrie
         return $"{images.Count} ({Convert.ToHexStringLower(hash.GetHashAndReset().AsSpan(0, 6))})";
     }
 
-    private static string Hash(VimModel model) => Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(model.Weights.Values.AsSpan())).AsSpan(0, 8));
+    private static string Hash(ClassifierModel model) => Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(model.Weights.Values.AsSpan())).AsSpan(0, 8));
 }

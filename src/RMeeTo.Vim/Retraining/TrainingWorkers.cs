@@ -14,8 +14,8 @@ internal sealed class TrainingWorkers : IDisposable
     private const int UpdateRange = 1 << 16;
 
     private readonly WorkerTeam _team;
-    private readonly VimNetwork _student;
-    private readonly VimNetwork? _teacher;
+    private readonly ClassifierNetwork _student;
+    private readonly ClassifierNetwork? _teacher;
     private readonly RetrainOptions _options;
     private readonly IVimDeviceProvider _provider;
     private readonly VimDevice[] _devices;
@@ -30,10 +30,10 @@ internal sealed class TrainingWorkers : IDisposable
     /// <param name="student">Trained.</param>
     /// <param name="teacher">Distilled from, or null.</param>
     /// <param name="options">Losses and lanes.</param>
-    public TrainingWorkers(WorkerTeam team, IVimDeviceProvider provider, VimNetwork student, VimNetwork? teacher, RetrainOptions options)
+    public TrainingWorkers(WorkerTeam team, IVimDeviceProvider provider, ClassifierNetwork student, ClassifierNetwork? teacher, RetrainOptions options)
     {
         (_team, _provider, _student, _teacher, _options) = (team, provider, student, teacher, options);
-        _batchCapacity = NetworkRunner.BatchFor(student.Config);
+        _batchCapacity = NetworkRunner.BatchFor(student.InputTokens);
         _devices = new VimDevice[team.Workers];
         for (int i = 0; i < _devices.Length; i++) _devices[i] = provider.CreateDevice();
         var parameters = student.Weights.Parameters;
@@ -97,13 +97,13 @@ internal sealed class TrainingWorkers : IDisposable
     }
 
     /// <summary>A device with the activations of student and teacher.</summary>
-    private sealed class Worker(VimDevice device, VimNetwork student, VimNetwork? teacher, RetrainOptions options, int batchCapacity) : IDisposable
+    private sealed class Worker(VimDevice device, ClassifierNetwork student, ClassifierNetwork? teacher, RetrainOptions options, int batchCapacity) : IDisposable
     {
-        private readonly Workspace _student = student.CreateWorkspace(device, batchCapacity, forTraining: true);
-        private readonly Workspace? _teacher = teacher?.CreateWorkspace(device, batchCapacity, forTraining: false);
-        private readonly float[] _image = new float[3 * student.Config.ImageHeight * student.Config.ImageWidth];
+        private readonly ClassifierWorkspace _student = student.CreateWorkspace(device, batchCapacity, forTraining: true);
+        private readonly ClassifierWorkspace? _teacher = teacher?.CreateWorkspace(device, batchCapacity, forTraining: false);
+        private readonly float[] _image = new float[student.InputLength];
         private readonly ImageReadBuffer _read = new();
-        private readonly float[] _target = new float[student.Config.Classes];
+        private readonly float[] _target = new float[student.Classes];
 
         /// <summary>Augments images and sets their targets.</summary>
         public void Fill(ImageSet images, ReadOnlySpan<int> batch, TrainingPreprocessing preprocessing, int epoch)

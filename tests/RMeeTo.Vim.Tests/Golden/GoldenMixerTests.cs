@@ -32,7 +32,7 @@ public sealed class GoldenMixerTests
         using var gradients = new ParameterBuffer(device, weights.Parameters);
         var network = new VimNetwork(weights, MergeSchedule.Dense(config), MergeOptions.Default);
         using Workspace workspace = network.CreateWorkspace(device, batch, forTraining: true);
-        var mixer = new MambaMixer(config, weights.Parameters.Blocks[0], weights);
+        var mixer = new MambaMixer(config, network.Parameters.Blocks[0], weights);
 
         BlockActivations activations = workspace.Blocks[0];
         Load(file[$"{caseName}.in.x"].Values, activations.Normed);
@@ -44,7 +44,7 @@ public sealed class GoldenMixerTests
         mixer.Backward(device, activations, workspace.MixerGradient, batch, length, dy, gradients);
 
         check.Gradient("x", GoldenRun.Read(workspace.MixerGradient.Normed.SliceRows(0, rows)));
-        foreach (VimParameter parameter in MixerParameters(weights.Parameters)) check.Gradient(parameter.Name[Prefix.Length..], GoldenRun.Read(gradients[parameter]));
+        foreach (VimParameter parameter in MixerParameters(network.Parameters)) check.Gradient(parameter.Name[Prefix.Length..], GoldenRun.Read(gradients[parameter]));
     }
 
     private static IEnumerable<VimParameter> MixerParameters(VimParameters parameters) => parameters.All.Where(p => p.Name.StartsWith(Prefix, StringComparison.Ordinal));

@@ -9,7 +9,7 @@ public sealed class DeterminismTests
     // Random crops, a teacher, and a last batch that is smaller than the number of lanes.
     private static readonly RetrainOptions s_options = TinyTask.Options with { Epochs = 3, BatchSize = 20, TeacherLossWeight = 0.5, MinimumCropArea = 0.3 };
 
-    private static readonly Lazy<RetrainResult> s_uninterrupted = new(() => Run(s_options));
+    private static readonly Lazy<RetrainResult<VimModel>> s_uninterrupted = new(() => Run(s_options));
 
     [TestMethod]
     [DataRow(2)]
@@ -84,8 +84,8 @@ public sealed class DeterminismTests
         CollectionAssert.AreEqual(Curve(first), Curve(again));
     }
 
-    private static double[] Curve(RetrainResult result) => [.. result.Epochs.SelectMany(e => new[] { e.Loss, e.ValidationTop1!.Value })];
+    private static double[] Curve(RetrainResult<VimModel> result) => [.. result.Epochs.SelectMany(e => new[] { e.Loss, e.ValidationTop1!.Value })];
 
-    private static RetrainResult Run(RetrainOptions options, CancellationToken cancellation = default) =>
+    private static RetrainResult<VimModel> Run(RetrainOptions options, CancellationToken cancellation = default) =>
         Retrainer.Run(TinyTask.Model(4), TinyTask.Images(65, seed: 1), TinyTask.Images(30, seed: 2), options, cancellation: cancellation);
 }

@@ -160,5 +160,5 @@ public sealed class RetrainCheckpointTests
 
     private static RetrainOptions Options(TemporaryFolder folder) => TinyTask.Options with { Epochs = 1, CheckpointPath = folder.File("run.safetensors") };
 
-    private static RetrainResult Run(RetrainOptions options) => Retrainer.Run(TinyTask.Model(), s_images, null, options);
+    private static RetrainResult<VimModel> Run(RetrainOptions options) => Retrainer.Run(TinyTask.Model(), s_images, null, options);
 }

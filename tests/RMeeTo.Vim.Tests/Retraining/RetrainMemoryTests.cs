@@ -28,7 +28,7 @@ public sealed class RetrainMemoryTests
         var model = new VimModel(VimInitializer.Create(config, 1), names, MergeSchedule.Uniform(config, tokensPerMerge));
         var options = TinyTask.Options with { Epochs = 1, TeacherLossWeight = teacherWeight, Threads = threads, Lanes = threads };
         var teacher = teacherWeight > 0 && tokensPerMerge > 0 ? model.WithSchedule(MergeSchedule.Dense(config)) : null;
-        using var run = new RetrainRun(model, TinyTask.Images(24, 1), TinyTask.Images(24, 1), options, teacher);
+        using var run = new RetrainRun<VimModel>(model, TinyTask.Images(24, 1), TinyTask.Images(24, 1), options, teacher);
         run.Execute(CancellationToken.None);
 
         var walk = new Walk();

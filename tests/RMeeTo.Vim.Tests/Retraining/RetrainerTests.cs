@@ -173,7 +173,7 @@ public sealed class RetrainerTests
         Assert.HasCount(1, result.Epochs);
     }
 
-    private static RetrainResult Cancelled(ImageSet? validation, int epoch, int step)
+    private static RetrainResult<VimModel> Cancelled(ImageSet? validation, int epoch, int step)
     {
         using var cancel = new CancellationTokenSource();
         var options = TinyTask.Options with
