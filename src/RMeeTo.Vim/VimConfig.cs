@@ -8,6 +8,22 @@ public enum ClassTokenPosition
 
     /// <summary>Before all patches (VideoMamba).</summary>
     First,
+
+    /// <summary>Two class tokens, one before and one after all patches; the head reads the mean of both (official name <c>use_double_cls_token</c>). Tokens cannot merge.</summary>
+    Ends,
+
+    /// <summary>No class token; <see cref="VimConfig.Pooling"/> says what the head reads (official name <c>if_cls_token</c>: false).</summary>
+    None,
+}
+
+/// <summary>What the head reads where there is no class token.</summary>
+public enum TokenPooling
+{
+    /// <summary>The mean over all tokens after the norm, each counted as often as original tokens are merged in it (official <c>final_pool_type</c>: mean).</summary>
+    Mean,
+
+    /// <summary>The last token (official <c>final_pool_type</c>: none).</summary>
+    Last,
 }
 
 /// <summary>The normalisation before every mixer and before the head.</summary>
@@ -24,10 +40,16 @@ public enum NormKind
 /// Architecture of a Vision Mamba: every size that decides the shape of a parameter or of an activation. Immutable and always valid: a property that is out of
 /// range throws where it is set, and sizes that contradict each other throw in <see cref="Validate"/>, which every consumer calls.
 /// </summary>
-/// <remarks>Sources: Vim (arXiv 2401.09417), R-MeeTo (arXiv 2412.12496). C = <see cref="Width"/>, D = <see cref="InnerWidth"/>, N = <see cref="StateSize"/>,
+/// <remarks>Sources: Vim (arXiv 2401.09417), VideoMamba (arXiv 2403.06977), R-MeeTo (arXiv 2412.12496). C = <see cref="Width"/>, D = <see cref="InnerWidth"/>, N = <see cref="StateSize"/>,
 /// R = <see cref="TimeStepRank"/>, L = <see cref="Tokens"/>.</remarks>
 public sealed record VimConfig
 {
+    /// <summary>Frames of a clip; 0 unless set: the input is one image and there is no time axis.</summary>
+    public int Frames { get; init => field = InRange(value, 0, 1 << 20, nameof(Frames)); }
+
+    /// <summary>Consecutive frames that a patch of a clip spans; divides <see cref="Frames"/>. Official name <c>kernel_size</c> or <c>tubelet_size</c>.</summary>
+    public int TubeletSize { get; init => field = Positive(value, nameof(TubeletSize)); } = 1;
+
     /// <summary>Input height in pixels.</summary>
     public int ImageHeight { get; init => field = Positive(value, nameof(ImageHeight)); } = 224;
 
@@ -67,6 +89,12 @@ public sealed record VimConfig
     /// <summary>Place of the class token.</summary>
     public ClassTokenPosition ClassToken { get; init => field = Defined(value, nameof(ClassToken)); } = ClassTokenPosition.Middle;
 
+    /// <summary>What the head reads where <see cref="ClassToken"/> is <see cref="ClassTokenPosition.None"/>; without meaning elsewhere.</summary>
+    public TokenPooling Pooling { get; init => field = Defined(value, nameof(Pooling)); } = TokenPooling.Mean;
+
+    /// <summary>True: the input and output projections of the mixers have a bias (official name <c>bias</c>).</summary>
+    public bool ProjectionBias { get; init; }
+
     /// <summary>Kind of normalisation.</summary>
     public NormKind Norm { get; init => field = Defined(value, nameof(Norm)); } = NormKind.Rms;
 
@@ -86,20 +114,38 @@ public sealed record VimConfig
     /// <summary>Patches in a row of the image.</summary>
     public int GridWidth => (ImageWidth - PatchSize) / Stride + 1;
 
-    /// <summary>Patches of an image.</summary>
-    public int Patches => GridHeight * GridWidth;
+    /// <summary>True where the input is a clip of <see cref="Frames"/> frames.</summary>
+    public bool IsVideo => Frames > 0;
 
-    /// <summary>L, tokens of an image before any merge: patches and the class token.</summary>
-    public int Tokens => Patches + 1;
+    /// <summary>Places in time that the patches of an input take: <see cref="Frames"/> / <see cref="TubeletSize"/> for a clip, 1 for an image.</summary>
+    public int TimeSteps => IsVideo ? Frames / TubeletSize : 1;
 
-    /// <summary>Row of the class token before any merge.</summary>
-    public int ClassRow => ClassToken == ClassTokenPosition.Middle ? Patches / 2 : 0;
+    /// <summary>Patches of an image, or of a clip at one place in time.</summary>
+    public int FramePatches => GridHeight * GridWidth;
+
+    /// <summary>Patches of an input: <see cref="TimeSteps"/> · <see cref="FramePatches"/>.</summary>
+    public int Patches => TimeSteps * FramePatches;
+
+    /// <summary>Number of class tokens: 1, or 2 for <see cref="ClassTokenPosition.Ends"/>, or 0.</summary>
+    public int ClassTokens => ClassToken switch { ClassTokenPosition.Ends => 2, ClassTokenPosition.None => 0, _ => 1 };
+
+    /// <summary>L, tokens of an input before any merge: patches and class tokens.</summary>
+    public int Tokens => Patches + ClassTokens;
+
+    /// <summary>Rows of the table of positions in a frame: its patches and the class tokens. Places in time have a table of their own.</summary>
+    public int PositionRows => FramePatches + ClassTokens;
+
+    /// <summary>Row of the class token before any merge; the first of both for <see cref="ClassTokenPosition.Ends"/>, −1 where there is none.</summary>
+    public int ClassRow => ClassToken switch { ClassTokenPosition.Middle => Patches / 2, ClassTokenPosition.None => -1, _ => 0 };
+
+    /// <summary>Values of an input: 3 · H · W for an image, 3 · frames · H · W for a clip.</summary>
+    public int InputLength => 3 * Math.Max(1, Frames) * ImageHeight * ImageWidth;
 
     /// <summary>D, channels inside the mixer (official name <c>d_inner</c>).</summary>
     public int InnerWidth => Expansion * Width;
 
-    /// <summary>Values of a patch: 3 · PatchSize².</summary>
-    public int PatchLength => 3 * PatchSize * PatchSize;
+    /// <summary>Values of a patch: 3 · TubeletSize · PatchSize².</summary>
+    public int PatchLength => 3 * TubeletSize * PatchSize * PatchSize;
 
     /// <summary>Columns of the projection that yields Δ, B and C: R + 2N.</summary>
     public int ProjectionWidth => TimeStepRank + 2 * StateSize;
@@ -113,20 +159,44 @@ public sealed record VimConfig
     /// <summary>Vim-Base: width 768, 24 blocks, 97,598,440 parameters at 1000 classes.</summary>
     public static VimConfig VimBase { get; } = new() { Width = 768 };
 
+    /// <summary>VideoMamba-Tiny for images: width 192, 24 blocks, 7,148,008 parameters at 1000 classes. Names and shapes of its parameters are those of <see cref="VimTiny"/>.</summary>
+    public static VimConfig VideoMambaTiny { get; } = new() { ClassToken = ClassTokenPosition.First, AverageDirections = false };
+
+    /// <summary>VideoMamba-Small for images: width 384, 24 blocks, 25,796,584 parameters at 1000 classes.</summary>
+    public static VimConfig VideoMambaSmall { get; } = VideoMambaTiny with { Width = 384 };
+
+    /// <summary>VideoMamba-Middle for images: width 576, 32 blocks, 74,217,448 parameters at 1000 classes.</summary>
+    public static VimConfig VideoMambaMiddle { get; } = VideoMambaTiny with { Width = 576, Depth = 32 };
+
+    /// <summary>VideoMamba-Base for images: width 768, 24 blocks, 97,598,440 parameters at 1000 classes.</summary>
+    public static VimConfig VideoMambaBase { get; } = VideoMambaTiny with { Width = 768 };
+
+    /// <summary>VideoMamba-Tiny for clips of 8 frames, 1569 tokens: 7,033,744 parameters at the 400 classes of Kinetics.</summary>
+    public static VimConfig VideoMambaTinyVideo { get; } = VideoMambaTiny with { Frames = 8, Classes = 400 };
+
+    /// <summary>VideoMamba-Small for clips of 8 frames: 25,568,656 parameters at 400 classes.</summary>
+    public static VimConfig VideoMambaSmallVideo { get; } = VideoMambaSmall with { Frames = 8, Classes = 400 };
+
+    /// <summary>VideoMamba-Middle for clips of 8 frames: 73,875,856 parameters at 400 classes.</summary>
+    public static VimConfig VideoMambaMiddleVideo { get; } = VideoMambaMiddle with { Frames = 8, Classes = 400 };
+
     /// <summary>Checks what no single property can see.</summary>
     /// <returns>This configuration.</returns>
-    /// <exception cref="ArgumentException">The image is smaller than a patch, or the network would not fit a 32-bit index.</exception>
+    /// <exception cref="ArgumentException">The image is smaller than a patch, the sizes in time contradict each other, or the network would not fit a 32-bit index.</exception>
     public VimConfig Validate()
     {
+        CheckTime();
         if (ImageHeight < PatchSize || ImageWidth < PatchSize)
             throw new ArgumentException($"An image of {ImageWidth}×{ImageHeight} pixels is smaller than a patch of {PatchSize}×{PatchSize}; enlarge the image or use smaller patches.");
         // All in 64 bits: the derived properties of a configuration that is refused here may have wrapped.
-        long inputs = 3L * ImageHeight * ImageWidth, patches = (long)GridHeight * GridWidth, inner = (long)Expansion * Width, patchLength = 3L * PatchSize * PatchSize;
+        long frames = Math.Max(1, Frames), inputs = 3 * frames * ImageHeight * ImageWidth, inner = (long)Expansion * Width;
+        long patches = (long)GridHeight * GridWidth * TimeSteps, tokens = patches + ClassTokens, patchLength = 3L * PatchSize * PatchSize * TubeletSize;
+        string input = IsVideo ? $"A clip of {Frames} frames of {ImageWidth}×{ImageHeight} pixels" : $"An image of {ImageWidth}×{ImageHeight} pixels";
         if (inputs > Array.MaxLength)
-            throw new ArgumentException($"An image of {ImageWidth}×{ImageHeight} pixels is {inputs} values, more than an array holds ({Array.MaxLength}); use a smaller image.");
+            throw new ArgumentException($"{input} is {inputs} values, more than an array holds ({Array.MaxLength}); use a smaller {(IsVideo ? "image or fewer frames" : "image")}.");
         const int largest = int.MaxValue / 4;
-        if (inner > largest || (patches + 1) * Math.Max(2 * inner, Width) > largest || patches * Math.Min(patchLength, inputs) > int.MaxValue)
-            throw new ArgumentException($"{patches + 1} tokens of inner width {inner} are more than one image's buffers can hold; use larger patches or a smaller width.");
+        if (inner > largest || tokens * Math.Max(2 * inner, Width) > largest || patches * Math.Min(patchLength, inputs) > int.MaxValue)
+            throw new ArgumentException($"{tokens} tokens of inner width {inner} are more than one {(IsVideo ? "clip" : "image")}'s buffers can hold; use larger patches or a smaller width.");
         if (ParameterValues() > Array.MaxLength)
             throw new ArgumentException($"A network of width {Width}, inner width {inner}, {Depth} blocks and {Classes} classes has more than {Array.MaxLength} weights, the most that an array holds; use smaller sizes.");
         return this;
@@ -138,18 +208,29 @@ public sealed record VimConfig
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Sizes, Kinds);
 
-    private (int, int, int, int, int, int, int, int, int, int, int) Sizes =>
-        (ImageHeight, ImageWidth, PatchSize, Stride, Width, Depth, StateSize, ConvolutionWidth, Expansion, TimeStepRank, Classes);
+    private (int, int, int, int, int, int, int, int, int, int, int, int, int) Sizes =>
+        (ImageHeight, ImageWidth, PatchSize, Stride, Width, Depth, StateSize, ConvolutionWidth, Expansion, TimeStepRank, Classes, Frames, TubeletSize);
 
-    private (bool, ClassTokenPosition, NormKind, float, bool) Kinds => (AverageDirections, ClassToken, Norm, NormEpsilon, LayerScale);
+    private (bool, ClassTokenPosition, TokenPooling, NormKind, float, bool, bool) Kinds => (AverageDirections, ClassToken, Pooling, Norm, NormEpsilon, LayerScale, ProjectionBias);
+
+    private void CheckTime()
+    {
+        if (!IsVideo && TubeletSize != 1)
+            throw new ArgumentException($"Patches that span {TubeletSize} frames need a clip, and Frames is 0, which means images; set Frames to a multiple of {TubeletSize}, or TubeletSize to 1.");
+        if (!IsVideo) return;
+        if (Frames % TubeletSize != 0)
+            throw new ArgumentException($"A clip of {Frames} frames cannot be cut into patches that span {TubeletSize} frames; Frames must be a multiple of TubeletSize.");
+        if (ClassToken != ClassTokenPosition.First)
+            throw new ArgumentException($"A network for clips has its class token first, and ClassToken is {ClassToken}; set ClassTokenPosition.First, or Frames to 0 for images.");
+    }
 
     /// <summary>About the number of learned values; a double, which no size can overflow.</summary>
     private double ParameterValues()
     {
         double c = Width, d = (double)Expansion * Width, n = StateSize, r = TimeStepRank, gap = 16; // each tensor begins at a multiple of 16 values
         double direction = d * (n + 1 + ConvolutionWidth + 1 + r + 2 * n + r + 1) + 7 * gap;
-        double block = 3 * d * c + 2 * direction + 3 * c + 5 * gap;
-        double ends = c * (3.0 * PatchSize * PatchSize + ((double)GridHeight * GridWidth + 1) + Classes + 4) + Classes + 8 * gap;
+        double block = 3 * d * c + 2 * direction + 4 * c + 2 * d + 7 * gap;
+        double ends = c * (3.0 * TubeletSize * PatchSize * PatchSize + ((double)GridHeight * GridWidth + 2) + TimeSteps + Classes + 5) + Classes + 10 * gap;
         return Depth * block + ends;
     }
 

@@ -37,7 +37,7 @@ public sealed class VimConfigTests
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new VimConfig { StateSize = 65 });
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new VimConfig { ConvolutionWidth = 5 });
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new VimConfig { TimeStepRank = 0 });
-        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new VimConfig { ClassToken = (ClassTokenPosition)2 });
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new VimConfig { ClassToken = (ClassTokenPosition)4 });
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new VimConfig { Norm = (NormKind)(-1) });
         foreach (float epsilon in new[] { 0, -1e-5f, float.NaN, float.PositiveInfinity })
             Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new VimConfig { NormEpsilon = epsilon });

@@ -58,7 +58,7 @@ internal static class CheckpointComparison
                 : $"this network has {Sizes(found)}, the configuration {Sizes(config)}; pass the configuration that VimCheckpoint.InferConfig returns.";
         var differences = new List<string>();
         if (found.Classes != config.Classes) differences.Add($"{found.Classes} classes instead of {config.Classes}");
-        if (patches != config.Patches) differences.Add($"{patches} patches instead of {config.Patches}");
+        if (patches != config.FramePatches) differences.Add($"{patches} patches instead of {config.FramePatches}");
         return differences.Count == 0 ? Lower(VimConfigInference.Recognise(source))
             : $"the file is for {string.Join(" and ", differences)}; VimCheckpoint.LoadFitted adapts it.";
     }

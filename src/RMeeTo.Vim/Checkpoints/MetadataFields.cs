@@ -33,6 +33,9 @@ internal sealed class MetadataFields
         }
     }
 
+    /// <summary>Whether the field is there and was not asked for yet: a field that later versions added is written only where it is not at its default.</summary>
+    public bool Has(string name) => _left.ContainsKey(name);
+
     /// <summary>A whole number.</summary>
     public int Int(string name) => Take(name, "a whole number", AsInt);
 

@@ -93,7 +93,7 @@ public static class VimCheckpoint
     private static VimConfig OwnConfig(ICheckpointSource source, VimConfig config, int classes, long patches)
     {
         var own = config with { Classes = classes };
-        if (patches == config.Patches) return own;
+        if (patches == config.FramePatches) return own;
         long grid = (long)Math.Round(Math.Sqrt(patches));
         if (grid < 1 || grid * grid != patches)
             throw new CheckpointMismatchException($"{source.Name}: pos_embed has rows for {patches} patches, which make no square; they cannot be resized to {config.GridHeight}×{config.GridWidth}. Load with the configuration it was made for, then use VimModel.WithImageSize.");

@@ -79,6 +79,10 @@ internal static class VimModelMetadata
             NormEpsilon = fields.Float("normEpsilon"),
             LayerScale = fields.Bool("layerScale"),
         };
+        if (fields.Has("pooling")) config = config with { Pooling = fields.Enum<TokenPooling>("pooling") };
+        if (fields.Has("projectionBias")) config = config with { ProjectionBias = fields.Bool("projectionBias") };
+        if (fields.Has("frames")) config = config with { Frames = fields.Int("frames") };
+        if (fields.Has("tubeletSize")) config = config with { TubeletSize = fields.Int("tubeletSize") };
         int rank = fields.Int("timeStepRank");
         fields.End();
         return rank == config.TimeStepRank ? config : config with { TimeStepRank = rank };
@@ -137,25 +141,33 @@ internal static class VimModelMetadata
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
-    private static string Write(VimConfig config) => new JsonObject
+    private static string Write(VimConfig config)
     {
-        ["imageHeight"] = config.ImageHeight,
-        ["imageWidth"] = config.ImageWidth,
-        ["patchSize"] = config.PatchSize,
-        ["stride"] = config.Stride,
-        ["width"] = config.Width,
-        ["depth"] = config.Depth,
-        ["stateSize"] = config.StateSize,
-        ["convolutionWidth"] = config.ConvolutionWidth,
-        ["expansion"] = config.Expansion,
-        ["timeStepRank"] = config.TimeStepRank,
-        ["classes"] = config.Classes,
-        ["averageDirections"] = config.AverageDirections,
-        ["classToken"] = config.ClassToken.ToString(),
-        ["norm"] = config.Norm.ToString(),
-        ["normEpsilon"] = config.NormEpsilon,
-        ["layerScale"] = config.LayerScale,
-    }.ToJsonString();
+        var fields = new JsonObject
+        {
+            ["imageHeight"] = config.ImageHeight,
+            ["imageWidth"] = config.ImageWidth,
+            ["patchSize"] = config.PatchSize,
+            ["stride"] = config.Stride,
+            ["width"] = config.Width,
+            ["depth"] = config.Depth,
+            ["stateSize"] = config.StateSize,
+            ["convolutionWidth"] = config.ConvolutionWidth,
+            ["expansion"] = config.Expansion,
+            ["timeStepRank"] = config.TimeStepRank,
+            ["classes"] = config.Classes,
+            ["averageDirections"] = config.AverageDirections,
+            ["classToken"] = config.ClassToken.ToString(),
+            ["norm"] = config.Norm.ToString(),
+            ["normEpsilon"] = config.NormEpsilon,
+            ["layerScale"] = config.LayerScale,
+        };
+        if (config.Pooling != TokenPooling.Mean) fields["pooling"] = config.Pooling.ToString();
+        if (config.ProjectionBias) fields["projectionBias"] = true;
+        if (config.IsVideo) fields["frames"] = config.Frames;
+        if (config.TubeletSize != 1) fields["tubeletSize"] = config.TubeletSize;
+        return fields.ToJsonString();
+    }
 
     private static string Write(EvaluationPreprocessing preprocessing) => new JsonObject
     {

@@ -147,6 +147,9 @@ public sealed class MergeSchedule
         for (int i = 0; i < removedPerBlock.Count; i++)
             if (removedPerBlock[i] < 0 || (i == 0 && removedPerBlock[i] != 0))
                 throw new ArgumentException($"The schedule removes {removedPerBlock[i]} tokens at block {i}; block 0 cannot merge and no number may be negative.", nameof(removedPerBlock));
+        // The published code merges around one class token, and its formula for the class row has no second.
+        if (config.ClassToken == ClassTokenPosition.Ends && removedPerBlock.Any(n => n > 0))
+            throw new ArgumentException($"The schedule removes {removedPerBlock.Sum()} tokens and the network has a class token at both ends, around which tokens cannot merge; use MergeSchedule.Dense, or a network with one class token.", nameof(removedPerBlock));
         return new MergeSchedule(config, [.. removedPerBlock], order);
     }
 

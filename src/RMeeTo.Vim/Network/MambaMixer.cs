@@ -12,7 +12,7 @@ internal sealed class MambaMixer(VimConfig config, BlockParameters parameters, D
     public void Forward(VimDevice device, BlockActivations activations, int batch, int length, DeviceMatrix output)
     {
         int rows = batch * length;
-        device.Linear(activations.Normed.SliceRows(0, rows), weights.LinearOf(parameters.Input), default, activations.Input.SliceRows(0, rows));
+        device.Linear(activations.Normed.SliceRows(0, rows), weights.LinearOf(parameters.Input), weights[parameters.InputBias], activations.Input.SliceRows(0, rows));
         Direction(device, parameters.Forward, activations.Forward, activations, 0, batch, length, reverse: false);
         Direction(device, parameters.Backward, activations.Backward, activations, 0, batch, length, reverse: true);
         Project(device, activations.ScanOutput.SliceRows(0, rows), activations.Unscaled.IsNone ? output : activations.Unscaled.SliceRows(0, rows), output);
@@ -25,7 +25,7 @@ internal sealed class MambaMixer(VimConfig config, BlockParameters parameters, D
     public void ForwardRow(VimDevice device, BlockActivations activations, int batch, int length, int row, DeviceMatrix output)
     {
         int rows = batch * length;
-        device.Linear(activations.Normed.SliceRows(0, rows), weights.LinearOf(parameters.Input), default, activations.Input.SliceRows(0, rows));
+        device.Linear(activations.Normed.SliceRows(0, rows), weights.LinearOf(parameters.Input), weights[parameters.InputBias], activations.Input.SliceRows(0, rows));
         for (int image = 0; image < batch; image++)
         {
             Direction(device, parameters.Forward, activations.Forward, activations, image * length, 1, row + 1, reverse: false);
@@ -48,7 +48,7 @@ internal sealed class MambaMixer(VimConfig config, BlockParameters parameters, D
 
     private void Project(VimDevice device, DeviceMatrix scanOutput, DeviceMatrix unscaled, DeviceMatrix output)
     {
-        device.Linear(scanOutput, weights.LinearOf(parameters.Output), default, unscaled);
+        device.Linear(scanOutput, weights.LinearOf(parameters.Output), weights[parameters.OutputBias], unscaled);
         if (parameters.Gamma is not null) device.ScaleChannels(unscaled, weights[parameters.Gamma], output);
     }
 
@@ -66,10 +66,10 @@ internal sealed class MambaMixer(VimConfig config, BlockParameters parameters, D
             device.ScaleChannelsGradient(activations.Unscaled.SliceRows(0, rows), weights[parameters.Gamma], outputGradient, unscaledGradient, gradients[parameters.Gamma]);
             outputGradient = unscaledGradient;
         }
-        Linear(parameters.Output, outputGradient, activations.ScanOutput.SliceRows(0, rows), scanGradient);
+        Linear(parameters.Output, parameters.OutputBias, outputGradient, activations.ScanOutput.SliceRows(0, rows), scanGradient);
         Direction(parameters.Forward, activations.Forward, reverse: false);
         Direction(parameters.Backward, activations.Backward, reverse: true);
-        Linear(parameters.Input, inputGradient, activations.Normed.SliceRows(0, rows), scratch.Normed.SliceRows(0, rows));
+        Linear(parameters.Input, parameters.InputBias, inputGradient, activations.Normed.SliceRows(0, rows), scratch.Normed.SliceRows(0, rows));
 
         void Direction(DirectionParameters direction, DirectionActivations a, bool reverse)
         {
@@ -89,15 +89,15 @@ internal sealed class MambaMixer(VimConfig config, BlockParameters parameters, D
                 Skip = gradients[direction.D],
                 DeltaBias = gradients[direction.DeltaBias],
             });
-            Linear(direction.DeltaWeight, deltaGradient, a.Projected.SliceRows(0, rows).SliceColumns(0, r), projectedGradient.SliceColumns(0, r));
-            Linear(direction.Projection, projectedGradient, a.Convolved.SliceRows(0, rows), convolvedGradient, accumulate: true);
+            Linear(direction.DeltaWeight, null, deltaGradient, a.Projected.SliceRows(0, rows).SliceColumns(0, r), projectedGradient.SliceColumns(0, r));
+            Linear(direction.Projection, null, projectedGradient, a.Convolved.SliceRows(0, rows), convolvedGradient, accumulate: true);
             device.CausalConvGradient(Conv(direction, batch, length, reverse), x, convolvedGradient, inputGradient.SliceColumns(0, config.InnerWidth), accumulate: reverse,
                 gradients[direction.ConvWeight], gradients[direction.ConvBias]);
         }
 
-        void Linear(VimParameter weight, DeviceMatrix dy, DeviceMatrix inputs, DeviceMatrix dx, bool accumulate = false)
+        void Linear(VimParameter weight, VimParameter? bias, DeviceMatrix dy, DeviceMatrix inputs, DeviceMatrix dx, bool accumulate = false)
         {
-            device.LinearWeightGradient(dy, inputs, gradients[weight], default);
+            device.LinearWeightGradient(dy, inputs, gradients[weight], gradients[bias]);
             device.LinearInputGradient(dy, weights.LinearOf(weight), dx, accumulate);
         }
     }

@@ -26,7 +26,8 @@ public static class VimInitializer
         var weights = new VimWeights(config);
         var p = weights.Parameters;
         var draw = new Drawer(weights, seed);
-        draw.Normal(p.ClassToken, SmallDeviation);
+        if (p.ClassToken != null) draw.Normal(p.ClassToken, SmallDeviation);
+        if (p.TailClassToken != null) draw.Normal(p.TailClassToken, SmallDeviation);
         draw.Normal(p.Positions, SmallDeviation);
         draw.Normal(p.PatchWeight, Math.Sqrt(1.0 / config.PatchLength) / TruncatedDeviation);
         FillHead(weights, seed);

@@ -27,6 +27,8 @@ public sealed class VimNetwork : ClassifierNetwork
             ?? throw new ArgumentException($"The weights are laid out by {weights.Parameters.GetType().Name}; a VimNetwork needs the weights of a Vision Mamba, VimWeights.", nameof(weights));
         Schedule = schedule;
         Options = options;
+        if (Config.IsVideo || Config.ClassToken is ClassTokenPosition.Ends or ClassTokenPosition.None)
+            throw new NotSupportedException($"Networks for clips ({Config.Frames} frames) and class token position {Config.ClassToken} cannot run yet; use Frames = 0 and ClassTokenPosition.Middle or First.");
         _mixers = [.. Parameters.Blocks.Select(block => new MambaMixer(Config, block, weights))];
     }
 

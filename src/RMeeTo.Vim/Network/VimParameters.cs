@@ -31,13 +31,16 @@ public sealed record DirectionParameters(VimParameter ALog, VimParameter D, VimP
 
 /// <summary>Parameters of one block.</summary>
 /// <param name="Input">in_proj [2D, C]: D rows of x, then D rows of z.</param>
+/// <param name="InputBias">[2D], for <see cref="VimConfig.ProjectionBias"/>.</param>
 /// <param name="Forward">First token to last.</param>
 /// <param name="Backward">Last token to first; official suffix <c>_b</c>.</param>
 /// <param name="Output">out_proj [C, D]</param>
+/// <param name="OutputBias">[C], for <see cref="VimConfig.ProjectionBias"/>.</param>
 /// <param name="Gamma">Layer scale [C], where the configuration has it.</param>
 /// <param name="Norm">[C]</param>
 /// <param name="NormBias">[C], for <see cref="NormKind.Layer"/>.</param>
-public sealed record BlockParameters(VimParameter Input, DirectionParameters Forward, DirectionParameters Backward, VimParameter Output, VimParameter? Gamma, VimParameter Norm, VimParameter? NormBias);
+public sealed record BlockParameters(VimParameter Input, VimParameter? InputBias, DirectionParameters Forward, DirectionParameters Backward,
+    VimParameter Output, VimParameter? OutputBias, VimParameter? Gamma, VimParameter Norm, VimParameter? NormBias);
 
 /// <summary>The parameters of a Vision Mamba.</summary>
 public sealed class VimParameters : ParameterLayout
@@ -48,9 +51,13 @@ public sealed class VimParameters : ParameterLayout
     {
         Config = config.Validate();
         int c = config.Width;
-        ClassToken = Add("cls_token", 1, 1, c);
-        Positions = Add("pos_embed", 1, config.Tokens, c);
-        PatchWeight = Add("patch_embed.proj.weight", c, 3, config.PatchSize, config.PatchSize);
+        bool ends = config.ClassToken == ClassTokenPosition.Ends;
+        if (config.ClassTokens > 0) ClassToken = Add(ends ? "cls_token_head" : "cls_token", 1, 1, c);
+        if (ends) TailClassToken = Add("cls_token_tail", 1, 1, c);
+        Positions = Add("pos_embed", 1, config.PositionRows, c);
+        if (config.IsVideo) TimePositions = Add("temporal_pos_embedding", 1, config.TimeSteps, c);
+        int[] kernel = config.IsVideo ? [c, 3, config.TubeletSize, config.PatchSize, config.PatchSize] : [c, 3, config.PatchSize, config.PatchSize];
+        PatchWeight = Add("patch_embed.proj.weight", kernel);
         PatchBias = Add("patch_embed.proj.bias", c);
         HeadWeight = Add("head.weight", config.Classes, c);
         HeadBias = Add("head.bias", config.Classes);
@@ -64,13 +71,19 @@ public sealed class VimParameters : ParameterLayout
     /// <summary>The architecture.</summary>
     public VimConfig Config { get; }
 
-    /// <summary>[1, 1, C]</summary>
-    public VimParameter ClassToken { get; }
+    /// <summary>[1, 1, C]; the first of both for <see cref="ClassTokenPosition.Ends"/>, null where there is none.</summary>
+    public VimParameter? ClassToken { get; }
 
-    /// <summary>Position table [1, L, C]; the class token has a row of its own.</summary>
+    /// <summary>[1, 1, C]: the class token after all patches, for <see cref="ClassTokenPosition.Ends"/>.</summary>
+    public VimParameter? TailClassToken { get; }
+
+    /// <summary>Table of positions in an image or frame [1, <see cref="VimConfig.PositionRows"/>, C]; a class token has a row of its own.</summary>
     public VimParameter Positions { get; }
 
-    /// <summary>[C, 3, P, P]</summary>
+    /// <summary>Table of places in time [1, <see cref="VimConfig.TimeSteps"/>, C], for clips.</summary>
+    public VimParameter? TimePositions { get; }
+
+    /// <summary>[C, 3, P, P]; for clips [C, 3, tubelet, P, P].</summary>
     public VimParameter PatchWeight { get; }
 
     /// <summary>[C]</summary>
@@ -113,12 +126,14 @@ public sealed class VimParameters : ParameterLayout
         var aLogB = Add(m + "A_b_log", d, n);
         var skipB = Add(m + "D_b", d);
         var input = Add(m + "in_proj.weight", 2 * d, c);
+        var inputBias = Config.ProjectionBias ? Add(m + "in_proj.bias", 2 * d) : null;
         var forward = AddDirection("", aLog, skip);
         var backward = AddDirection("_b", aLogB, skipB);
         var output = Add(m + "out_proj.weight", c, d);
+        var outputBias = Config.ProjectionBias ? Add(m + "out_proj.bias", c) : null;
         var norm = Add(prefix + "norm.weight", c);
         var normBias = Config.Norm == NormKind.Layer ? Add(prefix + "norm.bias", c) : null;
-        return new(input, forward, backward, output, gamma, norm, normBias);
+        return new(input, inputBias, forward, backward, output, outputBias, gamma, norm, normBias);
 
         DirectionParameters AddDirection(string suffix, VimParameter a, VimParameter dSkip) => new(a, dSkip,
             Add($"{m}conv1d{suffix}.weight", d, 1, k), Add($"{m}conv1d{suffix}.bias", d),
