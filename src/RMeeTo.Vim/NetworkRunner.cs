@@ -7,7 +7,7 @@ namespace RMeeTo.Vim;
 /// <summary>Writes the network input of one image: [3, H, W], normalised.</summary>
 internal delegate void ImageFiller(int index, Span<float> destination);
 
-/// <summary>Receives the outputs of one image: class probabilities and the class token after the final norm.</summary>
+/// <summary>Receives the outputs of one image: class probabilities, and the class token after the final norm where it was asked for (else nothing).</summary>
 internal delegate void PredictionSink(int index, ReadOnlySpan<float> probabilities, ReadOnlySpan<float> features);
 
 /// <summary>
@@ -41,6 +41,9 @@ internal sealed class NetworkRunner : IDisposable
     /// <summary>Images that a worker takes at once.</summary>
     public int BatchCapacity { get; }
 
+    /// <summary>Features of an image.</summary>
+    public int FeatureWidth => _network.FeatureWidth;
+
     /// <summary>Images at once for sequences of this length.</summary>
     public static int BatchFor(int tokens) => Math.Clamp(RowsPerBatch / tokens, 1, 32);
 
@@ -49,8 +52,9 @@ internal sealed class NetworkRunner : IDisposable
     /// <param name="fill">Called once for every image, before its results.</param>
     /// <param name="sink">Called once for every image; the spans are valid during the call.</param>
     /// <param name="cancellation">Looked at before every batch of a worker.</param>
+    /// <param name="withFeatures">Whether the sink gets the class token; it is read back from the device only then.</param>
     /// <exception cref="OperationCanceledException">Cancelled; some images may have been done.</exception>
-    public void Run(int count, ImageFiller fill, PredictionSink sink, CancellationToken cancellation = default)
+    public void Run(int count, ImageFiller fill, PredictionSink sink, CancellationToken cancellation = default, bool withFeatures = false)
     {
         if (count == 0) return;
         int batch = Math.Min(BatchCapacity, (count + _workers - 1) / _workers);
@@ -77,7 +81,7 @@ internal sealed class NetworkRunner : IDisposable
             try
             {
                 if (!_idle.TryTake(out engine)) engine = new Engine(_provider.CreateDevice(), _network, BatchCapacity);
-                engine.Run(index * batch, Math.Min(batch, count - index * batch), fill, sink);
+                engine.Run(index * batch, Math.Min(batch, count - index * batch), fill, sink, withFeatures);
             }
             finally
             {
@@ -103,9 +107,9 @@ internal sealed class NetworkRunner : IDisposable
         private readonly float[] _results = new float[batchCapacity * network.Classes];
         private readonly float[] _features = new float[batchCapacity * network.FeatureWidth];
 
-        public void Run(int first, int count, ImageFiller fill, PredictionSink sink)
+        public void Run(int first, int count, ImageFiller fill, PredictionSink sink, bool withFeatures)
         {
-            var (classes, width) = (network.Classes, network.FeatureWidth);
+            var (classes, width) = (network.Classes, withFeatures ? network.FeatureWidth : 0);
             for (int i = 0; i < count; i++)
             {
                 fill(first + i, _image);
@@ -114,7 +118,7 @@ internal sealed class NetworkRunner : IDisposable
             network.Forward(device, _workspace, count);
             device.Softmax(_workspace.Logits.SliceRows(0, count), new DeviceMatrix(_probabilities, count, classes));
             _probabilities.Read(_results.AsSpan(0, count * classes));
-            _workspace.Features.Buffer.Read(_features.AsSpan(0, count * width));
+            if (withFeatures) _workspace.Features.Buffer.Read(_features.AsSpan(0, count * width));
             for (int i = 0; i < count; i++) sink(first + i, _results.AsSpan(i * classes, classes), _features.AsSpan(i * width, width));
         }
 

@@ -66,6 +66,17 @@ public abstract class ImageClassifier : IDisposable
     public void Predict(IReadOnlyList<RgbImage> images, Memory<float> probabilities, CancellationToken cancellation = default) =>
         Predict(images.Count, (index, destination) => Model.Preprocessing.Apply(images[index], destination), probabilities, cancellation);
 
+    /// <summary>Class probabilities and features of images. The features are the class token after the final norm: what the head sees.</summary>
+    /// <param name="images">Any sizes.</param>
+    /// <param name="probabilities">[images, classes], row-major; written.</param>
+    /// <param name="features">[images, <see cref="VimConfig.Width"/>], row-major; written.</param>
+    /// <param name="cancellation">Stops between batches.</param>
+    /// <exception cref="ArgumentException">There is not enough room for the probabilities or the features, or an image is empty.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled; some results may have been written.</exception>
+    /// <exception cref="ObjectDisposedException">The classifier is disposed.</exception>
+    public void PredictWithFeatures(IReadOnlyList<RgbImage> images, Memory<float> probabilities, Memory<float> features, CancellationToken cancellation = default) =>
+        Predict(images.Count, (index, destination) => Model.Preprocessing.Apply(images[index], destination), probabilities, cancellation, features);
+
     /// <summary>Class probabilities of network inputs that are already resized and normalised.</summary>
     /// <param name="inputs">[images, 3, H, W], row-major.</param>
     /// <param name="probabilities">[images, classes], row-major; written.</param>
@@ -102,16 +113,22 @@ public abstract class ImageClassifier : IDisposable
         return best;
     }
 
-    /// <summary>Class probabilities of images that the workers fetch themselves, such as encoded files.</summary>
-    internal void Predict(int count, ImageFiller fill, Memory<float> probabilities, CancellationToken cancellation)
+    /// <summary>Class probabilities, and features unless null, of images that the workers fetch themselves, such as encoded files.</summary>
+    internal void Predict(int count, ImageFiller fill, Memory<float> probabilities, CancellationToken cancellation, Memory<float>? features = null)
     {
-        int classes = Model.ClassNames.Count;
+        int classes = Model.ClassNames.Count, width = _runner.FeatureWidth;
         if (probabilities.Length < (long)count * classes)
             throw new ArgumentException($"{count} images of {classes} classes need {(long)count * classes} values; there is room for {probabilities.Length}.", nameof(probabilities));
+        if (features is { } room && room.Length < (long)count * width)
+            throw new ArgumentException($"{count} images of {width} features need {(long)count * width} values; there is room for {room.Length}.", nameof(features));
         Enter();
         try
         {
-            _runner.Run(count, fill, (index, result, _) => result.CopyTo(probabilities.Span.Slice(index * classes, classes)), cancellation);
+            _runner.Run(count, fill, (index, result, feature) =>
+            {
+                result.CopyTo(probabilities.Span.Slice(index * classes, classes));
+                if (features is { } embeddings) feature.CopyTo(embeddings.Span.Slice(index * width, width));
+            }, cancellation, withFeatures: features is not null);
         }
         finally
         {

@@ -93,7 +93,7 @@ public sealed class NetworkRunnerTests
         {
             var random = new Random(first + i);
             foreach (ref float value in destination) value = random.NextSingle() * 4 - 2;
-        }, (i, probabilities, features) => results[i] = [.. probabilities, .. features]);
+        }, (i, probabilities, features) => results[i] = [.. probabilities, .. features], withFeatures: true);
         return results;
     }
 

@@ -28,6 +28,34 @@ public sealed class VimClassifierTests
         classifier.Predict([], Memory<float>.Empty);
     }
 
+    /// <summary>What the features are, said by the head: softmax(features · weightᵀ + bias) must be the probabilities.</summary>
+    [TestMethod]
+    public void FeaturesAreWhatTheHeadSees()
+    {
+        using var classifier = new VimClassifier(s_model, threads: 2);
+        int width = s_model.Config.Width, classes = s_model.Config.Classes;
+        var (probabilities, plain, features) = (new float[s_images.Length * classes], new float[s_images.Length * classes], new float[s_images.Length * width + 1]);
+        features[^1] = 42;
+        classifier.PredictWithFeatures(s_images, probabilities, features);
+        classifier.Predict(s_images, plain);
+        CollectionAssert.AreEqual(plain, probabilities);
+        Assert.AreEqual(42, features[^1], "not beyond the last image");
+        var weight = s_model.Weights["head.weight"].ToArray();
+        var bias = s_model.Weights["head.bias"].ToArray();
+        for (int i = 0; i < s_images.Length; i++)
+        {
+            var logits = new double[classes];
+            for (int k = 0; k < classes; k++)
+            {
+                logits[k] = bias[k];
+                for (int c = 0; c < width; c++) logits[k] += (double)weight[k * width + c] * features[i * width + c];
+            }
+            double sum = logits.Sum(Math.Exp);
+            for (int k = 0; k < classes; k++) Assert.AreEqual(Math.Exp(logits[k]) / sum, probabilities[i * classes + k], 1e-5);
+        }
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => classifier.PredictWithFeatures(s_images[..2], new float[6], new float[7])).Message, "there is room for 7");
+    }
+
     [TestMethod]
     public void ConcurrentCallsShareTheWeightsAndNothingElse()
     {
