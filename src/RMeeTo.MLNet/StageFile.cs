@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Microsoft.ML.Runtime;
 using RMeeTo.Vim;
 
@@ -17,12 +18,24 @@ internal static class StageFile
 
     private const int MaxHeaderBytes = 1 << 28;
 
-    private sealed record Header(string LabelColumn, string ImageColumn, string? ImageNameColumn, string ScoreColumn, string PredictedLabelColumn, string UnreadableImages, string LabelType, string[] LabelValues);
+    private sealed record Header(string LabelColumn, string ImageColumn, string? ImageNameColumn, string ScoreColumn, string PredictedLabelColumn, string UnreadableImages, string LabelType, string[] LabelValues)
+    {
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+        public string? FeaturesColumn { get; init; }
+
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+        public TopKColumns? TopK { get; init; }
+    }
 
     /// <summary>Writes a transformer.</summary>
     public static void Write(Stream stream, StageColumns columns, LabelClasses classes, UnreadableImages policy, VimModel model)
     {
-        var header = JsonSerializer.SerializeToUtf8Bytes(new Header(columns.Label, columns.Image, columns.ImageName, columns.Score, columns.PredictedLabel, policy.ToString(), classes.ValueTypeName, [.. classes.Names]));
+        var header = JsonSerializer.SerializeToUtf8Bytes(
+            new Header(columns.Label, columns.Image, columns.ImageName, columns.Score, columns.PredictedLabel, policy.ToString(), classes.ValueTypeName, [.. classes.Names])
+            {
+                FeaturesColumn = columns.Features,
+                TopK = columns.TopK,
+            });
         var start = new byte[Magic.Length + 8];
         Magic.CopyTo(start);
         BinaryPrimitives.WriteInt32LittleEndian(start.AsSpan(Magic.Length), Version);
@@ -41,7 +54,13 @@ internal static class StageFile
         var classes = LabelClasses.Parse(header.LabelType, header.LabelValues);
         var model = VimModel.Load(stream, "The model file");
         if (!model.ClassNames.SequenceEqual(classes.Names)) throw new FormatException("The model file is damaged: its label values are not the classes of its network. Save the model again.");
-        var columns = new StageColumns(header.LabelColumn, header.ImageColumn, header.ImageNameColumn, header.ScoreColumn, header.PredictedLabelColumn);
+        var columns = new StageColumns(header.LabelColumn, header.ImageColumn, header.ImageNameColumn, header.ScoreColumn, header.PredictedLabelColumn)
+        {
+            Features = header.FeaturesColumn,
+            TopK = header.TopK is null or { Count: > 0, Labels: not null, Probabilities: not null }
+                ? header.TopK
+                : throw new FormatException("The model file is damaged: its header describes the columns of the top classes incompletely. Get a fresh copy, or save the model again."),
+        };
         return new VimMergedClassifierTransformer(environment, model, columns, classes, new ScoringOptions(policy));
     }
 

@@ -22,6 +22,7 @@ public static class VimCatalog
     /// <item><term>score (out)</term><description><c>Vector&lt;Single, classes&gt;</c>: probabilities, with slot names</description></item>
     /// <item><term>predicted label (out)</term><description>key with the label's key values: <c>Conversion.MapKeyToValue</c> turns it into the label's value</description></item>
     /// </list>
+    /// Columns of features and of the most probable classes: <see cref="VimMergedClassifierOptions.FeaturesColumnName"/>, <see cref="VimMergedClassifierOptions.TopK"/>.
     /// Images are resized, cropped and normalised alike while fitting and predicting; do not add ResizeImages or ExtractPixels. The orientation tag of photographs (EXIF) is
     /// not applied, as <c>MLImage</c> does not apply it: rotate such images beforehand.
     /// </remarks>

@@ -22,6 +22,8 @@ namespace RMeeTo.MLNet;
 /// <c>Evaluate</c> needs a key: put <c>Conversion.MapValueToKey</c> before this stage.</description></item>
 /// <item><term>score (out)</term><description><c>Vector&lt;Single, classes&gt;</c>: softmax probabilities, with slot names</description></item>
 /// <item><term>predicted label (out)</term><description>key 1 … classes with the label's key values</description></item>
+/// <item><term>features (out)</term><description><c>Vector&lt;Single, width&gt;</c>, where <see cref="VimMergedClassifierOptions.FeaturesColumnName"/> is set</description></item>
+/// <item><term>top labels, top probabilities (out)</term><description>vectors of k label values and of <c>Single</c>, where <see cref="VimMergedClassifierOptions.TopK"/> is set</description></item>
 /// </list>
 /// With 0 epochs no image is read; the rows only say which classes there are.
 /// Classes of the checkpoint are matched by name, never by index, where it carries names. Where the classes are others, rows of the head are kept for the known ones and new for the rest,
@@ -47,7 +49,11 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
         _checkpointBytes = copy.ToArray();
     }
 
-    private StageColumns Columns => new(_options.LabelColumnName, _options.ImageColumnName, _options.ImageNameColumnName, _options.ScoreColumnName, _options.PredictedLabelColumnName);
+    private StageColumns Columns => new(_options.LabelColumnName, _options.ImageColumnName, _options.ImageNameColumnName, _options.ScoreColumnName, _options.PredictedLabelColumnName)
+    {
+        Features = _options.FeaturesColumnName,
+        TopK = _options.TopK > 0 ? new(_options.TopK, _options.TopKLabelsColumnName, _options.TopKProbabilitiesColumnName) : null,
+    };
 
     private RetrainOptions Recipe => _options.Retraining with
     {
@@ -55,7 +61,7 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
         Threads = _options.Threads ?? _options.Retraining.Threads,
     };
 
-    /// <summary>The input's columns, and predicted label and score.</summary>
+    /// <summary>The input's columns, and those that the stage adds.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The image or label column is missing or of another type.</exception>
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)
     {
@@ -95,7 +101,7 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
         var start = weights.Build(rows.Classes.Names, channel);
         WarnOfClassesByIndex(start, channel);
         var result = Retrain(start, rows, device, channel, cancellation);
-        return Transformer(result.Model, rows.Classes, result);
+        return Transformer(result.Model, rows.Classes, result, channel);
     }
 
     private VimMergedClassifierTransformer MergeOnly(IDataView input, WeightsSource weights, IChannel channel, FitCancellation cancellation)
@@ -109,7 +115,7 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
             throw new InvalidOperationException($"Epochs is 0, and the checkpoint does not know {start.NewClasses.Count} of the {start.Model.ClassNames.Count} classes of column '{_options.LabelColumnName}' "
                 + $"({string.Join(", ", start.NewClasses.Take(5).Select(name => $"'{name}'"))}{(start.NewClasses.Count > 5 ? ", …" : "")}): their scores would be random. Re-train with 1 epoch or more, or use labels with the names of the checkpoint's classes.");
         WarnOfClassesByIndex(start, channel);
-        return Transformer(start.Model, classes, null);
+        return Transformer(start.Model, classes, null, channel);
     }
 
     private RetrainResult<VimModel> Retrain(StartModel start, TrainingRows rows, IVimDeviceProvider device, IChannel channel, FitCancellation cancellation)
@@ -143,6 +149,11 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
             channel.Warning(MessageSensitivity.None, $"The checkpoint carries no class names; its {start.Model.ClassNames.Count} classes are taken in the order of the label's. Check that this is right.");
     }
 
-    private VimMergedClassifierTransformer Transformer(VimModel model, LabelClasses classes, RetrainResult<VimModel>? result) =>
-        new(_environment, model, Columns, classes, new ScoringOptions(_options.UnreadableImages, Recipe.Threads, _options.BatchSize, _options.GpuDeviceId, _options.FallbackToCpu), result);
+    private VimMergedClassifierTransformer Transformer(VimModel model, LabelClasses classes, RetrainResult<VimModel>? result, IChannel channel)
+    {
+        int count = classes.Names.Count;
+        if (_options.TopK > count) channel.Say($"TopK is {_options.TopK} and there are {count} classes: the columns of the top classes have {count} slots.");
+        var scoring = new ScoringOptions(_options.UnreadableImages, Recipe.Threads, _options.BatchSize, _options.GpuDeviceId, _options.FallbackToCpu);
+        return new(_environment, model, Columns, classes, scoring, result);
+    }
 }

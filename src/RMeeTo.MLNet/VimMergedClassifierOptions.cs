@@ -27,6 +27,27 @@ public sealed class VimMergedClassifierOptions
     /// <summary>New column of the most probable class, a key.</summary>
     public string PredictedLabelColumnName { get; set => field = Name(value, nameof(PredictedLabelColumnName)); } = "PredictedLabel";
 
+    /// <summary>
+    /// New column of features, vector of <see cref="float"/>: the class token after the final norm, as long as the network is wide. What another trainer can learn from, or what
+    /// images can be compared by. Null: none.
+    /// </summary>
+    public string? FeaturesColumnName { get; set => field = value is null ? null : Name(value, nameof(FeaturesColumnName)); }
+
+    /// <summary>k: the labels and probabilities of the k most probable classes become two more columns; of equal ones the lower class comes first. 0: none.</summary>
+    public int TopK
+    {
+        get;
+        set => field = value is >= 0 and <= LabelReader.MaxClasses
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(TopK), value, $"TopK is {value}; it must be from 0 (no columns of the top classes) to the number of classes.");
+    }
+
+    /// <summary>New column of the labels of the <see cref="TopK"/> most probable classes, vector of the label's type. It exists where <see cref="TopK"/> is above 0.</summary>
+    public string TopKLabelsColumnName { get; set => field = Name(value, nameof(TopKLabelsColumnName)); } = "TopKLabels";
+
+    /// <summary>New column of their probabilities, vector of <see cref="float"/>. It exists where <see cref="TopK"/> is above 0.</summary>
+    public string TopKProbabilitiesColumnName { get; set => field = Name(value, nameof(TopKProbabilitiesColumnName)); } = "TopKProbabilities";
+
     /// <summary>Path of a safetensors file: a saved <see cref="VimModel"/>, or a plain one under the official tensor names.</summary>
     public string? Checkpoint { get; set => field = value is null ? null : Name(value, nameof(Checkpoint)); }
 
@@ -167,11 +188,19 @@ public sealed class VimMergedClassifierOptions
             throw new ArgumentException($"VimMergedClassifier has several sources of weights: {string.Join(", ", sources)}; set one of them.");
         if (ValidationColumnName is not null && ValidationData is not null)
             throw new ArgumentException($"Both ValidationColumnName ('{ValidationColumnName}') and ValidationData are set; set one of them.");
-        if (ScoreColumnName == PredictedLabelColumnName)
-            throw new ArgumentException($"ScoreColumnName and PredictedLabelColumnName are both '{ScoreColumnName}'; give the two columns different names.");
+        CheckNewNames();
         Config?.Validate();
         if (FromScratch && (Epochs ?? Retraining.Epochs) == 0)
             throw new ArgumentException("FromScratch with 0 epochs leaves the weights random; set Epochs to 1 or more.");
+    }
+
+    private void CheckNewNames()
+    {
+        List<(string Option, string Name)> added = [(nameof(ScoreColumnName), ScoreColumnName), (nameof(PredictedLabelColumnName), PredictedLabelColumnName)];
+        if (FeaturesColumnName is { } features) added.Add((nameof(FeaturesColumnName), features));
+        if (TopK > 0) added.AddRange([(nameof(TopKLabelsColumnName), TopKLabelsColumnName), (nameof(TopKProbabilitiesColumnName), TopKProbabilitiesColumnName)]);
+        if (added.GroupBy(a => a.Name).FirstOrDefault(group => group.Count() > 1) is { } same)
+            throw new ArgumentException($"{string.Join(" and ", same.Select(a => a.Option))} are both '{same.Key}'; give the columns different names.");
     }
 
     private static string Name(string value, string property) => string.IsNullOrWhiteSpace(value) ? throw new ArgumentException($"{property} is empty.", property) : value;

@@ -14,6 +14,10 @@ namespace RMeeTo.MLNet;
 /// <item><term>image (in)</term><description><c>MLImage</c>, or encoded bytes <c>Vector&lt;Byte&gt;</c>, or paths <c>Text</c>; any size. It may have another form than while fitting.</description></item>
 /// <item><term>score (out)</term><description><c>Vector&lt;Single, classes&gt;</c>: softmax probabilities; all NaN where the image could not be read and the policy allows it</description></item>
 /// <item><term>predicted label (out)</term><description>key 1 … classes with the label's key values; 0 (missing) where the score is NaN</description></item>
+/// <item><term>features (out, where asked for)</term><description><c>Vector&lt;Single, width&gt;</c>: the class token after the final norm; all NaN where the score is</description></item>
+/// <item><term>top labels (out, where asked for)</term><description>vector of k values of the label's type, most probable first, of equal ones the lower class; missing values (empty
+/// texts, NaN, 0) where the score is NaN</description></item>
+/// <item><term>top probabilities (out, where asked for)</term><description><c>Vector&lt;Single, k&gt;</c>: their probabilities; all NaN where the score is</description></item>
 /// </list>
 /// Thread-safe: concurrent Transform calls and prediction engines share the weights and nothing else; a single prediction engine is for one thread, as ever. A row's result is the
 /// same bit for bit whatever else is in the view, through a prediction engine, and after saving and loading on a machine of the same vector width.
@@ -78,11 +82,11 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
         }
     }
 
-    /// <summary>The input's columns, and behind them predicted label and score.</summary>
+    /// <summary>The input's columns, and behind them predicted label, score, and features and top classes where they are wanted.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The image column is missing or of another type.</exception>
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => Bind(inputSchema).Output;
 
-    /// <summary>Adds the two columns, lazily: images are read and classified when someone reads the columns.</summary>
+    /// <summary>Adds the columns, lazily: images are read and classified when someone reads the columns.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The image column is missing or of another type.</exception>
     /// <exception cref="ObjectDisposedException">This transformer is disposed.</exception>
     public IDataView Transform(IDataView input)
@@ -106,12 +110,11 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
     {
         if (score.Length != ClassNames.Count) throw new ArgumentException($"The score has {score.Length} values and the classifier {ClassNames.Count} classes; pass a value of the column '{_columns.Score}'.", nameof(score));
         if (count < 1) throw new ArgumentOutOfRangeException(nameof(count), count, $"count is {count}; it must be at least 1.");
-        if (float.IsNaN(score[0])) return [];
-        var order = new int[score.Length];
-        for (int i = 0; i < order.Length; i++) order[i] = i;
-        var values = score.ToArray();
-        Array.Sort(order, (a, b) => values[a] != values[b] ? values[b].CompareTo(values[a]) : a.CompareTo(b));
-        return [.. order.Take(count).Select(i => new ClassPrediction(ClassNames[i], values[i], i))];
+        var best = new int[Math.Min(count, score.Length)];
+        if (!ScoreValues.SelectTop(score, best)) return [];
+        var result = new ClassPrediction[best.Length];
+        for (int i = 0; i < result.Length; i++) result[i] = new(ClassNames[best[i]], score[best[i]], best[i]);
+        return result;
     }
 
     /// <inheritdoc cref="TopK(ReadOnlySpan{float}, int)"/>
@@ -158,6 +161,6 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
     private StageSchema Bind(DataViewSchema schema)
     {
         ArgumentNullException.ThrowIfNull(schema);
-        return new StageSchema(schema, _columns, _classes);
+        return new StageSchema(schema, _columns, _classes, Model.Config.Width);
     }
 }

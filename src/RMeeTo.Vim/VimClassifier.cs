@@ -74,8 +74,13 @@ public abstract class ImageClassifier : IDisposable
     /// <exception cref="ArgumentException">There is not enough room for the probabilities or the features, or an image is empty.</exception>
     /// <exception cref="OperationCanceledException">Cancelled; some results may have been written.</exception>
     /// <exception cref="ObjectDisposedException">The classifier is disposed.</exception>
-    public void PredictWithFeatures(IReadOnlyList<RgbImage> images, Memory<float> probabilities, Memory<float> features, CancellationToken cancellation = default) =>
+    public void PredictWithFeatures(IReadOnlyList<RgbImage> images, Memory<float> probabilities, Memory<float> features, CancellationToken cancellation = default)
+    {
+        int width = Model.Weights.Config.Width;
+        if (features.Length < (long)images.Count * width)
+            throw new ArgumentException($"{images.Count} images of {width} features need {(long)images.Count * width} values; there is room for {features.Length}.", nameof(features));
         Predict(images.Count, (index, destination) => Model.Preprocessing.Apply(images[index], destination), probabilities, cancellation, features);
+    }
 
     /// <summary>Class probabilities of network inputs that are already resized and normalised.</summary>
     /// <param name="inputs">[images, 3, H, W], row-major.</param>
@@ -113,22 +118,20 @@ public abstract class ImageClassifier : IDisposable
         return best;
     }
 
-    /// <summary>Class probabilities, and features unless null, of images that the workers fetch themselves, such as encoded files.</summary>
-    internal void Predict(int count, ImageFiller fill, Memory<float> probabilities, CancellationToken cancellation, Memory<float>? features = null)
+    /// <summary>Class probabilities, and features unless empty, of images that the workers fetch themselves, such as encoded files.</summary>
+    internal void Predict(int count, ImageFiller fill, Memory<float> probabilities, CancellationToken cancellation, Memory<float> features = default)
     {
         int classes = Model.ClassNames.Count, width = _runner.FeatureWidth;
         if (probabilities.Length < (long)count * classes)
             throw new ArgumentException($"{count} images of {classes} classes need {(long)count * classes} values; there is room for {probabilities.Length}.", nameof(probabilities));
-        if (features is { } room && room.Length < (long)count * width)
-            throw new ArgumentException($"{count} images of {width} features need {(long)count * width} values; there is room for {room.Length}.", nameof(features));
         Enter();
         try
         {
             _runner.Run(count, fill, (index, result, feature) =>
             {
                 result.CopyTo(probabilities.Span.Slice(index * classes, classes));
-                if (features is { } embeddings) feature.CopyTo(embeddings.Span.Slice(index * width, width));
-            }, cancellation, withFeatures: features is not null);
+                if (!features.IsEmpty) feature.CopyTo(features.Span.Slice(index * width, width));
+            }, cancellation, withFeatures: !features.IsEmpty);
         }
         finally
         {

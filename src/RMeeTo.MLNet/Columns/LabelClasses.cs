@@ -82,6 +82,11 @@ internal abstract class LabelClasses
     /// <summary>Adds the annotation KeyValues.</summary>
     public abstract void AddKeyValues(DataViewSchema.Annotations.Builder builder);
 
+    /// <summary>Getter of the values of the most probable classes, best first; missing values where there are no probabilities.</summary>
+    /// <param name="row">Says the probabilities.</param>
+    /// <param name="count">How many; at most all.</param>
+    public abstract Delegate TopLabels(IScoredRow row, int count);
+
     private static LabelClasses<T> ReadKeyValues<T>(DataViewSchema.Annotations annotations, PrimitiveDataViewType type)
     {
         VBuffer<T> values = default;
@@ -100,6 +105,21 @@ internal sealed class LabelClasses<T>(PrimitiveDataViewType valueType, T[] value
             values.CopyTo(editor.Values);
             destination = editor.Commit();
         });
+
+    public override Delegate TopLabels(IScoredRow row, int count)
+    {
+        var best = new int[count];
+        return (ValueGetter<VBuffer<T>>)((ref VBuffer<T> destination) =>
+        {
+            bool known = ScoreValues.SelectTop(row.Probabilities, best);
+            var editor = VBufferEditor.Create(ref destination, count);
+            for (int i = 0; i < count; i++) editor.Values[i] = known ? values[best[i]] : Missing;
+            destination = editor.Commit();
+        });
+    }
+
+    /// <summary>NaN where the type has it, else empty, false or 0, as of ML.NET's MapKeyToValue for a missing key.</summary>
+    private static T Missing => default(T) is float ? (T)(object)float.NaN : default(T) is double ? (T)(object)double.NaN : default!;
 
     private static string[] NamesOf(T[] values)
     {

@@ -3,7 +3,7 @@ using Microsoft.ML.Data;
 
 namespace RMeeTo.MLNet;
 
-/// <summary>The two columns that the stage adds, with the annotations that ML.NET's evaluators and other stages look for.</summary>
+/// <summary>The columns that the stage adds, with the annotations that ML.NET's evaluators and other stages look for.</summary>
 internal static class OutputColumns
 {
     private const string SlotNames = "SlotNames";
@@ -16,8 +16,12 @@ internal static class OutputColumns
 
     private static readonly KeyDataViewType SetIdType = new(typeof(uint), int.MaxValue);
 
-    /// <summary>Predicted label and score, in this order.</summary>
-    public static DataViewSchema.DetachedColumn[] Create(StageColumns columns, LabelClasses classes, DataViewSchema input)
+    /// <summary>Predicted label and score, and behind them features, labels and probabilities of the top classes where they are wanted.</summary>
+    /// <param name="columns">Their names.</param>
+    /// <param name="classes">The classes.</param>
+    /// <param name="width">Length of the features.</param>
+    /// <param name="input">What they are added to.</param>
+    public static StageOutput[] Create(StageColumns columns, LabelClasses classes, int width, DataViewSchema input)
     {
         uint setId = NextSetId(input);
         int count = classes.Names.Count;
@@ -37,12 +41,23 @@ internal static class OutputColumns
         AddKind(label, setId, "PredictedLabel");
         return
         [
-            new(columns.PredictedLabel, new KeyDataViewType(typeof(uint), (ulong)count), label.ToAnnotations()),
-            new(columns.Score, new VectorDataViewType(NumberDataViewType.Single, count), score.ToAnnotations()),
+            new(new(columns.PredictedLabel, new KeyDataViewType(typeof(uint), (ulong)count), label.ToAnnotations()), ScoreValues.Key),
+            new(new(columns.Score, new VectorDataViewType(NumberDataViewType.Single, count), score.ToAnnotations()), ScoreValues.Probabilities),
+            .. Optional(columns, classes, width),
         ];
     }
 
-    /// <summary>The input's shape with the two columns, before anything is fitted.</summary>
+    private static IEnumerable<StageOutput> Optional(StageColumns columns, LabelClasses classes, int width)
+    {
+        if (columns.Features is { } features)
+            yield return new(new(features, new VectorDataViewType(NumberDataViewType.Single, width)), ScoreValues.Features, IsFeatures: true);
+        if (columns.TopK is not { } top) yield break;
+        int count = Math.Min(top.Count, classes.Names.Count);
+        yield return new(new(top.Labels, new VectorDataViewType(classes.ValueType, count)), row => classes.TopLabels(row, count));
+        yield return new(new(top.Probabilities, new VectorDataViewType(NumberDataViewType.Single, count)), row => ScoreValues.TopProbabilities(row, count));
+    }
+
+    /// <summary>The input's shape with the new columns, before anything is fitted.</summary>
     public static SchemaShape Shape(StageColumns columns, SchemaShape input)
     {
         const SchemaShape.Column.VectorKind Scalar = SchemaShape.Column.VectorKind.Scalar, Vector = SchemaShape.Column.VectorKind.Vector;
@@ -56,7 +71,7 @@ internal static class OutputColumns
             MlNetInternals.ShapeColumn(ScoreColumnKind, Scalar, TextDataViewType.Instance, isKey: false),
             MlNetInternals.ShapeColumn(ScoreValueKind, Scalar, TextDataViewType.Instance, isKey: false),
         ];
-        SchemaShape.Column[] added =
+        List<SchemaShape.Column> added =
         [
             MlNetInternals.ShapeColumn(columns.PredictedLabel, Scalar, NumberDataViewType.UInt32, isKey: true,
                 new SchemaShape([MlNetInternals.ShapeColumn(KeyValues, Vector, valueType, isKey: false), .. kind])),
@@ -67,6 +82,12 @@ internal static class OutputColumns
                 .. kind,
             ])),
         ];
+        if (columns.Features is { } features) added.Add(MlNetInternals.ShapeColumn(features, Vector, NumberDataViewType.Single, isKey: false));
+        if (columns.TopK is { } top)
+        {
+            added.Add(MlNetInternals.ShapeColumn(top.Labels, Vector, valueType, isKey: false));
+            added.Add(MlNetInternals.ShapeColumn(top.Probabilities, Vector, NumberDataViewType.Single, isKey: false));
+        }
         return new SchemaShape([.. input.Where(column => added.All(a => a.Name != column.Name)), .. added]);
     }
 

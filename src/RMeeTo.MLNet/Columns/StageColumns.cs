@@ -6,4 +6,17 @@ namespace RMeeTo.MLNet;
 /// <param name="ImageName">Text that names an image, or null: found by its usual name.</param>
 /// <param name="Score">Probabilities.</param>
 /// <param name="PredictedLabel">The most probable class.</param>
-internal sealed record StageColumns(string Label, string Image, string? ImageName, string Score, string PredictedLabel);
+internal sealed record StageColumns(string Label, string Image, string? ImageName, string Score, string PredictedLabel)
+{
+    /// <summary>The class token after the final norm, or null.</summary>
+    public string? Features { get; init; }
+
+    /// <summary>The most probable classes, or null.</summary>
+    public TopKColumns? TopK { get; init; }
+}
+
+/// <summary>Names of the columns of the most probable classes.</summary>
+/// <param name="Count">How many; no more than there are classes.</param>
+/// <param name="Labels">Their labels.</param>
+/// <param name="Probabilities">Their probabilities.</param>
+internal sealed record TopKColumns(int Count, string Labels, string Probabilities);

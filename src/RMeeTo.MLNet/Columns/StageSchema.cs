@@ -3,18 +3,25 @@ using Microsoft.ML.Data;
 
 namespace RMeeTo.MLNet;
 
-/// <summary>How the columns of the output come from those of the input: first all of the input's at their places, then predicted label and score.</summary>
+/// <summary>How the columns of the output come from those of the input: first all of the input's at their places, then those that the stage adds.</summary>
 internal sealed class StageSchema
 {
+    private readonly StageOutput[] _outputs;
+
     /// <summary>Binds the stage to a schema.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The image column is missing or of another type.</exception>
-    public StageSchema(DataViewSchema input, StageColumns columns, LabelClasses classes)
+    /// <param name="input">Schema of the source.</param>
+    /// <param name="columns">Names of the columns.</param>
+    /// <param name="classes">The classes.</param>
+    /// <param name="width">Length of the features.</param>
+    public StageSchema(DataViewSchema input, StageColumns columns, LabelClasses classes, int width)
     {
         Input = input;
         Image = ImageColumn.Find(input, columns.Image, columns.ImageName);
         var builder = new DataViewSchema.Builder();
         builder.AddColumns(input);
-        builder.AddColumns(OutputColumns.Create(columns, classes, input));
+        _outputs = OutputColumns.Create(columns, classes, width, input);
+        builder.AddColumns(_outputs.Select(output => output.Column));
         Output = builder.ToSchema();
     }
 
@@ -26,12 +33,6 @@ internal sealed class StageSchema
 
     /// <summary>The image column of the source.</summary>
     public ImageColumn Image { get; }
-
-    /// <summary>Index of the predicted label in the output.</summary>
-    public int PredictedLabel => Input.Count;
-
-    /// <summary>Index of the score in the output.</summary>
-    public int Score => Input.Count + 1;
 
     /// <summary>Which columns of the output are asked for.</summary>
     public bool[] Active(IEnumerable<DataViewSchema.Column> columns)
@@ -47,7 +48,15 @@ internal sealed class StageSchema
     }
 
     /// <summary>Whether images have to be classified.</summary>
-    public bool NeedsScores(bool[] active) => active[PredictedLabel] || active[Score];
+    public bool NeedsScores(bool[] active) => active.AsSpan(Input.Count).Contains(true);
+
+    /// <summary>Whether the features of images are asked for.</summary>
+    public bool NeedsFeatures(bool[] active) => _outputs.Where((output, i) => output.IsFeatures && active[Input.Count + i]).Any();
+
+    /// <summary>Getter of a column that the stage adds.</summary>
+    /// <param name="index">Its index in <see cref="Output"/>.</param>
+    /// <param name="row">What the network says.</param>
+    public Delegate OutputGetter(int index, IScoredRow row) => _outputs[index - Input.Count].Getter(row);
 
     /// <summary>Columns of the input that those of the output need.</summary>
     public IEnumerable<DataViewSchema.Column> Dependencies(bool[] active)

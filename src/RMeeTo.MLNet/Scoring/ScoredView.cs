@@ -4,7 +4,7 @@ using Microsoft.ML.Runtime;
 
 namespace RMeeTo.MLNet;
 
-/// <summary>A view with the two columns added, lazily: images are read and classified by its cursors, a batch at a time, and only where someone asks for the columns.</summary>
+/// <summary>A view with the columns added, lazily: images are read and classified by its cursors, a batch at a time, and only where someone asks for one of them.</summary>
 internal sealed class ScoredView(IHostEnvironment environment, ScoringEngine engine, IDataView source, StageSchema schema) : IDataView
 {
     public DataViewSchema Schema => schema.Output;
@@ -23,7 +23,8 @@ internal sealed class ScoredView(IHostEnvironment environment, ScoringEngine eng
         try
         {
             input = source.GetRowCursor(schema.Dependencies(active), rand);
-            return scores ? new ScoringCursor(environment, schema, active, input, lease!, new BatchSizes(engine.Options, engine.Model.Config)) : new PassingCursor(schema, active, input);
+            var config = engine.Model.Config;
+            return scores ? new ScoringCursor(environment, schema, active, input, lease!, config, new BatchSizes(engine.Options, config)) : new PassingCursor(schema, active, input);
         }
         catch
         {
@@ -37,7 +38,7 @@ internal sealed class ScoredView(IHostEnvironment environment, ScoringEngine eng
     public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) => [GetRowCursor(columnsNeeded, rand)];
 }
 
-/// <summary>A cursor for callers who need neither score nor predicted label: every column straight from the source.</summary>
+/// <summary>A cursor for callers who need nothing of the network: every column straight from the source.</summary>
 internal sealed class PassingCursor(StageSchema schema, bool[] active, DataViewRowCursor input) : DataViewRowCursor
 {
     private bool _disposed;

@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
+using RMeeTo.Vim;
 
 namespace RMeeTo.MLNet;
 
@@ -8,7 +9,7 @@ namespace RMeeTo.MLNet;
 /// Reads ahead a batch of rows from a single source cursor, classifies their images together, and hands the rows out one by one. Whatever a row holds is copied when it is
 /// read, for it is gone once the source moves on.
 /// </summary>
-internal sealed class ScoringCursor : DataViewRowCursor
+internal sealed class ScoringCursor : DataViewRowCursor, IScoredRow
 {
     private readonly IHostEnvironment _environment;
     private readonly StageSchema _schema;
@@ -21,9 +22,11 @@ internal sealed class ScoringCursor : DataViewRowCursor
     private readonly ColumnBuffer?[] _columns;
     private readonly ValueGetter<DataViewRowId> _inputId;
     private readonly int _classes;
+    private readonly int _width;
     private long[] _batches = [];
     private DataViewRowId[] _ids = [];
     private float[] _probabilities = [];
+    private float[]? _features;
     private int _count;
     private int _index = -1;
     private long _position = -1;
@@ -31,10 +34,10 @@ internal sealed class ScoringCursor : DataViewRowCursor
     private string _firstUnreadable = "";
     private bool _done;
 
-    public ScoringCursor(IHostEnvironment environment, StageSchema schema, bool[] active, DataViewRowCursor input, ScoringEngine.Lease lease, BatchSizes sizes)
+    public ScoringCursor(IHostEnvironment environment, StageSchema schema, bool[] active, DataViewRowCursor input, ScoringEngine.Lease lease, VimConfig config, BatchSizes sizes)
     {
+        (_classes, _width) = (config.Classes, schema.NeedsFeatures(active) ? config.Width : 0);
         (_environment, _schema, _active, _input, _lease, _sizes) = (environment, schema, active, input, lease, sizes);
-        _classes = ((VectorDataViewType)schema.Output[schema.Score].Type).Size;
         _reader = new ImageColumnReader(input, schema.Image);
         _inputId = input.GetIdGetter();
         _columns = new ColumnBuffer?[schema.Input.Count];
@@ -68,14 +71,16 @@ internal sealed class ScoringCursor : DataViewRowCursor
         return true;
     }
 
+    ReadOnlySpan<float> IScoredRow.Probabilities => _probabilities.AsSpan(Current() * _classes, _classes);
+
+    ReadOnlySpan<float> IScoredRow.Features => _features.AsSpan(Current() * _width, _width);
+
     public override ValueGetter<DataViewRowId> GetIdGetter() => (ref DataViewRowId value) => value = _ids[Current()];
 
     public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
     {
         StageSchema.CheckActive(_active, column);
-        Delegate getter = column.Index == _schema.Score ? (ValueGetter<VBuffer<float>>)((ref VBuffer<float> value) => ScoreValues.CopyTo(Probabilities(), ref value))
-            : column.Index == _schema.PredictedLabel ? (ValueGetter<uint>)((ref uint value) => value = ScoreValues.KeyOf(Probabilities()))
-            : _columns[column.Index]!.Getter(Current);
+        var getter = column.Index < _columns.Length ? _columns[column.Index]!.Getter(Current) : _schema.OutputGetter(column.Index, this);
         return StageSchema.Cast<TValue>(getter, _schema.Output[column.Index]);
     }
 
@@ -84,8 +89,6 @@ internal sealed class ScoringCursor : DataViewRowCursor
         if (disposing) End();
         base.Dispose(disposing);
     }
-
-    private ReadOnlySpan<float> Probabilities() => _probabilities.AsSpan(Current() * _classes, _classes);
 
     private int Current() => _position >= 0 ? _index : throw new InvalidOperationException("The cursor stands before the first row or behind the last; call MoveNext until it returns false, and read values in between.");
 
@@ -104,7 +107,7 @@ internal sealed class ScoringCursor : DataViewRowCursor
             foreach (var column in _columns) column?.Load(_count);
         }
         if (_count == 0) return false;
-        int unreadable = _lease.Score(_images, _count, _probabilities);
+        int unreadable = _lease.Score(_images, _count, _probabilities, _features);
         if (unreadable > 0 && _unreadable == 0) _firstUnreadable = _images.First(image => image.Failed).Name;
         _unreadable += unreadable;
         return true;
@@ -116,6 +119,7 @@ internal sealed class ScoringCursor : DataViewRowCursor
         Array.Resize(ref _batches, size);
         Array.Resize(ref _ids, size);
         _probabilities = new float[size * _classes];
+        if (_width > 0) _features = new float[size * _width];
         while (_images.Count < size) _images.Add(new ImageInput());
         foreach (var column in _columns) column?.Reserve(size);
     }

@@ -90,9 +90,10 @@ internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model
         /// <param name="images">What to classify.</param>
         /// <param name="count">How many of them.</param>
         /// <param name="probabilities">[count, classes]; written.</param>
+        /// <param name="features">[count, width]; written. Null: not wanted.</param>
         /// <returns>Number of images that could not be read.</returns>
         /// <exception cref="UnreadableImageException">An image cannot be read, and the policy is to throw.</exception>
-        public int Score(IReadOnlyList<ImageInput> images, int count, float[] probabilities)
+        public int Score(IReadOnlyList<ImageInput> images, int count, float[] probabilities, float[]? features = null)
         {
             ObjectDisposedException.ThrowIf(_returned != 0, typeof(VimMergedClassifierTransformer));
             var (model, keepRows) = (owner.Model, owner.Options.UnreadableImages == UnreadableImages.Missing);
@@ -106,14 +107,15 @@ internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model
                 {
                     destination.Clear();
                 }
-            }, probabilities, CancellationToken.None);
+            }, probabilities, CancellationToken.None, features);
             Interlocked.Add(ref owner._imagesScored, count);
             Interlocked.Increment(ref owner._batchesScored);
-            int classes = model.Config.Classes, unreadable = 0;
+            int classes = model.Config.Classes, width = model.Config.Width, unreadable = 0;
             for (int i = 0; i < count; i++)
             {
                 if (!images[i].Failed) continue;
                 probabilities.AsSpan(i * classes, classes).Fill(float.NaN);
+                features?.AsSpan(i * width, width).Fill(float.NaN);
                 unreadable++;
             }
             return unreadable;

@@ -22,10 +22,10 @@ internal sealed class RowMapper(ScoringEngine engine, StageSchema schema) : IRow
 }
 
 /// <summary>
-/// A row with the two columns added; classifies its image when one of them is first asked for, once per position. It holds nothing that needs disposing: prediction engines
+/// A row with the columns added; classifies its image when one of them is first asked for, once per position. It holds nothing that needs disposing: prediction engines
 /// dispose the input row only.
 /// </summary>
-internal sealed class ScoringRow : DataViewRow
+internal sealed class ScoringRow : DataViewRow, IScoredRow
 {
     private const long NoPosition = -2;
 
@@ -36,12 +36,14 @@ internal sealed class ScoringRow : DataViewRow
     private readonly ImageColumnReader? _reader;
     private readonly ImageInput[] _image = [new()];
     private readonly float[] _probabilities;
+    private readonly float[]? _features;
     private long _scored = NoPosition;
 
     public ScoringRow(ScoringEngine engine, StageSchema schema, bool[] active, DataViewRow input)
     {
         (_engine, _schema, _active, _input) = (engine, schema, active, input);
         _probabilities = new float[engine.Model.Config.Classes];
+        if (schema.NeedsFeatures(active)) _features = new float[engine.Model.Config.Width];
         if (schema.NeedsScores(active)) _reader = new ImageColumnReader(input, schema.Image);
     }
 
@@ -53,16 +55,31 @@ internal sealed class ScoringRow : DataViewRow
 
     public override bool IsColumnActive(DataViewSchema.Column column) => _active[column.Index];
 
+    ReadOnlySpan<float> IScoredRow.Probabilities
+    {
+        get
+        {
+            Score();
+            return _probabilities;
+        }
+    }
+
+    ReadOnlySpan<float> IScoredRow.Features
+    {
+        get
+        {
+            Score();
+            return _features;
+        }
+    }
+
     public override ValueGetter<DataViewRowId> GetIdGetter() => _input.GetIdGetter();
 
     public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
     {
         StageSchema.CheckActive(_active, column);
         if (column.Index < _schema.Input.Count) return _input.GetGetter<TValue>(_schema.Input[column.Index]);
-        Delegate getter = column.Index == _schema.Score
-            ? (ValueGetter<VBuffer<float>>)((ref VBuffer<float> value) => ScoreValues.CopyTo(Probabilities(), ref value))
-            : (ValueGetter<uint>)((ref uint value) => value = ScoreValues.KeyOf(Probabilities()));
-        return StageSchema.Cast<TValue>(getter, _schema.Output[column.Index]);
+        return StageSchema.Cast<TValue>(_schema.OutputGetter(column.Index, this), _schema.Output[column.Index]);
     }
 
     protected override void Dispose(bool disposing)
@@ -71,14 +88,13 @@ internal sealed class ScoringRow : DataViewRow
         base.Dispose(disposing);
     }
 
-    private float[] Probabilities()
+    private void Score()
     {
-        if (_scored == _input.Position) return _probabilities;
+        if (_scored == _input.Position) return;
         _scored = NoPosition; // a failure must not leave the scores of the row before
         _reader!.Read(_image[0], _input.Position);
         using var lease = _engine.Acquire();
-        lease.Score(_image, 1, _probabilities);
+        lease.Score(_image, 1, _probabilities, _features);
         _scored = _input.Position;
-        return _probabilities;
     }
 }
