@@ -69,14 +69,14 @@ public abstract class ImageClassifier : IDisposable
     /// <summary>Class probabilities and features of images. The features are the class token after the final norm: what the head sees.</summary>
     /// <param name="images">Any sizes.</param>
     /// <param name="probabilities">[images, classes], row-major; written.</param>
-    /// <param name="features">[images, <see cref="VimConfig.Width"/>], row-major; written.</param>
+    /// <param name="features">[images, features], row-major; written; C values an image, such as <see cref="VimConfig.Width"/>.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <exception cref="ArgumentException">There is not enough room for the probabilities or the features, or an image is empty.</exception>
     /// <exception cref="OperationCanceledException">Cancelled; some results may have been written.</exception>
     /// <exception cref="ObjectDisposedException">The classifier is disposed.</exception>
     public void PredictWithFeatures(IReadOnlyList<RgbImage> images, Memory<float> probabilities, Memory<float> features, CancellationToken cancellation = default)
     {
-        int width = Model.Weights.Config.Width;
+        int width = _runner.FeatureWidth;
         if (features.Length < (long)images.Count * width)
             throw new ArgumentException($"{images.Count} images of {width} features need {(long)images.Count * width} values; there is room for {features.Length}.", nameof(features));
         Predict(images.Count, (index, destination) => Model.Preprocessing.Apply(images[index], destination), probabilities, cancellation, features);
