@@ -33,16 +33,16 @@ internal sealed class TimedDevice(VimDevice device, VimConfig config, OperatorTi
         device.ExtractPatches(geometry, images, patches);
     }
 
-    public override void Embed(int batch, int classRow, DeviceMatrix patchTokens, DeviceMatrix classToken, DeviceMatrix positions, DeviceMatrix tokens)
+    public override void Embed(int batch, in EmbeddingTables tables, DeviceMatrix patchTokens, DeviceMatrix tokens)
     {
         using var _ = times.Book("patches");
-        device.Embed(batch, classRow, patchTokens, classToken, positions, tokens);
+        device.Embed(batch, tables, patchTokens, tokens);
     }
 
-    public override void EmbedGradient(int batch, int classRow, DeviceMatrix tokensGradient, DeviceMatrix patchTokensGradient, DeviceMatrix classTokenGradient, DeviceMatrix positionsGradient)
+    public override void EmbedGradient(int batch, DeviceMatrix tokensGradient, DeviceMatrix patchTokensGradient, in EmbeddingTables gradients)
     {
         using var _ = times.Book("patches back");
-        device.EmbedGradient(batch, classRow, tokensGradient, patchTokensGradient, classTokenGradient, positionsGradient);
+        device.EmbedGradient(batch, tokensGradient, patchTokensGradient, gradients);
     }
 
     public override void Linear(DeviceMatrix x, LinearWeight weight, DeviceMatrix bias, DeviceMatrix y, bool accumulate = false)
@@ -135,10 +135,22 @@ internal sealed class TimedDevice(VimDevice device, VimConfig config, OperatorTi
         device.GatherRows(row, source, rows);
     }
 
-    public override void ScatterRows(int row, DeviceMatrix rows, DeviceMatrix destination)
+    public override void ScatterRows(int row, DeviceMatrix rows, DeviceMatrix destination, bool keepOthers = false)
     {
         using var _ = times.Book("head");
-        device.ScatterRows(row, rows, destination);
+        device.ScatterRows(row, rows, destination, keepOthers);
+    }
+
+    public override void MeanRows(DeviceMatrix source, DeviceMatrix weights, DeviceMatrix means)
+    {
+        using var _ = times.Book("head");
+        device.MeanRows(source, weights, means);
+    }
+
+    public override void MeanRowsGradient(DeviceMatrix meansGradient, DeviceMatrix weights, DeviceMatrix sourceGradient)
+    {
+        using var _ = times.Book("head");
+        device.MeanRowsGradient(meansGradient, weights, sourceGradient);
     }
 
     public override void Softmax(DeviceMatrix logits, DeviceMatrix probabilities)

@@ -1,5 +1,64 @@
 namespace RMeeTo.Vim.Devices;
 
+/// <summary>
+/// What turns T' frames of P patches into L = T'·P + class tokens rows, or the gradients of that. Row l is a class token or the next patch, plus its position in a
+/// frame, plus, for patches, its place in time. Tokens are frame-major; the class tokens stand once for all frames.
+/// </summary>
+public readonly record struct EmbeddingTables
+{
+    /// <summary>Row of the class token; without meaning where there is none.</summary>
+    public int ClassRow { get; init; }
+
+    /// <summary>[1, C], or none.</summary>
+    public DeviceMatrix ClassToken { get; init; }
+
+    /// <summary>[1, C]: a second class token in the last row; or none.</summary>
+    public DeviceMatrix TailClassToken { get; init; }
+
+    /// <summary>[P + class tokens, C]: for every patch of a frame and for the class tokens, in the order of one frame's rows.</summary>
+    public required DeviceMatrix Positions { get; init; }
+
+    /// <summary>[T', C]; none: one frame, no time.</summary>
+    public DeviceMatrix TimePositions { get; init; }
+
+    /// <summary>Class tokens: 0 to 2.</summary>
+    public int ClassTokens => (ClassToken.IsNone ? 0 : 1) + (TailClassToken.IsNone ? 0 : 1);
+
+    /// <summary>P, patches of a frame.</summary>
+    public int FramePatches => Positions.Rows - ClassTokens;
+
+    /// <summary>T'·P.</summary>
+    public int Patches => (TimePositions.IsNone ? 1 : TimePositions.Rows) * FramePatches;
+
+    /// <summary>L.</summary>
+    public int Tokens => Patches + ClassTokens;
+
+    /// <summary>Devices index their memory by these rows.</summary>
+    /// <exception cref="ArgumentException">The class row lies outside the tokens, or is not the first of several frames.</exception>
+    public void Check()
+    {
+        int last = TimePositions.IsNone || TimePositions.Rows == 1 ? FramePatches : 0;
+        if (!ClassToken.IsNone && (uint)ClassRow > (uint)last)
+            throw new ArgumentException($"The class row is {ClassRow}; among {Patches} patches in frames of {FramePatches} it must be from 0 to {last}.");
+    }
+
+    /// <summary>Row of <see cref="Positions"/> for a patch, 0 to <see cref="Patches"/> − 1.</summary>
+    public int PositionRow(int patch)
+    {
+        int place = patch % FramePatches;
+        return ClassToken.IsNone || place < ClassRow ? place : place + 1;
+    }
+
+    /// <summary>Row of <see cref="TimePositions"/> for a patch.</summary>
+    public int TimeRow(int patch) => patch / FramePatches;
+
+    /// <summary>True for the row of the first class token.</summary>
+    public bool IsClassRow(int token) => !ClassToken.IsNone && token == ClassRow;
+
+    /// <summary>True for the row of the second class token.</summary>
+    public bool IsTailRow(int token) => !TailClassToken.IsNone && token == Tokens - 1;
+}
+
 /// <summary>Operands of an addition followed by a normalisation, over M rows of C channels: s = residual + hidden; y = norm(s).</summary>
 public readonly record struct NormOperands
 {

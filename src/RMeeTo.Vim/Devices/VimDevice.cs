@@ -31,29 +31,25 @@ public abstract class VimDevice : IDisposable
     /// <summary>Values of a checkpoint buffer with which <see cref="SelectiveScanGradient"/> need not scan from the start again.</summary>
     public abstract long ScanCheckpointLength(int batch, int length, int channels, int states);
 
-    /// <summary>Cuts images into patches.</summary>
+    /// <summary>Cuts images, or clips, into patches.</summary>
     /// <param name="config">Geometry.</param>
-    /// <param name="images">[B, 3·H·W], planes of red, green and blue.</param>
-    /// <param name="patches">[B·patches, 3·P·P], patches row by row, values in the order (channel, y, x).</param>
+    /// <param name="images">[B, 3·H·W], planes of red, green and blue; clips [B, 3·T·H·W], of each colour the planes of all frames.</param>
+    /// <param name="patches">[B·patches, 3·P·P], frame by frame and row by row, values in the order (channel, y, x); clips [B·patches, 3·tubelet·P·P], (channel, time, y, x).</param>
     public abstract void ExtractPatches(VimConfig config, DeviceMatrix images, DeviceMatrix patches);
 
-    /// <summary>Inserts the class token and adds the position table.</summary>
+    /// <summary>Inserts the class tokens and adds the tables of positions and of places in time.</summary>
     /// <param name="batch">B.</param>
-    /// <param name="classRow">Row that the class token takes.</param>
-    /// <param name="patchTokens">[B·(L−1), C]</param>
-    /// <param name="classToken">[1, C]</param>
-    /// <param name="positions">[L, C]</param>
+    /// <param name="tables">Class tokens and tables, and from them L.</param>
+    /// <param name="patchTokens">[B·patches, C], frame by frame.</param>
     /// <param name="tokens">[B·L, C]</param>
-    public abstract void Embed(int batch, int classRow, DeviceMatrix patchTokens, DeviceMatrix classToken, DeviceMatrix positions, DeviceMatrix tokens);
+    public abstract void Embed(int batch, in EmbeddingTables tables, DeviceMatrix patchTokens, DeviceMatrix tokens);
 
     /// <summary>Gradient of <see cref="Embed"/>.</summary>
     /// <param name="batch">B.</param>
-    /// <param name="classRow">Row of the class token.</param>
     /// <param name="tokensGradient">[B·L, C]</param>
-    /// <param name="patchTokensGradient">[B·(L−1), C], written.</param>
-    /// <param name="classTokenGradient">[1, C], added.</param>
-    /// <param name="positionsGradient">[L, C], added.</param>
-    public abstract void EmbedGradient(int batch, int classRow, DeviceMatrix tokensGradient, DeviceMatrix patchTokensGradient, DeviceMatrix classTokenGradient, DeviceMatrix positionsGradient);
+    /// <param name="patchTokensGradient">[B·patches, C], written.</param>
+    /// <param name="gradients">Gradients of class tokens and tables, added; the same of them are there as in the forward pass.</param>
+    public abstract void EmbedGradient(int batch, DeviceMatrix tokensGradient, DeviceMatrix patchTokensGradient, in EmbeddingTables gradients);
 
     /// <summary>y (+)= x · Wᵀ (+ bias).</summary>
     /// <param name="x">[M, inputs]</param>
@@ -176,7 +172,20 @@ public abstract class VimDevice : IDisposable
     /// <param name="row">The row.</param>
     /// <param name="rows">[B, C]</param>
     /// <param name="destination">[B·L, C], written.</param>
-    public abstract void ScatterRows(int row, DeviceMatrix rows, DeviceMatrix destination);
+    /// <param name="keepOthers">True: the other rows stay as they are instead of becoming zero.</param>
+    public abstract void ScatterRows(int row, DeviceMatrix rows, DeviceMatrix destination, bool keepOthers = false);
+
+    /// <summary>The mean of the rows of every image: Σ_l weight_l · row_l / Σ_l weight_l.</summary>
+    /// <param name="source">[B·L, C], L at least 1.</param>
+    /// <param name="weights">[B·L, 1], of positive sum for every image; none: all equal.</param>
+    /// <param name="means">[B, C]</param>
+    public abstract void MeanRows(DeviceMatrix source, DeviceMatrix weights, DeviceMatrix means);
+
+    /// <summary>Gradient of <see cref="MeanRows"/> with regard to the rows.</summary>
+    /// <param name="meansGradient">[B, C]</param>
+    /// <param name="weights">[B·L, 1], or none, as in the forward pass.</param>
+    /// <param name="sourceGradient">[B·L, C], written.</param>
+    public abstract void MeanRowsGradient(DeviceMatrix meansGradient, DeviceMatrix weights, DeviceMatrix sourceGradient);
 
     /// <summary>Class probabilities.</summary>
     /// <param name="logits">[B, classes]</param>

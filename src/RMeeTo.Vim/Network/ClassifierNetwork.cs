@@ -63,13 +63,13 @@ public abstract class ClassifierWorkspace : IDisposable
     /// <summary>True where the backward pass can run.</summary>
     public bool ForTraining { get; }
 
-    /// <summary>Network input [B, 3·H·W]: normalised planes of red, green and blue. Filled by the caller.</summary>
+    /// <summary>Network input [B, 3·H·W]: normalised planes of red, green and blue; for clips [B, 3·T·H·W], of each colour the planes of all frames. Filled by the caller.</summary>
     public abstract DeviceMatrix Images { get; }
 
     /// <summary>Network output [B, classes].</summary>
     public abstract DeviceMatrix Logits { get; }
 
-    /// <summary>The class token after the final norm [B, C].</summary>
+    /// <summary>What the head reads [B, C]: the class token after the final norm, or what the architecture has in its place.</summary>
     public abstract DeviceMatrix Features { get; }
 
     /// <summary>Gradient of the loss with regard to the logits [B, classes]; input of the backward pass. Training only.</summary>

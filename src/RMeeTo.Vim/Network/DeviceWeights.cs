@@ -65,6 +65,10 @@ public sealed class DeviceWeights : IDisposable
         Values.Dispose();
     }
 
+    /// <summary>A normalisation of a Vision Mamba.</summary>
+    internal NormOperands Norm(VimConfig config, VimParameter weight, VimParameter? bias) =>
+        new() { Kind = config.Norm, Epsilon = config.NormEpsilon, Weight = this[weight], Bias = this[bias] };
+
     internal static DeviceMatrix View(DeviceBuffer values, VimParameter? parameter) =>
         parameter is null ? default : new(values, parameter.Offset, parameter.Rows, parameter.Columns, parameter.Columns);
 }

@@ -11,13 +11,14 @@ namespace RMeeTo.Vim.Network;
 public delegate void BlockObserver(int block, DeviceMatrix hidden, DeviceMatrix residual, DeviceMatrix sizes);
 
 /// <summary>
-/// A Vision Mamba with merge layers: patch embedding, blocks (merge, add, norm, mixer), class head; forward and backward. It holds weights and no activations, so any
+/// A Vision Mamba with merge layers: patch embedding, blocks (merge, add, norm, mixer), head; forward and backward. It holds weights and no activations, so any
 /// number of workers run it at once, each with a device and a <see cref="Workspace"/> of its own.
 /// </summary>
 /// <remarks>Spec 1.1 and 2. A merge at the entry of a block compares the previous mixer's outputs and shortens hidden state and residual alike.</remarks>
 public sealed class VimNetwork : ClassifierNetwork
 {
     private readonly MambaMixer[] _mixers;
+    private readonly ClassifierHead _head;
 
     /// <summary>Combines weights with a schedule.</summary>
     /// <exception cref="ArgumentException">The weights are of another kind of network.</exception>
@@ -27,8 +28,7 @@ public sealed class VimNetwork : ClassifierNetwork
             ?? throw new ArgumentException($"The weights are laid out by {weights.Parameters.GetType().Name}; a VimNetwork needs the weights of a Vision Mamba, VimWeights.", nameof(weights));
         Schedule = schedule;
         Options = options;
-        if (Config.IsVideo || Config.ClassToken is ClassTokenPosition.Ends or ClassTokenPosition.None)
-            throw new NotSupportedException($"Networks for clips ({Config.Frames} frames) and class token position {Config.ClassToken} cannot run yet; use Frames = 0 and ClassTokenPosition.Middle or First.");
+        _head = new ClassifierHead(Parameters, weights, schedule);
         _mixers = [.. Parameters.Blocks.Select(block => new MambaMixer(Config, block, weights))];
     }
 
@@ -41,7 +41,7 @@ public sealed class VimNetwork : ClassifierNetwork
     /// <summary>Architecture.</summary>
     public VimConfig Config => Parameters.Config;
 
-    internal override int InputLength => 3 * Config.ImageHeight * Config.ImageWidth;
+    internal override int InputLength => Config.InputLength;
 
     internal override int InputTokens => Config.Tokens;
 
@@ -66,14 +66,14 @@ public sealed class VimNetwork : ClassifierNetwork
         Embed(device, workspace, batch);
         for (int i = 0; i < Config.Depth; i++)
         {
-            bool classRowOnly = i == Config.Depth - 1 && observer is null && !workspace.ForTraining;
-            ForwardBlock(device, workspace, batch, i, classRowOnly);
+            bool headRowOnly = i == Config.Depth - 1 && _head.OnlyRow is not null && observer is null && !workspace.ForTraining;
+            ForwardBlock(device, workspace, batch, i, headRowOnly);
             if (observer is null) continue;
             int rows = batch * Schedule.TokensPerBlock[i];
             bool merged = !Schedule.IsDense && i >= Schedule.Steps[0].Block;
             observer(i, workspace.Hidden.Current.SliceRows(0, rows), ResidualAfter(workspace, i).SliceRows(0, rows), merged ? workspace.Sizes.Current.SliceRows(0, rows) : default);
         }
-        ForwardHead(device, workspace, batch);
+        _head.Forward(device, workspace, batch, ResidualAfter(workspace, Config.Depth - 1));
     }
 
     /// <summary>Adds the gradients of all parameters, from <c>workspace.LogitsGradient</c> and what the forward pass left in the workspace.</summary>
@@ -85,12 +85,11 @@ public sealed class VimNetwork : ClassifierNetwork
     {
         CheckBatch(workspace, batch);
         if (!workspace.ForTraining) throw new InvalidOperationException("This workspace was made for inference; make it with forTraining: true to run the backward pass.");
-        BackwardHead(device, workspace, batch, gradients);
+        _head.Backward(device, workspace, batch, gradients);
         for (int i = Config.Depth - 1; i >= 0; i--) BackwardBlock(device, workspace, batch, i, gradients);
 
         var patchTokensGradient = workspace.PatchTokens.SliceRows(0, batch * Config.Patches);
-        device.EmbedGradient(batch, Config.ClassRow, workspace.Gradient.Current.SliceRows(0, batch * Config.Tokens), patchTokensGradient,
-            gradients[Parameters.ClassToken], gradients[Parameters.Positions]);
+        device.EmbedGradient(batch, workspace.Gradient.Current.SliceRows(0, batch * Config.Tokens), patchTokensGradient, Tables(gradients.Values));
         device.LinearWeightGradient(patchTokensGradient, workspace.Patches.SliceRows(0, batch * Config.Patches), gradients[Parameters.PatchWeight], gradients[Parameters.PatchBias]);
     }
 
@@ -117,11 +116,11 @@ public sealed class VimNetwork : ClassifierNetwork
         var patchTokens = workspace.PatchTokens.SliceRows(0, batch * Config.Patches);
         device.ExtractPatches(Config, workspace.Images.SliceRows(0, batch), patches);
         device.Linear(patches, Weights.LinearOf(Parameters.PatchWeight), Weights[Parameters.PatchBias], patchTokens);
-        device.Embed(batch, Config.ClassRow, patchTokens, Weights[Parameters.ClassToken], Weights[Parameters.Positions], workspace.Residual.Current.SliceRows(0, batch * Config.Tokens));
+        device.Embed(batch, Tables(Weights.Values), patchTokens, workspace.Residual.Current.SliceRows(0, batch * Config.Tokens));
     }
 
-    // The head looks at nothing of the last block but the class row.
-    private void ForwardBlock(VimDevice device, Workspace workspace, int batch, int block, bool classRowOnly)
+    // In most networks the head looks at nothing of the last block but the class row.
+    private void ForwardBlock(VimDevice device, Workspace workspace, int batch, int block, bool headRowOnly)
     {
         var activations = workspace.Blocks[block];
         var residual = block == 0 ? workspace.Residual.Current : ResidualAfter(workspace, block - 1);
@@ -131,7 +130,7 @@ public sealed class VimNetwork : ClassifierNetwork
         var hidden = workspace.Hidden.Current.SliceRows(0, rows);
         device.AddNorm(BlockNorm(block), residual, block == 0 ? default : hidden, workspace.ForTraining ? activations.Sum.SliceRows(0, rows) : residual,
             activations.Normed.SliceRows(0, rows), activations.Statistics.SliceRows(0, rows));
-        if (classRowOnly) _mixers[block].ForwardRow(device, activations, batch, length, Schedule.FinalClassRow, hidden);
+        if (headRowOnly) _mixers[block].ForwardRow(device, activations, batch, length, _head.OnlyRow!.Value, hidden);
         else _mixers[block].Forward(device, activations, batch, length, hidden);
     }
 
@@ -149,29 +148,6 @@ public sealed class VimNetwork : ClassifierNetwork
         device.Merge(batch, plan, residual.SliceRows(0, rowsIn), workspace.Residual.Other.SliceRows(0, rowsOut));
         workspace.Residual.Swap();
         return workspace.Residual.Current;
-    }
-
-    private void ForwardHead(VimDevice device, Workspace workspace, int batch)
-    {
-        var head = workspace.Head;
-        int rows = batch * Schedule.TokensPerBlock[^1];
-        var (hidden, residual, feature) = (head.Hidden.SliceRows(0, batch), head.Residual.SliceRows(0, batch), head.Feature.SliceRows(0, batch));
-        device.GatherRows(Schedule.FinalClassRow, workspace.Hidden.Current.SliceRows(0, rows), hidden);
-        device.GatherRows(Schedule.FinalClassRow, ResidualAfter(workspace, Config.Depth - 1).SliceRows(0, rows), residual);
-        device.AddNorm(FinalNorm, residual, hidden, residual, feature, head.Statistics.SliceRows(0, batch));
-        device.Linear(feature, Weights.LinearOf(Parameters.HeadWeight), Weights[Parameters.HeadBias], head.Logits.SliceRows(0, batch));
-    }
-
-    private void BackwardHead(VimDevice device, Workspace workspace, int batch, ParameterBuffer gradients)
-    {
-        var head = workspace.Head;
-        var (logitsGradient, featureGradient, sumGradient) = (head.LogitsGradient.SliceRows(0, batch), head.FeatureGradient.SliceRows(0, batch), head.SumGradient.SliceRows(0, batch));
-        device.LinearWeightGradient(logitsGradient, head.Feature.SliceRows(0, batch), gradients[Parameters.HeadWeight], gradients[Parameters.HeadBias]);
-        device.LinearInputGradient(logitsGradient, Weights.LinearOf(Parameters.HeadWeight), featureGradient);
-        sumGradient.Buffer.Clear();
-        device.AddNormGradient(FinalNorm, head.Residual.SliceRows(0, batch), head.Statistics.SliceRows(0, batch), featureGradient, sumGradient,
-            gradients[Parameters.FinalNorm], gradients[Parameters.FinalNormBias]);
-        device.ScatterRows(Schedule.FinalClassRow, sumGradient, workspace.Gradient.Current.SliceRows(0, batch * Schedule.TokensPerBlock[^1]));
     }
 
     /// <summary>
@@ -192,9 +168,14 @@ public sealed class VimNetwork : ClassifierNetwork
         workspace.Gradient.Swap();
     }
 
-    private NormOperands BlockNorm(int block) => Norm(Parameters.Blocks[block].Norm, Parameters.Blocks[block].NormBias);
+    private EmbeddingTables Tables(DeviceBuffer values) => new()
+    {
+        ClassRow = Config.ClassRow,
+        ClassToken = DeviceWeights.View(values, Parameters.ClassToken),
+        TailClassToken = DeviceWeights.View(values, Parameters.TailClassToken),
+        Positions = DeviceWeights.View(values, Parameters.Positions),
+        TimePositions = DeviceWeights.View(values, Parameters.TimePositions),
+    };
 
-    private NormOperands FinalNorm => Norm(Parameters.FinalNorm, Parameters.FinalNormBias);
-
-    private NormOperands Norm(VimParameter weight, VimParameter? bias) => new() { Kind = Config.Norm, Epsilon = Config.NormEpsilon, Weight = Weights[weight], Bias = Weights[bias] };
+    private NormOperands BlockNorm(int block) => Weights.Norm(Config, Parameters.Blocks[block].Norm, Parameters.Blocks[block].NormBias);
 }

@@ -23,13 +23,13 @@ public sealed class Workspace : ClassifierWorkspace
         Options = options;
         var (b, l, c, d) = (batchCapacity, config.Tokens, config.Width, config.InnerWidth);
 
-        Images = Matrix(b, 3 * config.ImageHeight * config.ImageWidth);
+        Images = Matrix(b, config.InputLength);
         Patches = Matrix(b * config.Patches, config.PatchLength);
         PatchTokens = Matrix(b * config.Patches, c);
         Hidden = new(Matrix(b * l, c), Matrix(b * l, c));
         Residual = new(Matrix(b * l, c), Matrix(b * l, c));
         Sizes = new(Matrix(b * l, 1), Matrix(b * l, 1));
-        Head = new HeadActivations(Matrix, config, b, forTraining);
+        Head = new HeadActivations(Matrix, config, b, HeadActivations.RowsPerImage(config, schedule), forTraining);
 
         var blocks = new BlockActivations[config.Depth];
         BlockActivations? shared = null;
@@ -160,24 +160,58 @@ internal sealed class DirectionActivations(Func<int, int, DeviceMatrix> matrix, 
     public DeviceBuffer? Checkpoints { get; } = checkpoints;
 }
 
-/// <summary>Class token, final norm and logits.</summary>
-internal sealed class HeadActivations(Func<int, int, DeviceMatrix> matrix, VimConfig config, int batch, bool forTraining)
+/// <summary>The tokens that the head reads, R an image, their final norm, and logits.</summary>
+internal sealed class HeadActivations
 {
-    public DeviceMatrix Hidden { get; } = matrix(batch, config.Width);
+    public HeadActivations(Func<int, int, DeviceMatrix> matrix, VimConfig config, int batch, int rowsPerImage, bool forTraining)
+    {
+        var (rows, c) = (batch * rowsPerImage, config.Width);
+        bool gathers = !ReadsAll(config);
+        if (gathers) Hidden = matrix(rows, c);
+        Sum = matrix(rows, c);
+        Statistics = matrix(rows, 2);
+        Normed = matrix(rows, c);
+        Feature = rowsPerImage == 1 ? Normed : matrix(batch, c);
+        Logits = matrix(batch, config.Classes);
+        if (!forTraining) return;
+        LogitsGradient = matrix(batch, config.Classes);
+        NormedGradient = matrix(rows, c);
+        FeatureGradient = rowsPerImage == 1 ? NormedGradient : matrix(batch, c);
+        if (gathers) SumGradient = matrix(rows, c);
+    }
 
-    public DeviceMatrix Residual { get; } = matrix(batch, config.Width);
+    /// <summary>True where the head reads the mean of all tokens: it works on them where they are.</summary>
+    public static bool ReadsAll(VimConfig config) => config.ClassToken == ClassTokenPosition.None && config.Pooling == TokenPooling.Mean;
 
-    public DeviceMatrix Statistics { get; } = matrix(batch, 2);
+    /// <summary>R: one, or two where there is a class token at both ends, or all for the mean.</summary>
+    public static int RowsPerImage(VimConfig config, MergeSchedule schedule) =>
+        ReadsAll(config) ? schedule.TokensPerBlock[^1] : config.ClassToken == ClassTokenPosition.Ends ? 2 : 1;
 
-    public DeviceMatrix Feature { get; } = matrix(batch, config.Width);
+    /// <summary>Mixer output of the tokens read [B·R, C], unless all are.</summary>
+    public DeviceMatrix Hidden { get; }
 
-    public DeviceMatrix Logits { get; } = matrix(batch, config.Classes);
+    /// <summary>Their residual stream, first before, then after the last add [B·R, C].</summary>
+    public DeviceMatrix Sum { get; }
 
-    public DeviceMatrix LogitsGradient { get; } = forTraining ? matrix(batch, config.Classes) : default;
+    /// <summary>[B·R, 2]</summary>
+    public DeviceMatrix Statistics { get; }
 
-    public DeviceMatrix FeatureGradient { get; } = forTraining ? matrix(batch, config.Width) : default;
+    /// <summary>After the norm [B·R, C].</summary>
+    public DeviceMatrix Normed { get; }
 
-    public DeviceMatrix SumGradient { get; } = forTraining ? matrix(batch, config.Width) : default;
+    /// <summary>Their mean [B, C]; <see cref="Normed"/> itself where there is one row an image.</summary>
+    public DeviceMatrix Feature { get; }
+
+    /// <summary>[B, classes]</summary>
+    public DeviceMatrix Logits { get; }
+
+    public DeviceMatrix LogitsGradient { get; }
+
+    public DeviceMatrix NormedGradient { get; }
+
+    public DeviceMatrix FeatureGradient { get; }
+
+    public DeviceMatrix SumGradient { get; }
 }
 
 /// <summary>Gradients of a mixer's activations, shared by all blocks.</summary>

@@ -41,33 +41,59 @@ internal static partial class OperatorCases
             new() { ImageHeight = 8, ImageWidth = 8, PatchSize = 4, Stride = 4 },
             new() { ImageHeight = 12, ImageWidth = 17, PatchSize = 5, Stride = 3 },
             new() { ImageHeight = 48, ImageWidth = 32, PatchSize = 16, Stride = 8 },
+            new() { ImageHeight = 8, ImageWidth = 12, PatchSize = 4, Stride = 4, Frames = 3, ClassToken = ClassTokenPosition.First },
+            new() { ImageHeight = 11, ImageWidth = 7, PatchSize = 5, Stride = 2, Frames = 6, TubeletSize = 3, ClassToken = ClassTokenPosition.First },
         ];
         for (int i = 0; i < configs.Length; i++)
         {
             VimConfig config = configs[i];
-            int batch = i + 1;
-            yield return new($"ExtractPatches {config.ImageHeight}x{config.ImageWidth} patch {config.PatchSize}/{config.Stride}", config.Tokens, (OperandLayout)(i % 2), b =>
+            int batch = 1 + i % 3;
+            yield return new($"ExtractPatches {config.Frames}x{config.ImageHeight}x{config.ImageWidth} patch {config.TubeletSize}x{config.PatchSize}/{config.Stride}", config.Tokens, (OperandLayout)(i % 2), b =>
             {
-                var images = b.Input("images", batch, 3 * config.ImageHeight * config.ImageWidth);
+                var images = b.Input("images", batch, config.InputLength);
                 var patches = b.Output("patches", batch * config.Patches, config.PatchLength, tolerance: Tolerances.Exact);
                 b.Forward(() => b.Device.ExtractPatches(config, images, patches));
             });
         }
         foreach (var (i, length, channels, batch, layout) in Shapes(shortest: 2, rounds: 1))
-            yield return new($"Embed L{length} C{channels} B{batch} {layout}", length, layout, b => Embed(b, batch, length, channels, classRow: i % 2 == 0 ? (length - 1) / 2 : i % length));
+        {
+            int classRow = i % 2 == 0 ? (length - 1) / 2 : i % length;
+            yield return new($"Embed L{length} C{channels} B{batch} {layout}", length, layout, b => Embed(b, batch, channels, length - 1, 0, classRow, tail: false));
+            yield return new($"Embed without class token L{length} C{channels} B{batch} {layout}", length, layout, b => Embed(b, batch, channels, length, 0, classRow: -1, tail: false));
+            yield return new($"Embed with two class tokens L{length} C{channels} B{batch} {layout}", length, layout, b => Embed(b, batch, channels, length - 1, 0, classRow: 0, tail: true));
+            int frames = 1 + i % 4;
+            yield return new($"Embed {frames} frames of {length} C{channels} B{batch} {layout}", frames * length, layout, b => Embed(b, batch, channels, length, frames, classRow: i % 3 - 1 < 0 ? -1 : 0, tail: false));
+        }
     }
 
-    private static void Embed(OperatorBench b, int batch, int length, int channels, int classRow)
+    /// <param name="b">Operands.</param>
+    /// <param name="batch">B.</param>
+    /// <param name="channels">C.</param>
+    /// <param name="patches">Patches of a frame.</param>
+    /// <param name="frames">Places in time; 0: no table of them.</param>
+    /// <param name="classRow">−1: no class token.</param>
+    /// <param name="tail">A second one in the last row.</param>
+    private static void Embed(OperatorBench b, int batch, int channels, int patches, int frames, int classRow, bool tail)
     {
-        var patches = b.Input("patches", batch * (length - 1), channels);
-        var cls = b.Parameter("class", 1, channels);
-        var positions = b.Parameter("positions", length, channels);
-        var tokens = b.Output("tokens", batch * length, channels, tolerance: Tolerances.Merge);
-        b.Forward(() => b.Device.Embed(batch, classRow, patches, cls, positions, tokens));
+        var cls = classRow < 0 ? default : b.Parameter("class", 1, channels);
+        var second = tail ? b.Parameter("tail", 1, channels) : default;
+        var positions = b.Parameter("positions", patches + (classRow < 0 ? 0 : 1) + (tail ? 1 : 0), channels);
+        var times = frames == 0 ? default : b.Parameter("times", frames, channels);
+        var tables = new EmbeddingTables { ClassRow = classRow, ClassToken = cls, TailClassToken = second, Positions = positions, TimePositions = times };
+        var patchTokens = b.Input("patches", batch * tables.Patches, channels);
+        var tokens = b.Output("tokens", batch * tables.Tokens, channels, tolerance: Tolerances.Merge);
+        b.Forward(() => b.Device.Embed(batch, tables, patchTokens, tokens));
         var dTokens = b.Cotangent(tokens);
-        var dPatches = b.Gradient(patches, tolerance: Tolerances.Merge);
-        var (dClass, dPositions) = (b.ParameterGradient(cls), b.ParameterGradient(positions));
-        b.Backward(() => b.Device.EmbedGradient(batch, classRow, dTokens, dPatches, dClass, dPositions));
+        var dPatches = b.Gradient(patchTokens, tolerance: Tolerances.Merge);
+        var gradients = new EmbeddingTables
+        {
+            ClassRow = classRow,
+            ClassToken = b.ParameterGradient(cls),
+            TailClassToken = b.ParameterGradient(second),
+            Positions = b.ParameterGradient(positions),
+            TimePositions = b.ParameterGradient(times),
+        };
+        b.Backward(() => b.Device.EmbedGradient(batch, dTokens, dPatches, gradients));
     }
 
     private static IEnumerable<OperatorCase> Linears()
@@ -135,6 +161,34 @@ internal static partial class OperatorCases
                 b.Forward(() => b.Device.GatherRows(row, source, rows));
                 var (dRows, dSource) = (b.Cotangent(rows), b.Gradient(source, tolerance: Tolerances.Exact));
                 b.Backward(() => b.Device.ScatterRows(row, dRows, dSource));
+            });
+        foreach (var (i, length, channels, batch, layout) in Shapes(shortest: 2, rounds: 1))
+            yield return new($"GatherRows twice L{length} C{channels} B{batch} {layout}", length, layout, b =>
+            {
+                int first = i * 5 % length, second = (first + 1 + i % (length - 1)) % length;
+                var source = b.Input("source", batch * length, channels);
+                var (rows, others) = (b.Output("rows", batch, channels, tolerance: Tolerances.Exact), b.Output("others", batch, channels, tolerance: Tolerances.Exact));
+                b.Forward(() =>
+                {
+                    b.Device.GatherRows(first, source, rows);
+                    b.Device.GatherRows(second, source, others);
+                });
+                var (dRows, dOthers, dSource) = (b.Cotangent(rows), b.Cotangent(others), b.Gradient(source, tolerance: Tolerances.Exact));
+                b.Backward(() =>
+                {
+                    b.Device.ScatterRows(first, dRows, dSource);
+                    b.Device.ScatterRows(second, dOthers, dSource, keepOthers: true);
+                });
+            });
+        foreach (var (i, length, channels, batch, layout) in Shapes(shortest: 1, rounds: 1))
+            yield return new($"MeanRows L{length} C{channels} B{batch} {layout}{(i % 2 == 0 ? " weights" : "")}", length, layout, b =>
+            {
+                var source = b.Input("source", batch * length, channels);
+                var weights = i % 2 == 0 ? b.Input("weights", batch * length, 1, 1, 4) : default;
+                var means = b.Output("means", batch, channels);
+                b.Forward(() => b.Device.MeanRows(source, weights, means));
+                var (dMeans, dSource) = (b.Cotangent(means), b.Gradient(source));
+                b.Backward(() => b.Device.MeanRowsGradient(dMeans, weights, dSource));
             });
     }
 

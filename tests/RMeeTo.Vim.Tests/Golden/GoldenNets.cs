@@ -17,12 +17,12 @@ internal sealed record GoldenCase(string Net, string Name, JsonElement NetSettin
 /// <summary>Translates the settings of the official code into ours.</summary>
 internal static class GoldenNets
 {
-    /// <summary>Every case of every index file whose network is a Vim or an image VideoMamba, named for what of it the product cannot do, or null where it can do all.</summary>
+    /// <summary>Every case of an index file whose network is a Vim or a VideoMamba, for images or clips, named for what of it the product cannot do, or null where it can do all.</summary>
     public static IEnumerable<(GoldenCase Case, string? Unsupported)> Cases(string index)
     {
         foreach (var net in GoldenData.Index(index).EnumerateObject())
         {
-            if (net.Value.GetProperty("kind").GetString() is not ("vim" or "videomamba")) continue;
+            if (net.Value.GetProperty("kind").GetString() is not ("vim" or "videomamba" or "video")) continue;
             foreach (var item in net.Value.GetProperty("cases").EnumerateObject())
             {
                 var golden = new GoldenCase(net.Name, item.Name, net.Value, item.Value);
@@ -36,7 +36,7 @@ internal static class GoldenNets
         var settings = golden.NetSettings.GetProperty("kw").EnumerateObject().ToDictionary(p => p.Name, p => p.Value);
         if (golden.Settings.TryGetProperty("kw", out var overrides))
             foreach (var item in overrides.EnumerateObject()) settings[item.Name] = item.Value;
-        bool videoMamba = golden.NetSettings.GetProperty("kind").GetString() == "videomamba";
+        bool video = golden.NetSettings.GetProperty("kind").GetString() == "video", videoMamba = video || golden.NetSettings.GetProperty("kind").GetString() == "videomamba";
         var size = settings["img_size"];
         int Edge(int axis) => size.ValueKind == JsonValueKind.Array ? size[axis].GetInt32() : size.GetInt32();
         int Number(string name, int otherwise) => settings.TryGetValue(name, out var value) ? value.GetInt32() : otherwise;
@@ -46,7 +46,9 @@ internal static class GoldenNets
             ImageHeight = Edge(0),
             ImageWidth = Edge(1),
             PatchSize = Number("patch_size", 16),
-            Stride = Number("stride", 16),
+            Stride = video ? Number("patch_size", 16) : Number("stride", 16),
+            Frames = video ? Number("num_frames", 8) : 0,
+            TubeletSize = video ? Number("kernel_size", 1) : 1,
             Depth = Number("depth", 24),
             Width = Number("embed_dim", 192),
             StateSize = Number("d_state", 16),
@@ -54,7 +56,11 @@ internal static class GoldenNets
             AverageDirections = !videoMamba && Flag("if_divide_out", true),
             Norm = Flag("rms_norm", true) ? NormKind.Rms : NormKind.Layer,
             LayerScale = settings.TryGetValue("init_layer_scale", out var scale) && scale.ValueKind == JsonValueKind.Number,
-            ClassToken = !videoMamba && Flag("use_middle_cls_token", true) ? ClassTokenPosition.Middle : ClassTokenPosition.First,
+            ClassToken = videoMamba ? ClassTokenPosition.First
+                : !Flag("if_cls_token", true) ? ClassTokenPosition.None
+                : Flag("use_double_cls_token", false) ? ClassTokenPosition.Ends
+                : Flag("use_middle_cls_token", true) ? ClassTokenPosition.Middle : ClassTokenPosition.First,
+            Pooling = settings.TryGetValue("final_pool_type", out var pooling) && pooling.GetString() == "none" ? TokenPooling.Last : TokenPooling.Mean,
         };
     }
 
@@ -92,11 +98,6 @@ internal static class GoldenNets
     /// <summary>What the case needs that the product does not have.</summary>
     public static string? Unsupported(GoldenCase golden)
     {
-        if (golden.Settings.TryGetProperty("kw", out var kw))
-        {
-            if (kw.TryGetProperty("use_double_cls_token", out _)) return "two class tokens";
-            if (kw.TryGetProperty("if_cls_token", out _)) return "no class token";
-        }
         return golden.Settings.TryGetProperty("merge", out var merge) ? UnsupportedMerge(merge) : null;
     }
 

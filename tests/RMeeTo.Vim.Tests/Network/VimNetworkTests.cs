@@ -19,16 +19,25 @@ public sealed class VimNetworkTests
     [TestMethod]
     [DataRow(MergeReduction.Merge, MergeOrder.Original, NormKind.Rms, false, ClassTokenPosition.Middle)]
     [DataRow(MergeReduction.Prune, MergeOrder.OddEven, NormKind.Layer, true, ClassTokenPosition.First)]
-    public void GradientIsTheDifferenceQuotient(MergeReduction reduction, MergeOrder order, NormKind norm, bool layerScale, ClassTokenPosition classToken)
+    [DataRow(MergeReduction.Merge, MergeOrder.Original, NormKind.Rms, false, ClassTokenPosition.First, 4, 2)]
+    [DataRow(MergeReduction.Merge, MergeOrder.Original, NormKind.Layer, false, ClassTokenPosition.Ends)]
+    [DataRow(MergeReduction.Merge, MergeOrder.Original, NormKind.Rms, true, ClassTokenPosition.None, 0, 1, TokenPooling.Mean)]
+    [DataRow(MergeReduction.Merge, MergeOrder.Original, NormKind.Rms, false, ClassTokenPosition.None, 0, 1, TokenPooling.Last)]
+    public void GradientIsTheDifferenceQuotient(MergeReduction reduction, MergeOrder order, NormKind norm, bool layerScale, ClassTokenPosition classToken, int frames = 0, int tubelet = 1, TokenPooling pooling = TokenPooling.Mean)
     {
-        var config = new VimConfig { ImageHeight = 12, ImageWidth = 16, PatchSize = 4, Stride = 4, Width = 6, Depth = 3, StateSize = 3, Classes = 4, Norm = norm, LayerScale = layerScale, ClassToken = classToken };
+        var config = new VimConfig
+        {
+            ImageHeight = 12, ImageWidth = 16, PatchSize = 4, Stride = 4, Width = 6, Depth = 3, StateSize = 3, Classes = 4, Norm = norm, LayerScale = layerScale, ClassToken = classToken,
+            Frames = frames, TubeletSize = tubelet, Pooling = pooling, ProjectionBias = norm == NormKind.Layer,
+        };
+        int removed = classToken is ClassTokenPosition.Ends or ClassTokenPosition.None ? 0 : 2;
         var options = new MergeOptions { Reduction = reduction, Order = order };
         var values = VimInitializer.Create(config, 3, layerScale: 0.7f);
         var random = new Random(5);
         foreach (ref float value in values.Values.AsSpan()) value += (random.NextSingle() - 0.5f) * 0.4f; // no value is zero, no two are equal
         using var device = new ReferenceDevice();
         using var weights = new DeviceWeights(device, values, forTraining: true);
-        var network = new VimNetwork(weights, MergeSchedule.Uniform(config, 2, interval: 1, order: order), options);
+        var network = new VimNetwork(weights, MergeSchedule.Uniform(config, removed, interval: 1, order: order), options);
         using var workspace = network.CreateWorkspace(device, 2, forTraining: true);
         using var teacher = device.Allocate(2 * config.Classes);
         foreach (var buffer in new[] { workspace.Images.Buffer, teacher }) buffer.Write([.. Enumerable.Range(0, (int)buffer.Length).Select(_ => random.NextSingle() * 2 - 1)]);

@@ -5,51 +5,75 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
 {
     public override void ExtractPatches(VimConfig config, DeviceMatrix images, DeviceMatrix patches)
     {
-        var (height, width, edge) = (config.ImageHeight, config.ImageWidth, config.PatchSize);
-        float* image = Pointer(images, images.Rows, 3 * height * width, nameof(images)), patch = Pointer(patches, images.Rows * config.Patches, config.PatchLength, nameof(patches));
+        var (height, width, edge, frames, tubelet) = (config.ImageHeight, config.ImageWidth, config.PatchSize, Math.Max(1, config.Frames), config.TubeletSize);
+        float* image = Pointer(images, images.Rows, config.InputLength, nameof(images)), patch = Pointer(patches, images.Rows * config.Patches, config.PatchLength, nameof(patches));
         for (int b = 0; b < images.Rows; b++, image += images.Stride)
-            for (int y = 0; y < config.GridHeight; y++)
-                for (int x = 0; x < config.GridWidth; x++, patch += patches.Stride)
-                    for (int line = 0; line < 3 * edge; line++)
-                    {
-                        var (channel, dy) = (line / edge, line % edge);
-                        float* from = image + ((long)channel * height + y * config.Stride + dy) * width + x * config.Stride;
-                        RowMath<TSimd, TVector>.Copy(from, patch + line * edge, edge);
-                    }
+            for (int step = 0; step < config.TimeSteps; step++)
+                for (int y = 0; y < config.GridHeight; y++)
+                    for (int x = 0; x < config.GridWidth; x++, patch += patches.Stride)
+                        for (int line = 0; line < 3 * tubelet * edge; line++)
+                        {
+                            var (plane, dy) = (line / edge, line % edge);
+                            int frame = plane / tubelet * frames + step * tubelet + plane % tubelet; // of the planes of one colour after another
+                            float* from = image + ((long)frame * height + y * config.Stride + dy) * width + x * config.Stride;
+                            RowMath<TSimd, TVector>.Copy(from, patch + line * edge, edge);
+                        }
     }
 
-    public override void Embed(int batch, int classRow, DeviceMatrix patchTokens, DeviceMatrix classToken, DeviceMatrix positions, DeviceMatrix tokens)
+    public override void Embed(int batch, in EmbeddingTables tables, DeviceMatrix patchTokens, DeviceMatrix tokens)
     {
-        var (length, channels) = (positions.Rows, positions.Columns);
-        float* patch = Pointer(patchTokens, batch * (length - 1), channels, nameof(patchTokens)), cls = Pointer(classToken, 1, channels, nameof(classToken));
-        float* position = Pointer(positions, length, channels, nameof(positions)), token = Pointer(tokens, batch * length, channels, nameof(tokens));
+        tables.Check();
+        var (length, channels) = (tables.Tokens, tokens.Columns);
+        float* patch = Pointer(patchTokens, batch * tables.Patches, channels, nameof(patchTokens)), token = Pointer(tokens, batch * length, channels, nameof(tokens));
+        float* cls = PointerOrNull(tables.ClassToken, 1, channels, nameof(tables)), tail = PointerOrNull(tables.TailClassToken, 1, channels, nameof(tables));
+        float* position = Pointer(tables.Positions, tables.Positions.Rows, channels, nameof(tables)), time = PointerOrNull(tables.TimePositions, tables.TimePositions.Rows, channels, nameof(tables));
         for (int b = 0; b < batch; b++)
         {
-            for (int row = 0; row < length; row++, token += tokens.Stride)
+            for (int row = 0, p = 0; row < length; row++, token += tokens.Stride)
             {
-                RowMath<TSimd, TVector>.Add(row == classRow ? cls : patch, position + (long)row * positions.Stride, token, channels);
-                if (row != classRow) patch += patchTokens.Stride;
+                if (tables.IsClassRow(row)) RowMath<TSimd, TVector>.Add(cls, position + (long)tables.ClassRow * tables.Positions.Stride, token, channels);
+                else if (tables.IsTailRow(row)) RowMath<TSimd, TVector>.Add(tail, position + (tables.Positions.Rows - 1L) * tables.Positions.Stride, token, channels);
+                else
+                {
+                    RowMath<TSimd, TVector>.Add(patch, position + (long)tables.PositionRow(p) * tables.Positions.Stride, token, channels);
+                    if (time != null) RowMath<TSimd, TVector>.AddTo(time + (long)tables.TimeRow(p) * tables.TimePositions.Stride, token, channels);
+                    patch += patchTokens.Stride;
+                    p++;
+                }
             }
         }
     }
 
-    public override void EmbedGradient(int batch, int classRow, DeviceMatrix tokensGradient, DeviceMatrix patchTokensGradient, DeviceMatrix classTokenGradient, DeviceMatrix positionsGradient)
+    public override void EmbedGradient(int batch, DeviceMatrix tokensGradient, DeviceMatrix patchTokensGradient, in EmbeddingTables gradients)
     {
-        var (length, channels) = (positionsGradient.Rows, positionsGradient.Columns);
-        float* token = Pointer(tokensGradient, batch * length, channels, nameof(tokensGradient)), patch = Pointer(patchTokensGradient, batch * (length - 1), channels, nameof(patchTokensGradient));
-        float* cls = Pointer(classTokenGradient, 1, channels, nameof(classTokenGradient)), position = Pointer(positionsGradient, length, channels, nameof(positionsGradient));
+        gradients.Check();
+        var (length, channels) = (gradients.Tokens, tokensGradient.Columns);
+        var (positions, times) = (gradients.Positions, gradients.TimePositions);
+        float* token = Pointer(tokensGradient, batch * length, channels, nameof(tokensGradient)), patch = Pointer(patchTokensGradient, batch * gradients.Patches, channels, nameof(patchTokensGradient));
+        float* cls = PointerOrNull(gradients.ClassToken, 1, channels, nameof(gradients)), tail = PointerOrNull(gradients.TailClassToken, 1, channels, nameof(gradients));
+        float* position = Pointer(positions, positions.Rows, channels, nameof(gradients)), time = PointerOrNull(times, times.Rows, channels, nameof(gradients));
         for (int b = 0; b < batch; b++)
         {
-            for (int row = 0; row < length; row++, token += tokensGradient.Stride)
+            for (int row = 0, p = 0; row < length; row++, token += tokensGradient.Stride)
             {
-                RowMath<TSimd, TVector>.AddTo(token, position + (long)row * positionsGradient.Stride, channels);
-                if (row == classRow)
+                if (gradients.IsClassRow(row))
                 {
                     RowMath<TSimd, TVector>.AddTo(token, cls, channels);
-                    continue;
+                    RowMath<TSimd, TVector>.AddTo(token, position + (long)gradients.ClassRow * positions.Stride, channels);
                 }
-                RowMath<TSimd, TVector>.Copy(token, patch, channels);
-                patch += patchTokensGradient.Stride;
+                else if (gradients.IsTailRow(row))
+                {
+                    RowMath<TSimd, TVector>.AddTo(token, tail, channels);
+                    RowMath<TSimd, TVector>.AddTo(token, position + (positions.Rows - 1L) * positions.Stride, channels);
+                }
+                else
+                {
+                    RowMath<TSimd, TVector>.AddTo(token, position + (long)gradients.PositionRow(p) * positions.Stride, channels);
+                    if (time != null) RowMath<TSimd, TVector>.AddTo(token, time + (long)gradients.TimeRow(p) * times.Stride, channels);
+                    RowMath<TSimd, TVector>.Copy(token, patch, channels);
+                    patch += patchTokensGradient.Stride;
+                    p++;
+                }
             }
         }
     }
@@ -63,7 +87,7 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
         for (int b = 0; b < rows.Rows; b++) RowMath<TSimd, TVector>.Copy(from + (long)b * length * source.Stride, to + (long)b * rows.Stride, rows.Columns);
     }
 
-    public override void ScatterRows(int row, DeviceMatrix rows, DeviceMatrix destination)
+    public override void ScatterRows(int row, DeviceMatrix rows, DeviceMatrix destination, bool keepOthers = false)
     {
         if (rows.Rows == 0) return;
         int length = destination.Rows / rows.Rows;
@@ -72,7 +96,35 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
         for (int i = 0; i < destination.Rows; i++)
         {
             if (i % length == row) RowMath<TSimd, TVector>.Copy(from + (long)(i / length) * rows.Stride, to + (long)i * destination.Stride, rows.Columns);
-            else new Span<float>(to + (long)i * destination.Stride, rows.Columns).Clear();
+            else if (!keepOthers) new Span<float>(to + (long)i * destination.Stride, rows.Columns).Clear();
+        }
+    }
+
+    public override void MeanRows(DeviceMatrix source, DeviceMatrix weights, DeviceMatrix means)
+    {
+        if (means.Rows == 0) return;
+        var (length, channels) = (RowsPerImage(source, means), means.Columns);
+        float* row = Pointer(source, source.Rows, channels, nameof(source)), weight = PointerOrNull(weights, source.Rows, 1, nameof(weights)), mean = Pointer(means, means.Rows, channels, nameof(means));
+        for (int b = 0; b < means.Rows; b++, mean += means.Stride)
+        {
+            float share = 1 / WeightSum(weight, weights.Stride, b, length);
+            new Span<float>(mean, channels).Clear();
+            for (int i = b * length; i < (b + 1) * length; i++, row += source.Stride)
+                RowMath<TSimd, TVector>.AddScaled(row, weight == null ? share : share * weight[(long)i * weights.Stride], mean, channels);
+        }
+    }
+
+    public override void MeanRowsGradient(DeviceMatrix meansGradient, DeviceMatrix weights, DeviceMatrix sourceGradient)
+    {
+        if (meansGradient.Rows == 0) return;
+        var (length, channels) = (RowsPerImage(sourceGradient, meansGradient), meansGradient.Columns);
+        float* row = Pointer(sourceGradient, sourceGradient.Rows, channels, nameof(sourceGradient)), weight = PointerOrNull(weights, sourceGradient.Rows, 1, nameof(weights));
+        float* mean = Pointer(meansGradient, meansGradient.Rows, channels, nameof(meansGradient));
+        for (int b = 0; b < meansGradient.Rows; b++, mean += meansGradient.Stride)
+        {
+            float share = 1 / WeightSum(weight, weights.Stride, b, length);
+            for (int i = b * length; i < (b + 1) * length; i++, row += sourceGradient.Stride)
+                RowMath<TSimd, TVector>.Scale(mean, weight == null ? share : share * weight[(long)i * weights.Stride], row, channels);
         }
     }
 
@@ -127,5 +179,17 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
         float factor = (float)(1 / sum);
         for (int c = 0; c < classes; c++) probabilities[c] *= factor;
         return largest + Math.Log(sum);
+    }
+
+    private static int RowsPerImage(DeviceMatrix rows, DeviceMatrix images) => rows.Rows >= images.Rows && rows.Rows % images.Rows == 0
+        ? rows.Rows / images.Rows
+        : throw new ArgumentException($"{rows.Rows} rows do not belong to {images.Rows} images, as many to each.", nameof(rows));
+
+    private static float WeightSum(float* weights, int stride, int image, int length)
+    {
+        if (weights == null) return length;
+        double sum = 0;
+        for (int i = image * length; i < (image + 1) * length; i++) sum += weights[(long)i * stride];
+        return (float)sum;
     }
 }

@@ -29,58 +29,6 @@ public sealed partial class ReferenceDevice : VimDevice
     public override long ScanCheckpointLength(int batch, int length, int channels, int states) => 0;
 
     /// <inheritdoc/>
-    public override void ExtractPatches(VimConfig config, DeviceMatrix images, DeviceMatrix patches)
-    {
-        var (height, width, edge) = (config.ImageHeight, config.ImageWidth, config.PatchSize);
-        var image = Of(images, images.Rows, 3 * height * width);
-        var patch = Of(patches, images.Rows * config.Patches, config.PatchLength);
-        for (int row = 0; row < patch.Rows; row++)
-        {
-            int top = row % config.Patches / config.GridWidth * config.Stride, left = row % config.GridWidth * config.Stride;
-            for (int i = 0; i < patch.Columns; i++)
-            {
-                var (channel, y, x) = (i / (edge * edge), i / edge % edge, i % edge);
-                patch[row, i] = image[row / config.Patches, (channel * height + top + y) * width + left + x];
-            }
-        }
-    }
-
-    /// <inheritdoc/>
-    public override void Embed(int batch, int classRow, DeviceMatrix patchTokens, DeviceMatrix classToken, DeviceMatrix positions, DeviceMatrix tokens)
-    {
-        var (length, channels) = (positions.Rows, tokens.Columns);
-        var patch = Of(patchTokens, batch * (length - 1), channels);
-        var cls = Of(classToken, 1, channels);
-        var position = Of(positions, length, channels);
-        var token = Of(tokens, batch * length, channels);
-        for (int b = 0; b < batch; b++)
-            for (int t = 0; t < length; t++)
-                for (int c = 0; c < channels; c++)
-                    token[b * length + t, c] = position[t, c] + (t == classRow ? cls[0, c] : patch[PatchRow(b, t, length, classRow), c]);
-    }
-
-    /// <inheritdoc/>
-    public override void EmbedGradient(int batch, int classRow, DeviceMatrix tokensGradient, DeviceMatrix patchTokensGradient, DeviceMatrix classTokenGradient, DeviceMatrix positionsGradient)
-    {
-        var (length, channels) = (positionsGradient.Rows, tokensGradient.Columns);
-        var token = Of(tokensGradient, batch * length, channels);
-        var patch = Of(patchTokensGradient, batch * (length - 1), channels);
-        var cls = Of(classTokenGradient, 1, channels);
-        var position = Of(positionsGradient, length, channels);
-        for (int b = 0; b < batch; b++)
-            for (int t = 0; t < length; t++)
-                for (int c = 0; c < channels; c++)
-                {
-                    double g = token[b * length + t, c];
-                    position[t, c] += g;
-                    if (t == classRow) cls[0, c] += g;
-                    else patch[PatchRow(b, t, length, classRow), c] = g;
-                }
-    }
-
-    private static int PatchRow(int image, int token, int length, int classRow) => image * (length - 1) + (token < classRow ? token : token - 1);
-
-    /// <inheritdoc/>
     public override void Linear(DeviceMatrix x, LinearWeight weight, DeviceMatrix bias, DeviceMatrix y, bool accumulate = false)
     {
         var (input, output) = (Of(x, y.Rows, x.Columns), Of(y, y.Rows, y.Columns));
@@ -144,32 +92,6 @@ public sealed partial class ReferenceDevice : VimDevice
                 gf[0, c] += g[m, c] * input[m, c];
                 gx[m, c] = g[m, c] * f[0, c];
             }
-    }
-
-    /// <inheritdoc/>
-    public override void GatherRows(int row, DeviceMatrix source, DeviceMatrix rows)
-    {
-        var (from, to) = (Of(source, source.Rows, rows.Columns), Of(rows, rows.Rows, rows.Columns));
-        int length = TokensPerImage(source.Rows, rows.Rows, row);
-        for (int b = 0; b < to.Rows; b++)
-            for (int c = 0; c < to.Columns; c++) to[b, c] = from[b * length + row, c];
-    }
-
-    /// <inheritdoc/>
-    public override void ScatterRows(int row, DeviceMatrix rows, DeviceMatrix destination)
-    {
-        var (from, to) = (Of(rows, rows.Rows, rows.Columns), Of(destination, destination.Rows, rows.Columns));
-        int length = TokensPerImage(destination.Rows, rows.Rows, row);
-        to.Clear();
-        for (int b = 0; b < from.Rows; b++)
-            for (int c = 0; c < from.Columns; c++) to[b * length + row, c] = from[b, c];
-    }
-
-    private static int TokensPerImage(int rows, int images, int row)
-    {
-        if (rows % images != 0 || row < 0 || row >= rows / images)
-            throw new ArgumentException($"{rows} rows of {images} images have no row {row} in each.", nameof(row));
-        return rows / images;
     }
 
     /// <summary>Writes a value, or adds it.</summary>
