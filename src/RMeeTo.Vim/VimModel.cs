@@ -143,6 +143,19 @@ public sealed class VimModel : ClassifierModel
         return new(weights, ClassNames, MergeSchedule.Custom(config, Schedule.RemovedPerBlock, Merging.Order), Merging, Preprocessing with { ImageHeight = height, ImageWidth = width });
     }
 
+    /// <summary>A copy for clips of another number of frames: the table of places in time is interpolated (linear). Each merge removes as many tokens as before.</summary>
+    /// <param name="frames">Frames of a clip, a multiple of <see cref="VimConfig.TubeletSize"/>.</param>
+    /// <exception cref="InvalidOperationException">This network is for images.</exception>
+    /// <exception cref="ArgumentException">There is no frame, or the tubelets do not divide them.</exception>
+    public VimModel WithFrames(int frames)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(frames, 1);
+        if (!Config.IsVideo) throw new InvalidOperationException("This network is for images; load its weights with VimCheckpoint.LoadFitted and a configuration with Frames to make one for clips.");
+        var config = (Config with { Frames = frames }).Validate();
+        var weights = CheckpointFit.ResizePositions(Weights, config).Weights;
+        return new(weights, ClassNames, MergeSchedule.Custom(config, Schedule.RemovedPerBlock, Merging.Order), Merging, Preprocessing);
+    }
+
     internal override ClassifierNetwork CreateNetwork(DeviceWeights weights) => new VimNetwork(weights, Schedule, Merging);
 
     internal override ClassifierModel WithValues(NetworkWeights weights) => WithWeights((VimWeights)weights);
@@ -175,7 +188,7 @@ public sealed class VimModel : ClassifierModel
     {
         var (found, patches) = VimConfigInference.InferAllButImage(source);
         long gridHeight = (config.ImageHeight - config.PatchSize) / config.Stride + 1, gridWidth = (config.ImageWidth - config.PatchSize) / config.Stride + 1;
-        if (!CheckpointComparison.SameArchitecture(found, config) || found.Classes != config.Classes || patches != gridHeight * gridWidth)
+        if (!CheckpointComparison.SameArchitecture(found, config) || found.Classes != config.Classes || found.Frames != config.Frames || patches != gridHeight * gridWidth)
             throw MetadataFields.Bad(source.Name, "the configuration in its metadata contradicts the shapes of its tensors");
     }
 }

@@ -24,10 +24,11 @@ internal static class CheckpointComparison
         if (problems.Count > 0) throw new CheckpointMismatchException(Message(source, parameters.Config, problems), problems);
     }
 
-    /// <summary>Whether a file's network differs from <paramref name="config"/> in nothing but class count and image size, which <see cref="CheckpointFit"/> adapts.</summary>
-    public static bool SameArchitecture(VimConfig found, VimConfig config) =>
-        (found.Width, found.Depth, found.StateSize, found.ConvolutionWidth, found.Expansion, found.TimeStepRank, found.PatchSize, found.Norm, found.LayerScale)
-        == (config.Width, config.Depth, config.StateSize, config.ConvolutionWidth, config.Expansion, config.TimeStepRank, config.PatchSize, config.Norm, config.LayerScale);
+    /// <summary>Whether a file's network differs from <paramref name="config"/> in nothing but class count, image size and number of frames, which <see cref="CheckpointFit"/> adapts, and in what no file tells.</summary>
+    public static bool SameArchitecture(VimConfig found, VimConfig config) => Shapes(found) == Shapes(config);
+
+    private static ((int, int, int, int, int, int, int) Sizes, (bool, int, int, NormKind, bool, bool) Kinds) Shapes(VimConfig c) =>
+        ((c.Width, c.Depth, c.StateSize, c.ConvolutionWidth, c.Expansion, c.TimeStepRank, c.PatchSize), (c.IsVideo, c.TubeletSize, c.ClassTokens, c.Norm, c.LayerScale, c.ProjectionBias));
 
     private static string Message(ICheckpointSource source, VimConfig config, List<string> problems)
     {
@@ -52,25 +53,36 @@ internal static class CheckpointComparison
         {
             return Lower(VimConfigInference.Recognise(source));
         }
+        if (config.IsVideo && SameArchitecture(found, config with { Frames = 0, TubeletSize = 1 }))
+            return "the file is for images instead of clips; VimCheckpoint.LoadFitted inflates it.";
         if (!SameArchitecture(found, config))
-            return PresetName(found) is { } preset
+            return PresetName(found, config) is { } preset
                 ? $"this is a {preset} checkpoint; pass VimConfig.{preset.Replace("-", "")}."
                 : $"this network has {Sizes(found)}, the configuration {Sizes(config)}; pass the configuration that VimCheckpoint.InferConfig returns.";
         var differences = new List<string>();
         if (found.Classes != config.Classes) differences.Add($"{found.Classes} classes instead of {config.Classes}");
         if (patches != config.FramePatches) differences.Add($"{patches} patches instead of {config.FramePatches}");
+        if (found.Frames != config.Frames) differences.Add($"{found.Frames} frames instead of {config.Frames}");
         return differences.Count == 0 ? Lower(VimConfigInference.Recognise(source))
             : $"the file is for {string.Join(" and ", differences)}; VimCheckpoint.LoadFitted adapts it.";
     }
 
-    private static string? PresetName(VimConfig found)
+    /// <summary>Vim and VideoMamba for images have the same names and shapes: the configuration tells which of them was meant.</summary>
+    private static string? PresetName(VimConfig found, VimConfig config)
     {
-        (string Name, VimConfig Config)[] presets = [("Vim-Tiny", VimConfig.VimTiny), ("Vim-Small", VimConfig.VimSmall), ("Vim-Base", VimConfig.VimBase)];
+        (string Name, VimConfig Config)[] vims = [("Vim-Tiny", VimConfig.VimTiny), ("Vim-Small", VimConfig.VimSmall), ("Vim-Base", VimConfig.VimBase)];
+        (string Name, VimConfig Config)[] videoMambas =
+        [
+            ("VideoMamba-Tiny", VimConfig.VideoMambaTiny), ("VideoMamba-Small", VimConfig.VideoMambaSmall), ("VideoMamba-Middle", VimConfig.VideoMambaMiddle), ("VideoMamba-Base", VimConfig.VideoMambaBase),
+            ("VideoMamba-Tiny-Video", VimConfig.VideoMambaTinyVideo), ("VideoMamba-Small-Video", VimConfig.VideoMambaSmallVideo), ("VideoMamba-Middle-Video", VimConfig.VideoMambaMiddleVideo),
+        ];
+        var presets = config.ClassToken == ClassTokenPosition.First ? videoMambas.Concat(vims) : vims.Concat(videoMambas);
         return presets.FirstOrDefault(p => SameArchitecture(found, p.Config)).Name;
     }
 
     private static string Sizes(VimConfig c) =>
-        $"width {c.Width}, {c.Depth} blocks, {c.StateSize} states, expansion {c.Expansion}, Δ rank {c.TimeStepRank}, patches of {c.PatchSize}, {c.Norm} norm{(c.LayerScale ? ", layer scale" : "")}";
+        $"width {c.Width}, {c.Depth} blocks, {c.StateSize} states, expansion {c.Expansion}, Δ rank {c.TimeStepRank}, patches of {(c.IsVideo ? $"{c.TubeletSize}×{c.PatchSize}×{c.PatchSize} in clips" : $"{c.PatchSize}")}, "
+        + $"{c.Norm} norm{(c.LayerScale ? ", layer scale" : "")}{(c.ProjectionBias ? ", projection bias" : "")}{c.ClassTokens switch { 0 => ", no class token", 2 => ", two class tokens", _ => "" }}";
 
     private static string Lower(string text) => text.Length == 0 ? text : char.ToLowerInvariant(text[0]) + text[1..];
 }

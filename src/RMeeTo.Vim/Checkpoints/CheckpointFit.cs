@@ -2,7 +2,7 @@ using RMeeTo.Vim.Network;
 
 namespace RMeeTo.Vim.Checkpoints;
 
-/// <summary>Adapts weights to another set of classes or another image size.</summary>
+/// <summary>Adapts weights to another set of classes, another image size, or clips.</summary>
 internal static class CheckpointFit
 {
     /// <summary>Gives the network a head for <paramref name="newNames"/>: rows of known names are kept, the others drawn from N(0, 0.02²) with bias 0.</summary>
@@ -37,25 +37,53 @@ internal static class CheckpointFit
         return new(result, new() { Lines = lines, KeptClasses = kept, NewClasses = added, HeadReplaced = true });
     }
 
-    /// <summary>Interpolates the position table for the image size of <paramref name="config"/>, which may differ from the weights' in nothing else.</summary>
+    /// <summary>Interpolates the position tables for image size and frames of <paramref name="config"/>, which may differ from the weights' in nothing else.</summary>
     public static FittedWeights ResizePositions(VimWeights weights, VimConfig config)
     {
         var (from, to) = (weights.Config, config.Validate());
         var result = CopyExceptChangedShapes(weights, to);
-        if ((from.GridHeight, from.GridWidth) == (to.GridHeight, to.GridWidth)) return new(result, new());
-        PositionTable.Resize(weights[weights.Parameters.Positions], from, result[result.Parameters.Positions], to);
-        string line = $"Position table resized (bicubic): {from.GridHeight}×{from.GridWidth} patches before, {to.GridHeight}×{to.GridWidth} now; the class token's row is kept.";
-        return new(result, new() { Lines = [line], PositionsResized = true });
+        var lines = new List<string>();
+        if ((from.GridHeight, from.GridWidth) != (to.GridHeight, to.GridWidth))
+        {
+            PositionTable.Resize(weights[weights.Parameters.Positions], from, result[result.Parameters.Positions], to);
+            string kept = to.ClassTokens switch { 0 => "", 1 => "; the class token's row is kept", _ => "; the class tokens' rows are kept" };
+            lines.Add($"Position table resized (bicubic): {from.GridHeight}×{from.GridWidth} patches before, {to.GridHeight}×{to.GridWidth} now{kept}.");
+        }
+        if (from.TimeSteps != to.TimeSteps)
+        {
+            PositionTable.ResizeTime(weights[weights.Parameters.TimePositions!], from.TimeSteps, result[result.Parameters.TimePositions!], to.TimeSteps);
+            lines.Add($"Table of places in time resized (linear): {from.TimeSteps} before, {to.TimeSteps} now.");
+        }
+        return new(result, new() { Lines = lines, PositionsResized = lines.Count > 0 });
+    }
+
+    /// <summary>Makes a network for clips of one for images: patches get a time axis, places in time start at zero (spec 1.4).</summary>
+    /// <param name="weights">Of a network for images with its class token first; not changed.</param>
+    /// <param name="config">Differs from the weights' in frames and tubelet only.</param>
+    /// <param name="inflation">Where the kernels of images go.</param>
+    public static FittedWeights Inflate(VimWeights weights, VimConfig config, PatchInflation inflation)
+    {
+        var result = CopyExceptChangedShapes(weights, config.Validate());
+        int plane = config.PatchSize * config.PatchSize, taps = config.TubeletSize;
+        ReadOnlySpan<float> from = weights[weights.Parameters.PatchWeight];
+        var to = result[result.Parameters.PatchWeight];
+        for (int i = 0; i < from.Length; i += plane)
+            for (int tap = 0; tap < taps; tap++)
+            {
+                var kernel = to.Slice(i * taps + tap * plane, plane);
+                if (inflation == PatchInflation.Center && tap == taps / 2) from.Slice(i, plane).CopyTo(kernel);
+                if (inflation == PatchInflation.Average)
+                    for (int k = 0; k < plane; k++) kernel[k] = from[i + k] / taps;
+            }
+        string how = taps == 1 ? "" : inflation == PatchInflation.Center ? $", image kernels at frame {taps / 2} of {taps}" : $", image kernels spread over {taps} frames";
+        return new(result, new() { Lines = [$"Image weights made weights for clips of {config.Frames} frames{how}; places in time start at zero."], Inflated = true });
     }
 
     private static VimWeights CopyExceptChangedShapes(VimWeights weights, VimConfig config)
     {
         var result = new VimWeights(config);
         foreach (var parameter in result.Parameters.All)
-        {
-            var old = weights.Parameters.Find(parameter.Name)!;
-            if (old.Shape.SequenceEqual(parameter.Shape)) weights[old].CopyTo(result[parameter]);
-        }
+            if (weights.Parameters.Find(parameter.Name) is { } old && old.Shape.SequenceEqual(parameter.Shape)) weights[old].CopyTo(result[parameter]);
         return result;
     }
 

@@ -17,8 +17,11 @@ public sealed record CheckpointReport
     /// <summary>False where the head was taken as it is.</summary>
     public bool HeadReplaced { get; init; }
 
-    /// <summary>Whether the position table was interpolated for another image size.</summary>
+    /// <summary>Whether a position table was interpolated for another image size or another number of frames.</summary>
     public bool PositionsResized { get; init; }
+
+    /// <summary>Whether weights for images became weights for clips.</summary>
+    public bool Inflated { get; init; }
 
     /// <summary>All lines.</summary>
     public override string ToString() => string.Join(Environment.NewLine, Lines);
@@ -31,6 +34,7 @@ public sealed record CheckpointReport
         NewClasses = next.HeadReplaced ? next.NewClasses : NewClasses,
         HeadReplaced = HeadReplaced || next.HeadReplaced,
         PositionsResized = PositionsResized || next.PositionsResized,
+        Inflated = Inflated || next.Inflated,
     };
 }
 

@@ -1,20 +1,21 @@
 namespace RMeeTo.Vim.Checkpoints;
 
-/// <summary>Resizes position tables to other image sizes.</summary>
+/// <summary>Resizes position tables to other image sizes and other numbers of frames.</summary>
 internal static class PositionTable
 {
     /// <summary>
-    /// Interpolates the patch rows as a picture of C channels and keeps the class row. Equal to PyTorch's
+    /// Interpolates the patch rows as a picture of C channels and keeps the rows of the class tokens. Equal to PyTorch's
     /// <c>interpolate(mode="bicubic", align_corners=False)</c>: cubic convolution with a = −0.75, edges repeated, no antialiasing; computed in double.
     /// </summary>
-    /// <param name="source">[L, C] of the old grid.</param>
+    /// <param name="source">[rows, C] of the old grid.</param>
     /// <param name="from">The old network.</param>
-    /// <param name="destination">[L, C] of the new grid.</param>
+    /// <param name="destination">[rows, C] of the new grid.</param>
     /// <param name="to">The new network.</param>
     public static void Resize(ReadOnlySpan<float> source, VimConfig from, Span<float> destination, VimConfig to)
     {
         int c = to.Width;
-        source.Slice(from.ClassRow * c, c).CopyTo(destination[(to.ClassRow * c)..]);
+        if (to.ClassTokens > 0) source.Slice(from.ClassRow * c, c).CopyTo(destination[(to.ClassRow * c)..]);
+        if (to.ClassTokens > 1) source.Slice((from.PositionRows - 1) * c, c).CopyTo(destination[((to.PositionRows - 1) * c)..]);
         var sum = new double[c];
         var columns = Enumerable.Range(0, to.GridWidth).Select(x => Taps(x, from.GridWidth, to.GridWidth)).ToArray();
         for (int y = 0; y < to.GridHeight; y++)
@@ -36,11 +37,30 @@ internal static class PositionTable
         }
     }
 
+    /// <summary>
+    /// Interpolates the table of places in time, as PyTorch's <c>interpolate(mode="linear", align_corners=False)</c> does: between the two nearest rows, ends repeated.
+    /// </summary>
+    /// <param name="source">[T', C] of the old clips.</param>
+    /// <param name="from">T' of the old clips.</param>
+    /// <param name="destination">[T', C] of the new clips.</param>
+    /// <param name="to">T' of the new clips.</param>
+    public static void ResizeTime(ReadOnlySpan<float> source, int from, Span<float> destination, int to)
+    {
+        int c = destination.Length / to;
+        for (int t = 0; t < to; t++)
+        {
+            double place = Math.Max(0, (double)from / to * (t + 0.5) - 0.5);
+            int below = Math.Min((int)place, from - 1), above = Math.Min(below + 1, from - 1);
+            double share = place - below;
+            for (int k = 0; k < c; k++) destination[t * c + k] = (float)((1 - share) * source[below * c + k] + share * source[above * c + k]);
+        }
+    }
+
     /// <summary>Row of the table that belongs to a patch: its number, one more from the class row on.</summary>
     private static int Row(VimConfig config, int y, int x)
     {
         int patch = y * config.GridWidth + x;
-        return patch < config.ClassRow ? patch : patch + 1;
+        return config.ClassTokens == 0 || patch < config.ClassRow ? patch : patch + 1;
     }
 
     /// <summary>The first of the four neighbours of an output place, and their weights.</summary>

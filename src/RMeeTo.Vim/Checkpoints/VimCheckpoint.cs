@@ -13,9 +13,15 @@ public static class VimCheckpoint
 {
     /// <summary>The configuration that a checkpoint's names and shapes imply.</summary>
     /// <param name="source">The checkpoint.</param>
-    /// <param name="classToken">Cannot be seen in a checkpoint. <see cref="ClassTokenPosition.First"/> also sets <see cref="VimConfig.AverageDirections"/> to false, as in VideoMamba.</param>
-    /// <returns>Width, depth, state size, Δ rank, classes, patch size, kind of norm and layer scale; the image is taken to be square and the patches side by side.</returns>
-    /// <exception cref="CheckpointMismatchException">This is no Vision Mamba for images with one class token, or its patches do not make a square.</exception>
+    /// <param name="classToken">
+    /// Where the class token of a network for images stands. Vim (middle) and VideoMamba (first) have the same names and shapes, so the file does not tell; <see cref="ClassTokenPosition.First"/>
+    /// also sets <see cref="VimConfig.AverageDirections"/> to false, as in VideoMamba. Without effect where the file tells: clips, two class tokens, none.
+    /// </param>
+    /// <returns>
+    /// Width, depth, state size, Δ rank, classes, patch size, frames and tubelet, kind of norm, layer scale and projection bias; the image is taken to be square and the patches
+    /// side by side. Without a class token <see cref="VimConfig.Pooling"/> cannot be seen and is <see cref="TokenPooling.Mean"/>.
+    /// </returns>
+    /// <exception cref="CheckpointMismatchException">This is no Vision Mamba, its patches do not make a square, or it has one class token and <paramref name="classToken"/> says otherwise.</exception>
     public static VimConfig InferConfig(ICheckpointSource source, ClassTokenPosition classToken = ClassTokenPosition.Middle)
     {
         ArgumentNullException.ThrowIfNull(source);
@@ -38,36 +44,42 @@ public static class VimCheckpoint
         return weights;
     }
 
-    /// <summary>Loads a checkpoint and adapts it to another set of classes and another image size. All else must agree.</summary>
+    /// <summary>Loads a checkpoint and adapts it to another set of classes, another image size, another number of frames, or from images to clips. All else must agree.</summary>
     /// <param name="source">The checkpoint. A file of <see cref="VimModel"/> brings its class names along.</param>
     /// <param name="config">The network wanted. Patch size and, for a resize, <see cref="VimConfig.Stride"/> are the checkpoint's too.</param>
     /// <param name="classNames">Names of the classes wanted, <see cref="VimConfig.Classes"/> of them; null where only the image size is new.</param>
     /// <param name="sourceClassNames">Names of the checkpoint's classes, where it does not carry them and they are known.</param>
     /// <param name="seed">Seed of the head's new rows.</param>
+    /// <param name="inflation">Where the patch kernels of a network for images go when <paramref name="config"/> is for clips.</param>
     /// <remarks>
     /// The head: where both lists of names are known, rows go by name, never by index. Where the checkpoint's names are not known, an equal count keeps the head as it is
     /// and another count replaces all of it. New rows are normal(0, 0.02), their bias 0. Positions: bicubic around the class token's row; a checkpoint with the same number of
-    /// patches is taken to have the same grid, another one a square grid.
+    /// patches is taken to have the same grid, another one a square grid. Places in time: linear; zero where the checkpoint is for images. That a checkpoint for images has its class token
+    /// first, as a network for clips, cannot be seen: start clips from VideoMamba's weights, not from Vim's.
     /// </remarks>
     /// <exception cref="ArgumentException">A list of names has another length than its classes, or repeats a name.</exception>
-    /// <exception cref="CheckpointMismatchException">It differs in more than classes and image size.</exception>
+    /// <exception cref="CheckpointMismatchException">It differs in more than classes, image size and frames; or it is for clips and <paramref name="config"/> is not.</exception>
     /// <exception cref="CheckpointFormatException">A tensor cannot be read.</exception>
-    public static FittedWeights LoadFitted(ICheckpointSource source, VimConfig config, IReadOnlyList<string>? classNames = null, IReadOnlyList<string>? sourceClassNames = null, ulong seed = 0)
+    public static FittedWeights LoadFitted(ICheckpointSource source, VimConfig config, IReadOnlyList<string>? classNames = null, IReadOnlyList<string>? sourceClassNames = null, ulong seed = 0,
+        PatchInflation inflation = PatchInflation.Center)
     {
         ArgumentNullException.ThrowIfNull(source);
         ArgumentNullException.ThrowIfNull(config);
         config.Validate();
         if (classNames != null) ClassNameList.Check(classNames, config.Classes, nameof(classNames));
         var (found, patches) = VimConfigInference.InferAllButImage(source);
-        if (!CheckpointComparison.SameArchitecture(found, config)) Load(source, config); // throws, with everything that differs
-        var own = OwnConfig(source, config, found.Classes, patches);
+        bool inflates = config.IsVideo && !found.IsVideo;
+        var wanted = inflates ? config with { Frames = 0, TubeletSize = 1 } : config;
+        if (!CheckpointComparison.SameArchitecture(found, wanted)) Load(source, config); // throws, with everything that differs
+        var own = OwnConfig(source, wanted, found, patches);
         sourceClassNames ??= VimModelMetadata.ReadClassNames(source);
         if (sourceClassNames != null) ClassNameList.Check(sourceClassNames, own.Classes, nameof(sourceClassNames));
 
         var weights = Load(source, own);
         var fitted = new FittedWeights(weights, new() { Lines = [$"{weights.Parameters.All.Count} tensors, {weights.Parameters.Count:N0} values loaded from {source.Name}."] });
         fitted = Then(fitted, w => FitHead(w, config, classNames, sourceClassNames, seed));
-        return Then(fitted, w => CheckpointFit.ResizePositions(w, config));
+        fitted = Then(fitted, w => CheckpointFit.ResizePositions(w, wanted));
+        return inflates ? Then(fitted, w => CheckpointFit.Inflate(w, config, inflation)) : fitted;
     }
 
     /// <summary>Writes the weights alone, a plain state dict under the official names. <see cref="VimModel.Save(string)"/> writes what belongs to them as well.</summary>
@@ -90,9 +102,9 @@ public static class VimCheckpoint
         return [.. weights.Parameters.All.Select(p => new FloatTensor(p.Name, p.Shape, weights.Values.AsMemory((int)p.Offset, p.Length)))];
     }
 
-    private static VimConfig OwnConfig(ICheckpointSource source, VimConfig config, int classes, long patches)
+    private static VimConfig OwnConfig(ICheckpointSource source, VimConfig config, VimConfig found, long patches)
     {
-        var own = config with { Classes = classes };
+        var own = config with { Classes = found.Classes, Frames = found.Frames };
         if (patches == config.FramePatches) return own;
         long grid = (long)Math.Round(Math.Sqrt(patches));
         if (grid < 1 || grid * grid != patches)

@@ -34,6 +34,49 @@ public sealed class CheckpointFitTests
     }
 
     [TestMethod]
+    [DataRow(PatchInflation.Center)]
+    [DataRow(PatchInflation.Average)]
+    public void ImageWeightsBecomeWeightsForClips(PatchInflation inflation)
+    {
+        var image = VimInitializer.Create(Config with { ClassToken = ClassTokenPosition.First, AverageDirections = false }, 4);
+        using var source = SmallNets.Source(image);
+        var clips = SmallNets.Clips with { Frames = 9, TubeletSize = 3, Classes = 5, ImageWidth = 24 };
+        var fitted = VimCheckpoint.LoadFitted(source, clips, ["a", "b", "c", "d", "e"], inflation: inflation);
+        Assert.AreEqual(clips, fitted.Weights.Config);
+        Assert.IsTrue(fitted.Report is { Inflated: true, PositionsResized: true, HeadReplaced: true }, fitted.Report.ToString());
+        float[] from = image["patch_embed.proj.weight"].ToArray(), to = fitted.Weights["patch_embed.proj.weight"].ToArray();
+        for (int i = 0; i < to.Length; i++)
+        {
+            int tap = i / 16 % 3; // [8, 3, 3, 4, 4]
+            float kernel = from[i / 48 * 16 + i % 16];
+            Assert.AreEqual(inflation == PatchInflation.Average ? kernel / 3 : tap == 1 ? kernel : 0, to[i], $"{i}");
+        }
+        Assert.IsTrue(fitted.Weights["temporal_pos_embedding"].IndexOfAnyExcept(0f) < 0);
+        Assert.IsTrue(image["pos_embed"][..8].SequenceEqual(fitted.Weights["pos_embed"][..8]), "class row");
+        Assert.IsTrue(image["layers.1.mixer.x_proj_b.weight"].SequenceEqual(fitted.Weights["layers.1.mixer.x_proj_b.weight"]));
+        StringAssert.Contains(fitted.Report.ToString(), "clips of 9 frames");
+    }
+
+    [TestMethod]
+    public void OtherFramesResizeThePlacesInTimeAndClipsAreNoImages()
+    {
+        var weights = VimInitializer.Create(SmallNets.Clips, 4);
+        weights["temporal_pos_embedding"].Fill(2);
+        using var source = SmallNets.Source(weights);
+        var fitted = VimCheckpoint.LoadFitted(source, SmallNets.Clips with { Frames = 10 });
+        Assert.IsTrue(fitted.Report.PositionsResized);
+        Assert.AreEqual(5 * 8, fitted.Weights["temporal_pos_embedding"].ToArray().Count(v => v == 2f));
+        StringAssert.Contains(fitted.Report.ToString(), "3 before, 5 now");
+        string message = Assert.ThrowsExactly<CheckpointMismatchException>(() => VimCheckpoint.Load(source, SmallNets.Clips with { Frames = 10 })).Message;
+        StringAssert.Contains(message, "6 frames instead of 10; VimCheckpoint.LoadFitted adapts it.");
+        message = Assert.ThrowsExactly<CheckpointMismatchException>(() => VimCheckpoint.LoadFitted(source, Config)).Message;
+        StringAssert.Contains(message, "in clips");
+        using var images = SmallNets.Source(Filled());
+        message = Assert.ThrowsExactly<CheckpointMismatchException>(() => VimCheckpoint.Load(images, SmallNets.Clips)).Message;
+        StringAssert.Contains(message, "The file is for images instead of clips; VimCheckpoint.LoadFitted inflates it.");
+    }
+
+    [TestMethod]
     public void EqualCountsStillGoByName()
     {
         var weights = Filled();

@@ -8,6 +8,8 @@ public sealed class PositionTableTests
     [TestMethod]
     [DataRow(ClassTokenPosition.Middle)]
     [DataRow(ClassTokenPosition.First)]
+    [DataRow(ClassTokenPosition.Ends)]
+    [DataRow(ClassTokenPosition.None)]
     public void EqualSizeChangesNothing(ClassTokenPosition position)
     {
         var config = Grid(5, 3, position);
@@ -42,11 +44,12 @@ public sealed class PositionTableTests
             float[] table = Random(from), result = Resize(table, from, to);
             for (int c = 0; c < 3; c++)
             {
-                Assert.AreEqual(table[from.ClassRow * 3 + c], result[to.ClassRow * 3 + c], "class row");
+                if (to.ClassTokens > 0) Assert.AreEqual(table[from.ClassRow * 3 + c], result[to.ClassRow * 3 + c], "class row");
+                if (to.ClassTokens > 1) Assert.AreEqual(table[^(3 - c)], result[^(3 - c)], "last class row");
                 for (int y = 0; y < toHeight; y++)
                     for (int x = 0; x < toWidth; x++)
                     {
-                        int patch = y * toWidth + x, row = patch + (patch >= to.ClassRow ? 1 : 0);
+                        int patch = y * toWidth + x, row = Row(to, patch);
                         Assert.AreEqual(Formula(table, from, to, y, x, c), result[row * 3 + c], 1e-6, $"{position} ({y}, {x})");
                     }
             }
@@ -61,7 +64,7 @@ public sealed class PositionTableTests
             for (int j = -4; j < from.GridWidth + 4; j++)
             {
                 int patch = Math.Clamp(i, 0, from.GridHeight - 1) * from.GridWidth + Math.Clamp(j, 0, from.GridWidth - 1);
-                sum += Kernel(sy - i) * Kernel(sx - j) * table[(patch + (patch >= from.ClassRow ? 1 : 0)) * 3 + c];
+                sum += Kernel(sy - i) * Kernel(sx - j) * table[Row(from, patch) * 3 + c];
             }
         return sum;
 
@@ -72,6 +75,30 @@ public sealed class PositionTableTests
             return d <= 1 ? (A + 2) * d * d * d - (A + 3) * d * d + 1 : d < 2 ? A * d * d * d - 5 * A * d * d + 8 * A * d - 4 * A : 0;
         }
     }
+
+    [TestMethod]
+    public void PlacesInTimeAreInterpolatedBetweenNeighbours()
+    {
+        // Half as many: means of pairs. Twice as many: quarters between neighbours, ends repeated. Two channels of their own.
+        CollectionAssert.AreEqual(new[] { 1.5f, -15, 3.5f, -35 }, ResizeTime([1, -10, 2, -20, 3, -30, 4, -40], 4, 2));
+        CollectionAssert.AreEqual(new[] { 1f, 1.25f, 1.75f, 2.25f, 2.75f, 3f }, ResizeTime([1, 2, 3], 3, 6));
+        CollectionAssert.AreEqual(new[] { 7f, 7, 7, 7, 7 }, ResizeTime([7], 1, 5));
+        CollectionAssert.AreEqual(new[] { 1f, 2, 3 }, ResizeTime([1, 2, 3], 3, 3));
+
+        static float[] ResizeTime(float[] table, int from, int to)
+        {
+            var result = new float[table.Length / from * to];
+            PositionTable.ResizeTime(table, from, result, to);
+            return result;
+        }
+    }
+
+    private static int Row(VimConfig config, int patch) => config.ClassToken switch
+    {
+        ClassTokenPosition.None => patch,
+        ClassTokenPosition.Middle => patch + (patch >= config.ClassRow ? 1 : 0),
+        _ => patch + 1,
+    };
 
     private static VimConfig Grid(int height, int width, ClassTokenPosition position, int channels = 1) =>
         new() { ImageHeight = 4 * height, ImageWidth = 4 * width, PatchSize = 4, Stride = 4, Width = channels, ClassToken = position };

@@ -9,6 +9,9 @@ internal static class SmallNets
     /// <summary>16 patches, 3 classes, 2 blocks.</summary>
     public static VimConfig Config { get; } = new() { ImageHeight = 16, ImageWidth = 16, PatchSize = 4, Stride = 4, Width = 8, Depth = 2, StateSize = 4, Classes = 3 };
 
+    /// <summary>The same for clips: 6 frames in 3 tubelets of 16 patches.</summary>
+    public static VimConfig Clips { get; } = Config with { Frames = 6, TubeletSize = 2, ClassToken = ClassTokenPosition.First, AverageDirections = false };
+
     /// <summary>A checkpoint of these weights in memory.</summary>
     public static SafetensorsReader Source(VimWeights weights, IReadOnlyDictionary<string, string>? metadata = null)
     {

@@ -9,6 +9,10 @@ public sealed class VimCheckpointTests
     public static IEnumerable<object[]> Presets =>
     [
         ["Vim-Tiny", VimConfig.VimTiny, 7_148_008L], ["Vim-Small", VimConfig.VimSmall, 25_796_584L], ["Vim-Base", VimConfig.VimBase, 97_598_440L],
+        ["VideoMamba-Tiny", VimConfig.VideoMambaTiny, 7_148_008L], ["VideoMamba-Small", VimConfig.VideoMambaSmall, 25_796_584L],
+        ["VideoMamba-Middle", VimConfig.VideoMambaMiddle, 74_217_448L], ["VideoMamba-Base", VimConfig.VideoMambaBase, 97_598_440L],
+        ["VideoMamba-Tiny-Video", VimConfig.VideoMambaTinyVideo, 7_033_744L], ["VideoMamba-Small-Video", VimConfig.VideoMambaSmallVideo, 25_568_656L],
+        ["VideoMamba-Middle-Video", VimConfig.VideoMambaMiddleVideo, 73_875_856L],
     ];
 
     [TestMethod]
@@ -17,8 +21,22 @@ public sealed class VimCheckpointTests
     {
         var parameters = new VimParameters(preset);
         Assert.AreEqual(count, parameters.Count);
-        Assert.HasCount(415, parameters.All);
-        Assert.AreEqual(preset, VimCheckpoint.InferConfig(new SmallNets.ShapesOnly(preset)), name);
+        Assert.HasCount(17 * preset.Depth + (preset.IsVideo ? 8 : 7), parameters.All);
+        var shapes = new SmallNets.ShapesOnly(preset);
+        Assert.AreEqual(preset, VimCheckpoint.InferConfig(shapes, preset.ClassToken), name);
+        var wrong = SmallNets.Config with { ClassToken = preset.ClassToken, AverageDirections = preset.AverageDirections };
+        StringAssert.Contains(Assert.ThrowsExactly<CheckpointMismatchException>(() => VimCheckpoint.Load(shapes, wrong)).Message, $"This is a {name} checkpoint; pass VimConfig.{name.Replace("-", "")}.");
+    }
+
+    [TestMethod]
+    public void AClassTokenIsWhereItCanBe()
+    {
+        var one = new SmallNets.ShapesOnly(SmallNets.Config, "one.safetensors");
+        foreach (var position in new[] { ClassTokenPosition.Ends, ClassTokenPosition.None })
+            StringAssert.Contains(Assert.ThrowsExactly<CheckpointMismatchException>(() => VimCheckpoint.InferConfig(one, position)).Message, "pass ClassTokenPosition.Middle (Vim) or First (VideoMamba)");
+        // The default is for Vim; where the file tells, it tells.
+        Assert.AreEqual(ClassTokenPosition.First, VimCheckpoint.InferConfig(new SmallNets.ShapesOnly(SmallNets.Clips)).ClassToken);
+        Assert.AreEqual(ClassTokenPosition.Ends, VimCheckpoint.InferConfig(new SmallNets.ShapesOnly(SmallNets.Config with { ClassToken = ClassTokenPosition.Ends })).ClassToken);
     }
 
     [TestMethod]
@@ -30,6 +48,10 @@ public sealed class VimCheckpointTests
             SmallNets.Config with { Expansion = 3, ConvolutionWidth = 3, TimeStepRank = 5, StateSize = 7, Depth = 11 },
             SmallNets.Config with { Norm = NormKind.Layer, LayerScale = true },
             SmallNets.Config with { ClassToken = ClassTokenPosition.First, AverageDirections = false },
+            SmallNets.Config with { ClassToken = ClassTokenPosition.Ends, ProjectionBias = true },
+            SmallNets.Config with { ClassToken = ClassTokenPosition.None },
+            SmallNets.Clips,
+            SmallNets.Clips with { Frames = 1, TubeletSize = 1 },
         ];
         foreach (var config in configs) Assert.AreEqual(config, VimCheckpoint.InferConfig(new SmallNets.ShapesOnly(config), config.ClassToken));
     }
@@ -76,10 +98,6 @@ public sealed class VimCheckpointTests
         AssertForeign(new("x", [new("conv1.weight", CheckpointDataType.Float32, [64, 3, 7, 7])]), "no Vision Mamba");
         AssertForeign(new("x", [new("cls_token", CheckpointDataType.Float32, [1, 1, 8]), new("blocks.0.attn.qkv.weight", CheckpointDataType.Float32, [24, 8])]), "vision transformer");
         AssertForeign(vim.Change(t => t with { Name = "module." + t.Name }), "start with 'module.'");
-        AssertForeign(vim.Change(t => t.Name == "cls_token" ? null : t), "no class token");
-        AssertForeign(vim.Change(t => t.Name == "cls_token" ? t with { Name = "cls_token_head" } : t), "two class tokens");
-        var video = vim.Change(t => t.Name == "patch_embed.proj.weight" ? t with { Shape = [8, 3, 1, 4, 4] } : t);
-        AssertForeign(new("x", [.. video.Tensors, new("temporal_pos_embedding", CheckpointDataType.Float32, [1, 8, 8])]), "VideoMamba for video");
         AssertForeign(vim.Change(t => t.Name == "pos_embed" ? t with { Shape = [1, 16, 8] } : t), "no square");
     }
 
@@ -103,12 +121,30 @@ public sealed class VimCheckpointTests
     [DataRow("pos_embed", 1L, (1L << 60) + 1, 8L)]
     [DataRow("patch_embed.proj.weight", 8L, 3L, 4L, 1L << 20)]
     [DataRow("patch_embed.proj.weight", 8L, 3L, 4L, 0L)]
+    [DataRow("patch_embed.proj.weight", 8L, 3L, 2L, 4L, 4L)]
     public void SizesThatMakeNoSenseAreAMismatch(string name, params long[] shape)
     {
         var source = new SmallNets.ShapesOnly(SmallNets.Config).Change(t => t.Name == name ? t with { Shape = shape } : t);
         Assert.ThrowsExactly<CheckpointMismatchException>(() => VimCheckpoint.Load(source, VimCheckpoint.InferConfig(source)));
         Assert.ThrowsExactly<CheckpointMismatchException>(() => VimCheckpoint.Load(source, SmallNets.Config));
         Assert.ThrowsExactly<CheckpointMismatchException>(() => VimCheckpoint.LoadFitted(source, SmallNets.Config));
+    }
+
+    [TestMethod]
+    [DataRow("temporal_pos_embedding", 1L, 0L, 8L)]
+    [DataRow("temporal_pos_embedding", 1L, 1L << 40, 8L)]
+    [DataRow("temporal_pos_embedding", 1L, 1L << 62, 8L)]
+    [DataRow("temporal_pos_embedding", 1L, 3L, 7L)]
+    [DataRow("temporal_pos_embedding", 3L, 8L)]
+    [DataRow("patch_embed.proj.weight", 8L, 3L, 4L, 4L)]
+    [DataRow("patch_embed.proj.weight", 8L, 3L, 0L, 4L, 4L)]
+    [DataRow("patch_embed.proj.weight", 8L, 3L, 1L << 62, 4L, 4L)]
+    public void SizesInTimeThatMakeNoSenseAreAMismatch(string name, params long[] shape)
+    {
+        var source = new SmallNets.ShapesOnly(SmallNets.Clips).Change(t => t.Name == name ? t with { Shape = shape } : t);
+        Assert.ThrowsExactly<CheckpointMismatchException>(() => VimCheckpoint.Load(source, VimCheckpoint.InferConfig(source)));
+        Assert.ThrowsExactly<CheckpointMismatchException>(() => VimCheckpoint.Load(source, SmallNets.Clips));
+        Assert.ThrowsExactly<CheckpointMismatchException>(() => VimCheckpoint.LoadFitted(source, SmallNets.Clips));
     }
 
     [TestMethod]

@@ -16,6 +16,14 @@ public sealed class VimModelTests
         AverageDirections = false, ClassToken = ClassTokenPosition.First, Norm = NormKind.Layer, NormEpsilon = 1.1e-6f, LayerScale = true,
     };
 
+    /// <summary>What the first example leaves at its default: it came before these, and excludes some of them.</summary>
+    private static readonly VimConfig[] Variants =
+    [
+        Unusual with { ClassToken = ClassTokenPosition.None, Pooling = TokenPooling.Last, ProjectionBias = true },
+        Unusual with { ClassToken = ClassTokenPosition.Ends },
+        Unusual with { Frames = 6, TubeletSize = 3 },
+    ];
+
     private static readonly MergeOptions UnusualMerging = new() { Reduction = MergeReduction.Prune, Order = MergeOrder.OddEven };
 
     private static readonly EvaluationPreprocessing UnusualPreprocessing = new()
@@ -29,15 +37,39 @@ public sealed class VimModelTests
     public void NothingInTheseExamplesIsAtItsDefault()
     {
         // A property that is added later must be added to the examples, and so to the file.
-        AssertNoDefaults(Unusual, new VimConfig());
-        AssertNoDefaults(UnusualMerging, new MergeOptions());
-        AssertNoDefaults(UnusualPreprocessing, new EvaluationPreprocessing());
+        AssertNoDefaults(new VimConfig(), [Unusual, .. Variants]);
+        AssertNoDefaults(new MergeOptions(), UnusualMerging);
+        AssertNoDefaults(new EvaluationPreprocessing(), UnusualPreprocessing);
 
-        static void AssertNoDefaults<T>(T example, T defaults)
+        static void AssertNoDefaults<T>(T defaults, params T[] examples)
         {
             foreach (var property in typeof(T).GetProperties(BindingFlags.Public | BindingFlags.Instance))
-                if (property.SetMethod is { IsPublic: true }) Assert.AreNotEqual(property.GetValue(defaults), property.GetValue(example), property.Name);
+                if (property.SetMethod is { IsPublic: true }) Assert.IsTrue(examples.Any(e => !Equals(property.GetValue(defaults), property.GetValue(e))), property.Name);
         }
+    }
+
+    [TestMethod]
+    public void EveryVariantIsKept()
+    {
+        foreach (var config in Variants)
+        {
+            var model = new VimModel(VimInitializer.Create(config, 1, layerScale: 0.25f), Names);
+            var loaded = VimModel.Load(new MemoryStream(Bytes(model)));
+            SmallNets.AssertSame(model.Weights, loaded.Weights);
+        }
+    }
+
+    [TestMethod]
+    public void WithFramesResizesThePlacesInTime()
+    {
+        var model = new VimModel(VimInitializer.Create(SmallNets.Clips, 1), ["a", "b", "c"], MergeSchedule.Uniform(SmallNets.Clips, 2, 1));
+        var longer = model.WithFrames(12);
+        Assert.AreEqual((12, 97, 95), (longer.Config.Frames, longer.Schedule.InputTokens, longer.Schedule.TokensPerBlock[^1]));
+        Assert.AreEqual(2 * model.Weights["temporal_pos_embedding"].Length, longer.Weights["temporal_pos_embedding"].Length);
+        SmallNets.AssertSame(longer.Weights, VimModel.Load(new MemoryStream(Bytes(longer))).Weights);
+        Assert.ThrowsExactly<ArgumentException>(() => model.WithFrames(5));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => model.WithFrames(0));
+        Assert.ThrowsExactly<InvalidOperationException>(() => new VimModel(VimInitializer.Create(SmallNets.Config, 1), ["a", "b", "c"]).WithFrames(8));
     }
 
     [TestMethod]

@@ -54,15 +54,7 @@ public sealed class GoldenRealSizeTests
         run.CheckDecisions(recorded, $"{caseName}.");
     }
 
-    private static VimConfig? Config(string model) => model switch
-    {
-        "vim_tiny" => VimConfig.VimTiny,
-        "vim_small" => VimConfig.VimSmall,
-        "vim_base" => VimConfig.VimBase,
-        "videomamba_tiny" => VimConfig.VimTiny with { ClassToken = ClassTokenPosition.First, AverageDirections = false },
-        "videomamba_small" => VimConfig.VimSmall with { ClassToken = ClassTokenPosition.First, AverageDirections = false },
-        _ => null,
-    };
+    private static VimConfig? Config(string model) => RealModels.Preset(model);
 
     /// <summary>The generator of the recording: SplitMix64 on (seed, parameter, value), uniform between the bounds of the index.</summary>
     private static VimWeights Weights(VimConfig config, JsonElement index, string model)
