@@ -117,7 +117,7 @@ public sealed class ScheduleEvaluator : IDisposable
     {
         double sum = 0;
         for (int i = 0; i < probabilities.Length; i++)
-            if (_reference[i] > 0) sum += _reference[i] * Math.Log(_reference[i] / Math.Max(probabilities[i], float.Epsilon));
+            if (_reference[i] > 0) sum += _reference[i] * Math.Log((double)_reference[i] / Math.Max(probabilities[i], float.Epsilon));
         return sum / _labels.Length;
     }
 }

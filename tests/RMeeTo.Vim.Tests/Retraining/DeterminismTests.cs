@@ -40,7 +40,7 @@ public sealed class DeterminismTests
         var options = s_options with
         {
             CheckpointPath = folder.File("run.safetensors"),
-            Progress = new Told(p =>
+            Progress = new Told<RetrainProgress>(p =>
             {
                 if ((p.Epoch, p.Step) == (epoch, step)) cancel.Cancel();
             }),
@@ -65,7 +65,7 @@ public sealed class DeterminismTests
         KilledProcess.TrainAndKill(checkpoint, epoch: 2, step: 2);
         KilledProcess.TrainAndKill(checkpoint, epoch: 4, step: 1);
         int first = 0;
-        var resumed = KilledProcess.Run(checkpoint, threads: 1, new Told(p => first = first == 0 ? p.Epoch : first));
+        var resumed = KilledProcess.Run(checkpoint, threads: 1, new Told<RetrainProgress>(p => first = first == 0 ? p.Epoch : first));
         Assert.AreEqual(4, first, "resumed after the last finished epoch");
         var uninterrupted = KilledProcess.Run(null, threads: 1);
         TinyTask.AssertSameWeights(uninterrupted.Model, resumed.Model, "resumed");
@@ -78,7 +78,7 @@ public sealed class DeterminismTests
         using var folder = new TemporaryFolder();
         var options = s_options with { CheckpointPath = folder.File("run.safetensors") };
         var first = Run(options);
-        var again = Run(options with { Progress = new Told(_ => Assert.Fail("nothing is left to do")) });
+        var again = Run(options with { Progress = new Told<RetrainProgress>(_ => Assert.Fail("nothing is left to do")) });
         TinyTask.AssertSameWeights(first.Model, again.Model, "again");
         Assert.AreEqual((first.BestEpoch, first.BestTop1, first.StartTop1), (again.BestEpoch, again.BestTop1, again.StartTop1));
         CollectionAssert.AreEqual(Curve(first), Curve(again));

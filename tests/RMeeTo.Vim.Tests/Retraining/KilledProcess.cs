@@ -21,7 +21,7 @@ internal static class KilledProcess
     /// <summary>In the child: trains, tells when a step is reached, and goes on.</summary>
     public static int Train(string checkpoint, int epoch, int step)
     {
-        Run(checkpoint, threads: 2, new Told(p =>
+        Run(checkpoint, threads: 2, new Told<RetrainProgress>(p =>
         {
             if (p.EpochEnded || (p.Epoch, p.Step) != (epoch, step)) return;
             Console.WriteLine(Reached);

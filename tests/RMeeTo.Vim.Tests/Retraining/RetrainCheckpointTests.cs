@@ -113,7 +113,7 @@ public sealed class RetrainCheckpointTests
     {
         using var folder = new TemporaryFolder();
         string path = folder.File("missing/run.safetensors");
-        var options = Options(folder) with { CheckpointPath = path, Progress = new Told(_ => Assert.Fail("no work before that")) };
+        var options = Options(folder) with { CheckpointPath = path, Progress = new Told<RetrainProgress>(_ => Assert.Fail("no work before that")) };
         var e = Assert.ThrowsExactly<IOException>(() => Run(options));
         StringAssert.Contains(e.Message, $"The training checkpoint '{path}' of epoch 0 cannot be written");
         StringAssert.Contains(e.Message, "There is none from before");
@@ -131,7 +131,7 @@ public sealed class RetrainCheckpointTests
         var failing = options with
         {
             CheckpointPath = inside.File("sub/run.safetensors"),
-            Progress = new Told(p =>
+            Progress = new Told<RetrainProgress>(p =>
             {
                 if (p is { Epoch: 1, EpochEnded: true }) Directory.Move(inside.File("sub"), gone);
             }),

@@ -68,7 +68,7 @@ public sealed class RetrainerTests
             BatchSize = 25,
             WarmupEpochs = 1,
             Threads = 2,
-            Progress = new Told(p =>
+            Progress = new Told<RetrainProgress>(p =>
             {
                 Assert.AreEqual(thread, Environment.CurrentManagedThreadId, "told on the calling thread");
                 told.Add(p);
@@ -95,7 +95,7 @@ public sealed class RetrainerTests
     [TestMethod]
     public void AnExceptionOfTheListenerReachesTheCaller()
     {
-        var options = TinyTask.Options with { Progress = new Told(_ => throw new NotSupportedException("stop")) };
+        var options = TinyTask.Options with { Progress = new Told<RetrainProgress>(_ => throw new NotSupportedException("stop")) };
         Assert.ThrowsExactly<NotSupportedException>(() => Retrainer.Run(TinyTask.Model(), s_train, null, options));
     }
 
@@ -107,7 +107,7 @@ public sealed class RetrainerTests
         // Sound weights and decays, but a rate at which weights overflow: decoupled decay multiplies every weight by 1 − 10 · 10 a step.
         var options = TinyTask.Options with { Epochs = 6, LearningRate = 10, WeightDecay = 10, MinimumLearningRate = 10, CheckpointPath = folder.File("run.safetensors") };
         byte[] lastGood = [];
-        var told = new Told(p =>
+        var told = new Told<RetrainProgress>(p =>
         {
             if (p.EpochEnded) lastGood = File.ReadAllBytes(options.CheckpointPath);
         });
@@ -179,7 +179,7 @@ public sealed class RetrainerTests
         var options = TinyTask.Options with
         {
             Epochs = 5,
-            Progress = new Told(p =>
+            Progress = new Told<RetrainProgress>(p =>
             {
                 if ((p.Epoch, p.Step, p.EpochEnded) == (epoch, step, false)) cancel.Cancel();
             }),

@@ -1,11 +1,9 @@
-using RMeeTo.Vim.Retraining;
-
 namespace RMeeTo.Vim.Tests.Retraining;
 
 /// <summary>Progress on the thread that reports it; <see cref="Progress{T}"/> would post it elsewhere.</summary>
-internal sealed class Told(Action<RetrainProgress> tell) : IProgress<RetrainProgress>
+internal sealed class Told<T>(Action<T> tell) : IProgress<T>
 {
-    public void Report(RetrainProgress value) => tell(value);
+    public void Report(T value) => tell(value);
 }
 
 /// <summary>A folder that is gone with the test.</summary>
