@@ -111,22 +111,46 @@ internal sealed class TimedDevice(VimDevice device, VimConfig config, OperatorTi
         device.ScaleChannelsGradient(x, factor, dy, dx, factorGradient);
     }
 
-    public override void Match(int batch, DeviceMatrix metric, DeviceMatrix sizes, MergePlan plan, DeviceMatrix mergedSizes)
+    public override void AddMetric(int batch, DeviceMatrix values, float factor, MetricPlacement placement, DeviceMatrix metric, bool accumulate = false)
     {
         using var _ = times.Book("match");
-        device.Match(batch, metric, sizes, plan, mergedSizes);
+        device.AddMetric(batch, values, factor, placement, metric, accumulate);
     }
 
-    public override void Merge(int batch, MergePlan plan, DeviceMatrix source, DeviceMatrix destination)
+    public override void AddMeanDelta(DeviceMatrix deltaRaw, DeviceMatrix deltaBias, float factor, DeviceMatrix importance, bool accumulate = false)
     {
-        using var _ = times.Book("merge");
-        device.Merge(batch, plan, source, destination);
+        using var _ = times.Book("match");
+        device.AddMeanDelta(deltaRaw, deltaBias, factor, importance, accumulate);
     }
 
-    public override void MergeGradient(int batch, MergePlan plan, DeviceMatrix destinationGradient, DeviceMatrix sourceGradient)
+    public override void Match(int batch, in MatchOperands operands, MergePlan plan, DeviceMatrix mergedSizes)
+    {
+        using var _ = times.Book("match");
+        device.Match(batch, operands, plan, mergedSizes);
+    }
+
+    public override void Merge(int batch, MergePlan plan, DeviceMatrix source, DeviceMatrix destination, DeviceMatrix winners = default)
     {
         using var _ = times.Book("merge");
-        device.MergeGradient(batch, plan, destinationGradient, sourceGradient);
+        device.Merge(batch, plan, source, destination, winners);
+    }
+
+    public override void MergeGradient(int batch, MergePlan plan, DeviceMatrix destinationGradient, DeviceMatrix sourceGradient, DeviceMatrix winners = default)
+    {
+        using var _ = times.Book("merge");
+        device.MergeGradient(batch, plan, destinationGradient, sourceGradient, winners);
+    }
+
+    public override void GatherClassRows(MergePlan plan, DeviceMatrix source, DeviceMatrix rows)
+    {
+        using var _ = times.Book("head");
+        device.GatherClassRows(plan, source, rows);
+    }
+
+    public override void ScatterClassRows(MergePlan plan, DeviceMatrix rows, DeviceMatrix destination)
+    {
+        using var _ = times.Book("head");
+        device.ScatterClassRows(plan, rows, destination);
     }
 
     public override void GatherRows(int row, DeviceMatrix source, DeviceMatrix rows)

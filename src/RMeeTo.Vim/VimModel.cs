@@ -30,12 +30,11 @@ public sealed class VimModel : ClassifierModel
         Weights = weights;
         ClassNames = [.. classNames];
         Merging = merging ?? MergeOptions.Default;
-        Schedule = schedule ?? MergeSchedule.Custom(config, new int[config.Depth], Merging.Order);
+        Schedule = schedule ?? MergeSchedule.Custom(config, new int[config.Depth], Merging);
         Preprocessing = preprocessing ?? new() { ImageHeight = config.ImageHeight, ImageWidth = config.ImageWidth };
         if ((Schedule.InputTokens, Schedule.InputClassRow, Schedule.TokensPerBlock.Count) != (config.Tokens, config.ClassRow, config.Depth))
             throw new ArgumentException($"The schedule is for {Schedule.InputTokens} tokens, class row {Schedule.InputClassRow}, {Schedule.TokensPerBlock.Count} blocks; the network has {config.Tokens} tokens, class row {config.ClassRow}, {config.Depth} blocks. Make the schedule from the network's VimConfig.", nameof(schedule));
-        if (Schedule.Order != Merging.Order && !Schedule.IsDense)
-            throw new ArgumentException($"The schedule is for the order {Schedule.Order} and the merge options say {Merging.Order}; make the schedule with order: {Merging.Order}.", nameof(schedule));
+        Merging.Check(Schedule, nameof(schedule));
         if ((Preprocessing.ImageHeight, Preprocessing.ImageWidth) != (config.ImageHeight, config.ImageWidth))
             throw new ArgumentException($"The preprocessing makes images of {Preprocessing.ImageWidth}×{Preprocessing.ImageHeight} pixels and the network takes {config.ImageWidth}×{config.ImageHeight}; they must be equal.", nameof(preprocessing));
     }
@@ -140,7 +139,7 @@ public sealed class VimModel : ClassifierModel
     {
         var config = (Config with { ImageHeight = height, ImageWidth = width }).Validate();
         var weights = CheckpointFit.ResizePositions(Weights, config).Weights;
-        return new(weights, ClassNames, MergeSchedule.Custom(config, Schedule.RemovedPerBlock, Merging.Order), Merging, Preprocessing with { ImageHeight = height, ImageWidth = width });
+        return new(weights, ClassNames, MergeSchedule.Custom(config, Schedule.RemovedPerBlock, Merging), Merging, Preprocessing with { ImageHeight = height, ImageWidth = width });
     }
 
     /// <summary>A copy for clips of another number of frames: the table of places in time is interpolated (linear). Each merge removes as many tokens as before.</summary>
@@ -153,7 +152,7 @@ public sealed class VimModel : ClassifierModel
         if (!Config.IsVideo) throw new InvalidOperationException("This network is for images; load its weights with VimCheckpoint.LoadFitted and a configuration with Frames to make one for clips.");
         var config = (Config with { Frames = frames }).Validate();
         var weights = CheckpointFit.ResizePositions(Weights, config).Weights;
-        return new(weights, ClassNames, MergeSchedule.Custom(config, Schedule.RemovedPerBlock, Merging.Order), Merging, Preprocessing);
+        return new(weights, ClassNames, MergeSchedule.Custom(config, Schedule.RemovedPerBlock, Merging), Merging, Preprocessing);
     }
 
     internal override ClassifierNetwork CreateNetwork(DeviceWeights weights) => new VimNetwork(weights, Schedule, Merging);

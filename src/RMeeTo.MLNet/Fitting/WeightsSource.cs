@@ -51,10 +51,10 @@ internal sealed class WeightsSource
         {
             if (given.RemovedPerBlock.Count != Config.Depth)
                 throw new ArgumentException($"The merge schedule is for {given.RemovedPerBlock.Count} blocks and the network has {Config.Depth}; make it with the network's VimConfig.");
-            return (MergeSchedule.Custom(Config, given.RemovedPerBlock, merging.Order), merging);
+            return (MergeSchedule.Custom(Config, given.RemovedPerBlock, merging), merging);
         }
-        if (_options.TokensPerMerge is { } tokens) return (MergeSchedule.Uniform(Config, tokens, order: merging.Order), merging);
-        return (_model is null ? MergeSchedule.Dense(Config) : MergeSchedule.Custom(Config, _model.Schedule.RemovedPerBlock, merging.Order), merging);
+        if (_options.TokensPerMerge is { } tokens) return (MergeSchedule.Uniform(Config, tokens, merging: merging), merging);
+        return (_model is null ? MergeSchedule.Dense(Config) : MergeSchedule.Custom(Config, _model.Schedule.RemovedPerBlock, merging), merging);
     }
 
     /// <summary>Opens the source and checks it.</summary>

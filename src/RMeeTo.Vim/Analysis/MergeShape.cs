@@ -70,6 +70,6 @@ internal sealed class ScheduleScale(VimConfig config, MergeOptions merging)
             removed[block] = (int)Math.Clamp((long)Math.Round(wanted) - given, 0, config.Tokens);
             given += removed[block];
         }
-        return MergeSchedule.Custom(config, removed, merging.Order);
+        return MergeSchedule.Custom(config, removed, merging);
     }
 }

@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace RMeeTo.Vim.Checkpoints;
 
-/// <summary>A JSON object in a model file's metadata. Every field asked for must be there, and every field there must have been asked for: an unknown one is from a newer version, and leaving it out could change results.</summary>
+/// <summary>A JSON object in a model file's metadata. Every field taken must be there, and every field there must have been taken: an unknown one is from a newer version, and leaving it out could change results.</summary>
 internal sealed class MetadataFields
 {
     private readonly Dictionary<string, JsonElement> _left = [];
@@ -33,8 +33,11 @@ internal sealed class MetadataFields
         }
     }
 
-    /// <summary>Whether the field is there and was not asked for yet: a field that later versions added is written only where it is not at its default.</summary>
+    /// <summary>True where a field is there and not taken yet: for those that are written only where they are not at their default.</summary>
     public bool Has(string name) => _left.ContainsKey(name);
+
+    /// <summary>A whole number of up to 64 bits, not negative.</summary>
+    public ulong UInt64(string name) => Take(name, "a whole number", e => e.ValueKind == JsonValueKind.Number && e.TryGetUInt64(out ulong value) ? value : (ulong?)null);
 
     /// <summary>A whole number.</summary>
     public int Int(string name) => Take(name, "a whole number", AsInt);

@@ -36,12 +36,7 @@ internal static class VimModelMetadata
         [FormatKey] = Version.ToString(CultureInfo.InvariantCulture),
         [ConfigKey] = Write(model.Config),
         [ClassesKey] = JsonSerializer.Serialize(model.ClassNames, ReadableText),
-        [MergingKey] = new JsonObject
-        {
-            ["removedPerBlock"] = new JsonArray([.. model.Schedule.RemovedPerBlock.Select(n => (JsonNode)n)]),
-            ["reduction"] = model.Merging.Reduction.ToString(),
-            ["order"] = model.Merging.Order.ToString(),
-        }.ToJsonString(),
+        [MergingKey] = Write(model.Schedule, model.Merging),
         [PreprocessingKey] = Write(model.Preprocessing),
         [HashKey] = Hash(model.Weights),
     };
@@ -102,9 +97,9 @@ internal static class VimModelMetadata
     {
         var fields = new MetadataFields(source, MergingKey);
         int[] removed = fields.Ints("removedPerBlock");
-        var merging = new MergeOptions { Reduction = fields.Enum<MergeReduction>("reduction"), Order = fields.Enum<MergeOrder>("order") };
+        var merging = MergingFields.Read(fields);
         fields.End();
-        return (MergeSchedule.Custom(config, removed, merging.Order), merging);
+        return (MergeSchedule.Custom(config, removed, merging), merging);
     }
 
     /// <summary>How images are prepared.</summary>
@@ -166,6 +161,13 @@ internal static class VimModelMetadata
         if (config.ProjectionBias) fields["projectionBias"] = true;
         if (config.IsVideo) fields["frames"] = config.Frames;
         if (config.TubeletSize != 1) fields["tubeletSize"] = config.TubeletSize;
+        return fields.ToJsonString();
+    }
+
+    private static string Write(MergeSchedule schedule, MergeOptions merging)
+    {
+        var fields = new JsonObject { ["removedPerBlock"] = new JsonArray([.. schedule.RemovedPerBlock.Select(n => (JsonNode)n)]) };
+        MergingFields.Write(fields, merging);
         return fields.ToJsonString();
     }
 

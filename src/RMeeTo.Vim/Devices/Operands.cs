@@ -1,3 +1,5 @@
+using RMeeTo.Vim.Merging;
+
 namespace RMeeTo.Vim.Devices;
 
 /// <summary>
@@ -172,6 +174,32 @@ public readonly record struct ScanGradients
 
     /// <summary>[1, D], added; none where there is no bias.</summary>
     public DeviceMatrix DeltaBias { get; init; }
+}
+
+/// <summary>What a merge is decided by, over L tokens of each of B images.</summary>
+public readonly record struct MatchOperands
+{
+    /// <summary>[B·L, any]; what tokens are compared by.</summary>
+    public required DeviceMatrix Metric { get; init; }
+
+    /// <summary>[B·L, 1]; how many original tokens each row stands for. None: every row stands for one.</summary>
+    public DeviceMatrix Sizes { get; init; }
+
+    /// <summary>[B·L, 1]; what <see cref="MergeImportance"/> asks for, none where it asks for nothing.</summary>
+    public DeviceMatrix Importance { get; init; }
+
+    /// <summary>The plan of the merge before, which knows the class row of every image; null at the first merge. Asked only under <see cref="MergeClassPosition.Exact"/>.</summary>
+    public MergePlan? Previous { get; init; }
+}
+
+/// <summary>Where the values of a matrix [B·L, C] go when they are added to another.</summary>
+public enum MetricPlacement
+{
+    /// <summary>To their own row and column.</summary>
+    Straight,
+
+    /// <summary>Row t and column c of an image to row L−1−t and column C−1−c: what the published code makes of the backward direction (spec 1.2).</summary>
+    Turned,
 }
 
 /// <summary>Weights of the parts of the training loss of one image: Target · cross-entropy + Teacher · KL(teacher ‖ student).</summary>

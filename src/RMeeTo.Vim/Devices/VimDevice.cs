@@ -136,31 +136,64 @@ public abstract class VimDevice : IDisposable
     /// <param name="factorGradient">[1, C], added.</param>
     public abstract void ScaleChannelsGradient(DeviceMatrix x, DeviceMatrix factor, DeviceMatrix dy, DeviceMatrix dx, DeviceMatrix factorGradient);
 
+    /// <summary>metric (+)= factor · values: what one scan direction gives to the values that tokens are compared by.</summary>
+    /// <param name="batch">B.</param>
+    /// <param name="values">[B·L, C]</param>
+    /// <param name="factor">Factor.</param>
+    /// <param name="placement">Which place of the metric each value goes to.</param>
+    /// <param name="metric">[B·L, C]</param>
+    /// <param name="accumulate">Adds to the metric instead of writing it (second direction).</param>
+    public abstract void AddMetric(int batch, DeviceMatrix values, float factor, MetricPlacement placement, DeviceMatrix metric, bool accumulate = false);
+
+    /// <summary>importance (+)= factor · mean over the channels of softplus(Δraw + bias): how much each token writes into the state of one scan direction.</summary>
+    /// <param name="deltaRaw">[M, D]</param>
+    /// <param name="deltaBias">[1, D]</param>
+    /// <param name="factor">Factor.</param>
+    /// <param name="importance">[M, 1]</param>
+    /// <param name="accumulate">Adds to the importance instead of writing it (second direction).</param>
+    public abstract void AddMeanDelta(DeviceMatrix deltaRaw, DeviceMatrix deltaBias, float factor, DeviceMatrix importance, bool accumulate = false);
+
     /// <summary>
-    /// Decides a merge (spec 2.2, 2.3): takes the class row out, pairs every even row with its most similar odd row (cosine), and removes the
-    /// <see cref="MergeStep.Removed"/> even rows with the highest similarity.
+    /// Decides a merge (spec 2.2, 2.3): takes the class row out, pairs every even row with its most (or k-th most) similar odd row, and removes the
+    /// <see cref="MergeStep.Removed"/> even rows with the highest similarity among those that may go. <see cref="MergePlan.Options"/> says by what distance and which may go.
     /// </summary>
-    /// <remarks>Ties: the lowest partner, then the lowest row. A row of zeros (or with a value that is no number) has similarity −∞ to every other.</remarks>
+    /// <remarks>
+    /// Ties: the lowest partner, then the lowest row. A row of zeros (or with a value that is no number) has similarity −∞ to every other. In odd–even order the rows that may not
+    /// go stand behind those that might have gone.
+    /// </remarks>
     /// <param name="batch">B, at most the plan's capacity.</param>
-    /// <param name="metric">[B·L, any]; what tokens are compared by.</param>
-    /// <param name="sizes">[B·L, 1]; how many original tokens each row stands for. None: every row stands for one.</param>
+    /// <param name="operands">Metric, sizes, and what some options ask for.</param>
     /// <param name="plan">Filled.</param>
     /// <param name="mergedSizes">[B·L', 1]; written.</param>
-    public abstract void Match(int batch, DeviceMatrix metric, DeviceMatrix sizes, MergePlan plan, DeviceMatrix mergedSizes);
+    public abstract void Match(int batch, in MatchOperands operands, MergePlan plan, DeviceMatrix mergedSizes);
 
-    /// <summary>Carries a merge out: destination row = Σ weight · source row.</summary>
+    /// <summary>Carries a merge out: destination row = Σ weight · source row; channel by channel the largest or smallest weight · source value for <see cref="MergeCombination.Max"/> and <see cref="MergeCombination.Min"/>.</summary>
     /// <param name="batch">B.</param>
     /// <param name="plan">Filled by <see cref="Match"/>.</param>
     /// <param name="source">[B·L, C]</param>
     /// <param name="destination">[B·L', C]</param>
-    public abstract void Merge(int batch, MergePlan plan, DeviceMatrix source, DeviceMatrix destination);
+    /// <param name="winners">[B·L', C]; where a largest or smallest value is taken, receives the row of its image that it came from (the lowest wins a tie). None where no gradient is wanted; left alone in every other mode.</param>
+    public abstract void Merge(int batch, MergePlan plan, DeviceMatrix source, DeviceMatrix destination, DeviceMatrix winners = default);
 
-    /// <summary>Gradient of <see cref="Merge"/>: source row = weight · destination row, zero for a dropped row.</summary>
+    /// <summary>Gradient of <see cref="Merge"/>: source row = weight · destination row, zero for a dropped row; where there are winners, zero for the channels that it lost.</summary>
     /// <param name="batch">B.</param>
     /// <param name="plan">Filled by <see cref="Match"/>.</param>
     /// <param name="destinationGradient">[B·L', C]</param>
     /// <param name="sourceGradient">[B·L, C], written.</param>
-    public abstract void MergeGradient(int batch, MergePlan plan, DeviceMatrix destinationGradient, DeviceMatrix sourceGradient);
+    /// <param name="winners">[B·L', C] of <see cref="Merge"/>, for <see cref="MergeCombination.Max"/> and <see cref="MergeCombination.Min"/>.</param>
+    public abstract void MergeGradient(int batch, MergePlan plan, DeviceMatrix destinationGradient, DeviceMatrix sourceGradient, DeviceMatrix winners = default);
+
+    /// <summary>Takes the class row that every image has after a merge.</summary>
+    /// <param name="plan">Filled by <see cref="Match"/>.</param>
+    /// <param name="source">[B·L', C]</param>
+    /// <param name="rows">[B, C]</param>
+    public abstract void GatherClassRows(MergePlan plan, DeviceMatrix source, DeviceMatrix rows);
+
+    /// <summary>Gradient of <see cref="GatherClassRows"/>: everything zero but the class row of every image.</summary>
+    /// <param name="plan">Filled by <see cref="Match"/>.</param>
+    /// <param name="rows">[B, C]</param>
+    /// <param name="destination">[B·L', C], written.</param>
+    public abstract void ScatterClassRows(MergePlan plan, DeviceMatrix rows, DeviceMatrix destination);
 
     /// <summary>Takes one row of every image.</summary>
     /// <param name="row">The row.</param>

@@ -1,40 +1,28 @@
 namespace RMeeTo.Vim.Merging;
 
-/// <summary>One merge: how many tokens it removes and where the class token stands before and after.</summary>
-/// <param name="Block">The merge happens at the entry of this block.</param>
-/// <param name="TokensIn">Tokens before.</param>
-/// <param name="Removed">Tokens removed, at least 1.</param>
-/// <param name="ClassRowIn">Row of the class token before.</param>
-/// <param name="ClassRowOut">Row of the class token after.</param>
-public sealed record MergeStep(int Block, int TokensIn, int Removed, int ClassRowIn, int ClassRowOut)
-{
-    /// <summary>Tokens after.</summary>
-    public int TokensOut => TokensIn - Removed;
-}
-
 /// <summary>
 /// How many tokens each block of a network removes, and what follows from it: tokens per block, class row per block, reduction ratio. The same for every image, so
 /// every shape is known before the first image.
 /// </summary>
-/// <remarks>Spec 2.5 to 2.7. At most half of the patch tokens go at one merge; the class token never goes.</remarks>
+/// <remarks>Spec 2.5 to 2.7. At most half of the patch tokens go at one merge, fewer where neighbours of the class token are protected; the class token never goes.</remarks>
 public sealed class MergeSchedule
 {
     private readonly MergeStep?[] _stepAtBlock;
 
-    private MergeSchedule(VimConfig config, IReadOnlyList<int> requested, MergeOrder order)
+    private MergeSchedule(VimConfig config, IReadOnlyList<int> requested, MergeOptions merging)
     {
         RemovedPerBlock = requested;
-        Order = order;
+        (Order, ProtectedNeighbours) = (merging.Order, merging.ProtectedNeighbours);
         _stepAtBlock = new MergeStep?[config.Depth];
         var tokens = new int[config.Depth];
         var classRows = new int[config.Depth];
         var (length, row) = (config.Tokens, config.ClassRow);
         for (int i = 0; i < config.Depth; i++)
         {
-            int removed = Math.Min(requested[i], (length - 1) / 2);
+            int removed = Math.Min(requested[i], Removable(length, row, ProtectedNeighbours));
             if (removed > 0)
             {
-                var step = new MergeStep(i, length, removed, row, NextClassRow(row, length, removed, order));
+                var step = new MergeStep(i, length, removed, row, NextClassRow(row, length, removed, Order));
                 _stepAtBlock[i] = step;
                 (length, row) = (step.TokensOut, step.ClassRowOut);
             }
@@ -52,6 +40,9 @@ public sealed class MergeSchedule
 
     /// <summary>The order that the class rows were computed for.</summary>
     public MergeOrder Order { get; }
+
+    /// <summary>The number of protected neighbours (<see cref="MergeOptions.ProtectedNeighbours"/>) that the cap was computed for.</summary>
+    public int ProtectedNeighbours { get; }
 
     /// <summary>Tokens before the first merge.</summary>
     public int InputTokens { get; }
@@ -93,18 +84,18 @@ public sealed class MergeSchedule
     /// <param name="config">The network.</param>
     /// <param name="tokensPerMerge">r, tokens removed a merge; 0 is the plain network. Capped at half of the patch tokens where the sequence gets short.</param>
     /// <param name="interval">Blocks from a merge to the next, at least 1.</param>
-    /// <param name="odd">Merge where (block + 1) mod interval = 0 instead of block mod interval = 0.</param>
-    /// <param name="order">Order of the tokens after a merge; it decides how the class row moves.</param>
+    /// <param name="phase">Which blocks merge.</param>
+    /// <param name="merging">How tokens merge: order and protected neighbours decide how the class row moves and how many can go; <see cref="MergeOptions.Default"/> unless given.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="tokensPerMerge"/> is negative, or <paramref name="interval"/> is not positive.</exception>
-    public static MergeSchedule Uniform(VimConfig config, int tokensPerMerge, int interval = 2, bool odd = false, MergeOrder order = MergeOrder.Original)
+    public static MergeSchedule Uniform(VimConfig config, int tokensPerMerge, int interval = 2, MergePhase phase = MergePhase.Even, MergeOptions? merging = null)
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentOutOfRangeException.ThrowIfNegative(tokensPerMerge);
         if (interval < 1) throw new ArgumentOutOfRangeException(nameof(interval), interval, $"interval is {interval}; it must be at least 1.");
         var removed = new int[config.Depth];
         for (int i = 1; i < removed.Length; i++)
-            if ((odd ? i + 1 : i) % interval == 0) removed[i] = tokensPerMerge;
-        return Custom(config, removed, order);
+            if (Merges(i, interval, phase)) removed[i] = tokensPerMerge;
+        return Custom(config, removed, merging);
     }
 
     /// <summary>
@@ -116,28 +107,27 @@ public sealed class MergeSchedule
     /// <param name="tokensPerMerge">r, tokens removed a merge.</param>
     /// <param name="compare">The published option <c>compare</c>, 11 by default there.</param>
     /// <param name="interval">Blocks from a merge to the next.</param>
-    /// <param name="odd">Merge where (block + 1) mod interval = 0.</param>
-    /// <param name="order">Order of the tokens after a merge.</param>
+    /// <param name="phase">Which blocks merge.</param>
+    /// <param name="merging">How tokens merge.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="tokensPerMerge"/> is negative, or <paramref name="interval"/> is not positive.</exception>
-    public static MergeSchedule Reference(VimConfig config, int tokensPerMerge, int compare = 11, int interval = 2, bool odd = false, MergeOrder order = MergeOrder.Original)
+    public static MergeSchedule Reference(VimConfig config, int tokensPerMerge, int compare = 11, int interval = 2, MergePhase phase = MergePhase.Even, MergeOptions? merging = null)
     {
-        int[] removed = [.. Uniform(config, tokensPerMerge, interval, odd).RemovedPerBlock];
+        int[] removed = [.. Uniform(config, tokensPerMerge, interval, phase).RemovedPerBlock];
         int tokens = config.Tokens;
         for (int i = 1; i < removed.Length; i++)
         {
-            bool merges = (odd ? i + 1 : i) % interval == 0;
-            if (merges && config.Depth - i <= interval) removed[i] = Math.Max(0, tokens - (197 - 11 * compare));
-            tokens -= Math.Min(removed[i], (tokens - 1) / 2);
+            if (Merges(i, interval, phase) && config.Depth - i <= interval) removed[i] = Math.Max(0, tokens - (197 - 11 * compare));
+            tokens -= Math.Min(removed[i], Removable(tokens, config.ClassRow, merging?.ProtectedNeighbours ?? 0));
         }
-        return Custom(config, removed, order);
+        return Custom(config, removed, merging);
     }
 
     /// <summary>Any number of tokens at any block but the first.</summary>
     /// <param name="config">The network.</param>
     /// <param name="removedPerBlock">Tokens removed at the entry of each block; the first must be 0, for nothing has been computed there to match by.</param>
-    /// <param name="order">Order of the tokens after a merge.</param>
+    /// <param name="merging">How tokens merge.</param>
     /// <exception cref="ArgumentException">Wrong length, a negative number, or a merge at block 0; or <paramref name="config"/> contradicts itself.</exception>
-    public static MergeSchedule Custom(VimConfig config, IReadOnlyList<int> removedPerBlock, MergeOrder order = MergeOrder.Original)
+    public static MergeSchedule Custom(VimConfig config, IReadOnlyList<int> removedPerBlock, MergeOptions? merging = null)
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(removedPerBlock);
@@ -150,7 +140,7 @@ public sealed class MergeSchedule
         // The published code merges around one class token, and its formula for the class row has no second.
         if (config.ClassToken == ClassTokenPosition.Ends && removedPerBlock.Any(n => n > 0))
             throw new ArgumentException($"The schedule removes {removedPerBlock.Sum()} tokens and the network has a class token at both ends, around which tokens cannot merge; use MergeSchedule.Dense, or a network with one class token.", nameof(removedPerBlock));
-        return new MergeSchedule(config, [.. removedPerBlock], order);
+        return new MergeSchedule(config, [.. removedPerBlock], (merging ?? MergeOptions.Default).Validate());
     }
 
     /// <summary>
@@ -165,14 +155,28 @@ public sealed class MergeSchedule
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="loss"/> is out of range.</exception>
     public static ScheduleTarget ForAccuracyLoss(double loss) => ScheduleTarget.ForAccuracyLoss(loss);
 
+    /// <summary>
+    /// The most tokens that one merge can remove. Of the patch rows every second one may go; of any 2n neighbours of the class token n are such rows, wherever it stands, so that
+    /// the number is the same for every image.
+    /// </summary>
+    /// <param name="tokens">Tokens before.</param>
+    /// <param name="classRow">Row of the class token; −1 where there is none, and then half of all may go.</param>
+    /// <param name="protectedNeighbours"><see cref="MergeOptions.ProtectedNeighbours"/>.</param>
+    internal static int Removable(int tokens, int classRow, int protectedNeighbours) => classRow < 0
+        ? tokens / 2
+        : Math.Max(0, Math.Min((tokens - 1) / 2, tokens / 2 - protectedNeighbours));
+
     /// <summary>The class row after a merge, by the paper's formula (spec 2.3): proportional, rounded down. In odd–even order never beyond the unmerged tokens.</summary>
     internal static int NextClassRow(int row, int tokens, int removed, MergeOrder order)
     {
+        if (row < 0) return row; // no class token
         // In 64 bits: from 46,341 tokens on the product is beyond an int.
         if (order == MergeOrder.Original) return (int)((long)row * (tokens - removed) / tokens);
         int even = tokens / 2; // tokens at even places once the class token is taken out: ceil((tokens − 1) / 2)
         return (int)Math.Min((long)row * (even - removed) / even, even - removed);
     }
+
+    private static bool Merges(int block, int interval, MergePhase phase) => (phase == MergePhase.Odd ? block + 1 : block) % interval == 0;
 
     /// <summary>For example "197 → 142 tokens, 11 merges, reduction ratio 0.14".</summary>
     public override string ToString() => IsDense

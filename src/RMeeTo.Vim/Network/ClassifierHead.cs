@@ -33,7 +33,12 @@ internal sealed class ClassifierHead
     private NormOperands FinalNorm => _weights.Norm(_parameters.Config, _parameters.FinalNorm, _parameters.FinalNormBias);
 
     /// <summary>Computes <c>workspace.Logits</c> from the last block's output and <paramref name="residualStream"/>.</summary>
-    public void Forward(VimDevice device, Workspace workspace, int batch, DeviceMatrix residualStream)
+    /// <param name="device">The caller's device.</param>
+    /// <param name="workspace">The caller's activations.</param>
+    /// <param name="batch">B.</param>
+    /// <param name="residualStream">After the last block.</param>
+    /// <param name="classRows">Knows the class row of every image, where they differ; null where the schedule's is that of all.</param>
+    public void Forward(VimDevice device, Workspace workspace, int batch, DeviceMatrix residualStream, MergePlan? classRows)
     {
         var head = workspace.Head;
         var allHidden = workspace.Hidden.Current.SliceRows(0, batch * _schedule.TokensPerBlock[^1]);
@@ -42,17 +47,23 @@ internal sealed class ClassifierHead
         var (sum, normed) = (head.Sum.SliceRows(0, rows), head.Normed.SliceRows(0, rows));
         for (int i = 0; i < _rows.Length; i++)
         {
-            device.GatherRows(_rows[i], allHidden, OfEveryImage(head.Hidden, i, batch));
-            device.GatherRows(_rows[i], allResidual, OfEveryImage(head.Sum, i, batch));
+            Gather(i, allHidden, head.Hidden);
+            Gather(i, allResidual, head.Sum);
         }
         var (hidden, residual) = _rows.Length == 0 ? (allHidden, allResidual) : (head.Hidden.SliceRows(0, rows), sum);
         device.AddNorm(FinalNorm, residual, hidden, sum, normed, head.Statistics.SliceRows(0, rows));
         if (_rows.Length != 1) device.MeanRows(normed, TokenSizes(workspace, rows), feature);
         device.Linear(feature, _weights.LinearOf(_parameters.HeadWeight), _weights[_parameters.HeadBias], head.Logits.SliceRows(0, batch));
+
+        void Gather(int i, DeviceMatrix tokens, DeviceMatrix destination)
+        {
+            if (classRows is null) device.GatherRows(_rows[i], tokens, OfEveryImage(destination, i, batch));
+            else device.GatherClassRows(classRows, tokens, OfEveryImage(destination, i, batch));
+        }
     }
 
     /// <summary>From <c>workspace.LogitsGradient</c> to the gradient of the last block's output, which <c>workspace.Gradient.Current</c> then holds.</summary>
-    public void Backward(VimDevice device, Workspace workspace, int batch, ParameterBuffer gradients)
+    public void Backward(VimDevice device, Workspace workspace, int batch, MergePlan? classRows, ParameterBuffer gradients)
     {
         var head = workspace.Head;
         int rows = HeadRows(batch);
@@ -65,7 +76,11 @@ internal sealed class ClassifierHead
         sumGradient.Buffer.Clear();
         device.AddNormGradient(FinalNorm, head.Sum.SliceRows(0, rows), head.Statistics.SliceRows(0, rows), normedGradient, sumGradient,
             gradients[_parameters.FinalNorm], gradients[_parameters.FinalNormBias]);
-        for (int i = 0; i < _rows.Length; i++) device.ScatterRows(_rows[i], OfEveryImage(head.SumGradient, i, batch), tokensGradient, keepOthers: i > 0);
+        for (int i = 0; i < _rows.Length; i++)
+        {
+            if (classRows is null) device.ScatterRows(_rows[i], OfEveryImage(head.SumGradient, i, batch), tokensGradient, keepOthers: i > 0);
+            else device.ScatterClassRows(classRows, sumGradient, tokensGradient);
+        }
     }
 
     private int HeadRows(int batch) => batch * (_rows.Length == 0 ? _schedule.TokensPerBlock[^1] : _rows.Length);

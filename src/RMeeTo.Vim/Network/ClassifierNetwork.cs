@@ -1,4 +1,5 @@
 using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Merging;
 
 namespace RMeeTo.Vim.Network;
 
@@ -80,6 +81,9 @@ public abstract class ClassifierWorkspace : IDisposable
 
     /// <summary>Loss of every image [B, 1]. Training only.</summary>
     public abstract DeviceMatrix Losses { get; }
+
+    /// <summary>Says what the random choices of an image are drawn from, where the network makes any; at inference that never changes.</summary>
+    internal virtual void SetShuffleKey(int image, ShuffleKey key) { }
 
     /// <summary>Frees everything.</summary>
     public void Dispose()

@@ -17,15 +17,18 @@ public delegate void BlockObserver(int block, DeviceMatrix hidden, DeviceMatrix 
 /// <remarks>Spec 1.1 and 2. A merge at the entry of a block compares the previous mixer's outputs and shortens hidden state and residual alike.</remarks>
 public sealed class VimNetwork : ClassifierNetwork
 {
+    private static readonly MergeWinners s_noWinners = new(default, default);
+
     private readonly MambaMixer[] _mixers;
     private readonly ClassifierHead _head;
 
     /// <summary>Combines weights with a schedule.</summary>
-    /// <exception cref="ArgumentException">The weights are of another kind of network.</exception>
+    /// <exception cref="ArgumentException">The weights are of another kind of network; or the schedule was made for other options, or has a merge that they do not allow.</exception>
     public VimNetwork(DeviceWeights weights, MergeSchedule schedule, MergeOptions options) : base(weights)
     {
         Parameters = weights.Parameters as VimParameters
             ?? throw new ArgumentException($"The weights are laid out by {weights.Parameters.GetType().Name}; a VimNetwork needs the weights of a Vision Mamba, VimWeights.", nameof(weights));
+        options.Check(schedule, nameof(schedule));
         Schedule = schedule;
         Options = options;
         _head = new ClassifierHead(Parameters, weights, schedule);
@@ -63,17 +66,18 @@ public sealed class VimNetwork : ClassifierNetwork
     public void Forward(VimDevice device, Workspace workspace, int batch, BlockObserver? observer = null)
     {
         CheckBatch(workspace, batch);
+        workspace.DrawRowOrders(batch);
         Embed(device, workspace, batch);
         for (int i = 0; i < Config.Depth; i++)
         {
-            bool headRowOnly = i == Config.Depth - 1 && _head.OnlyRow is not null && observer is null && !workspace.ForTraining;
+            bool headRowOnly = i == Config.Depth - 1 && _head.OnlyRow is not null && observer is null && !workspace.ForTraining && ClassRows(workspace) is null;
             ForwardBlock(device, workspace, batch, i, headRowOnly);
             if (observer is null) continue;
             int rows = batch * Schedule.TokensPerBlock[i];
             bool merged = !Schedule.IsDense && i >= Schedule.Steps[0].Block;
             observer(i, workspace.Hidden.Current.SliceRows(0, rows), ResidualAfter(workspace, i).SliceRows(0, rows), merged ? workspace.Sizes.Current.SliceRows(0, rows) : default);
         }
-        _head.Forward(device, workspace, batch, ResidualAfter(workspace, Config.Depth - 1));
+        _head.Forward(device, workspace, batch, ResidualAfter(workspace, Config.Depth - 1), ClassRows(workspace));
     }
 
     /// <summary>Adds the gradients of all parameters, from <c>workspace.LogitsGradient</c> and what the forward pass left in the workspace.</summary>
@@ -85,7 +89,7 @@ public sealed class VimNetwork : ClassifierNetwork
     {
         CheckBatch(workspace, batch);
         if (!workspace.ForTraining) throw new InvalidOperationException("This workspace was made for inference; make it with forTraining: true to run the backward pass.");
-        _head.Backward(device, workspace, batch, gradients);
+        _head.Backward(device, workspace, batch, ClassRows(workspace), gradients);
         for (int i = Config.Depth - 1; i >= 0; i--) BackwardBlock(device, workspace, batch, i, gradients);
 
         var patchTokensGradient = workspace.PatchTokens.SliceRows(0, batch * Config.Patches);
@@ -131,7 +135,7 @@ public sealed class VimNetwork : ClassifierNetwork
         device.AddNorm(BlockNorm(block), residual, block == 0 ? default : hidden, workspace.ForTraining ? activations.Sum.SliceRows(0, rows) : residual,
             activations.Normed.SliceRows(0, rows), activations.Statistics.SliceRows(0, rows));
         if (headRowOnly) _mixers[block].ForwardRow(device, activations, batch, length, _head.OnlyRow!.Value, hidden);
-        else _mixers[block].Forward(device, activations, batch, length, hidden);
+        else _mixers[block].Forward(device, activations, batch, length, hidden, block + 1 < Config.Depth && workspace.Plans[block + 1] is not null ? workspace.Evidence : null);
     }
 
     /// <summary>Shortens hidden state, residual and sizes; returns the shortened residual.</summary>
@@ -140,31 +144,56 @@ public sealed class VimNetwork : ClassifierNetwork
         int rowsIn = batch * plan.Step.TokensIn, rowsOut = batch * plan.Step.TokensOut;
         bool first = ReferenceEquals(plan.Step, Schedule.Steps[0]);
         var hidden = workspace.Hidden.Current.SliceRows(0, rowsIn);
-        var sizes = first ? default : workspace.Sizes.Current.SliceRows(0, rowsIn);
-        device.Match(batch, hidden, sizes, plan, workspace.Sizes.Other.SliceRows(0, rowsOut));
+        var (metric, importance) = (workspace.Evidence!.Metric, workspace.Evidence.Importance);
+        var winners = workspace.ForTraining && Options.HasWinners ? workspace.Winners[block]! : s_noWinners;
+        device.Match(batch, new MatchOperands
+        {
+            Metric = metric.IsNone ? hidden : metric.SliceRows(0, rowsIn),
+            Sizes = first ? default : workspace.Sizes.Current.SliceRows(0, rowsIn),
+            Importance = importance.IsNone ? default : importance.SliceRows(0, rowsIn),
+            Previous = first ? null : PlanBefore(workspace, block),
+        }, plan, workspace.Sizes.Other.SliceRows(0, rowsOut));
         workspace.Sizes.Swap();
-        device.Merge(batch, plan, hidden, workspace.Hidden.Other.SliceRows(0, rowsOut));
+        device.Merge(batch, plan, hidden, workspace.Hidden.Other.SliceRows(0, rowsOut), Part(winners.Hidden, rowsOut));
         workspace.Hidden.Swap();
-        device.Merge(batch, plan, residual.SliceRows(0, rowsIn), workspace.Residual.Other.SliceRows(0, rowsOut));
+        device.Merge(batch, plan, residual.SliceRows(0, rowsIn), workspace.Residual.Other.SliceRows(0, rowsOut), Part(winners.Residual, rowsOut));
         workspace.Residual.Swap();
         return workspace.Residual.Current;
     }
 
+    /// <summary>The last plan before a block, or null.</summary>
+    private static MergePlan? PlanBefore(Workspace workspace, int block)
+    {
+        for (int i = block - 1; i >= 0; i--)
+            if (workspace.Plans[i] is { } plan) return plan;
+        return null;
+    }
+
+    /// <summary>The plan that knows the class row of every image, where they differ; null where the schedule's row is that of all.</summary>
+    private MergePlan? ClassRows(Workspace workspace) => Options.ClassPosition == MergeClassPosition.Exact ? PlanBefore(workspace, Config.Depth) : null;
+
+    private static DeviceMatrix Part(DeviceMatrix matrix, int rows) => matrix.IsNone ? default : matrix.SliceRows(0, rows);
+
     /// <summary>
     /// Hidden state and residual meet in an addition, so one matrix is the gradient of both: on entry with regard to what the block hands on, on exit with regard to
-    /// what it received.
+    /// what it received. Only at a merge of largest or smallest values they part, as each has winners of its own; in the block before, the hidden state's goes through the mixer
+    /// and the residual's meets it again.
     /// </summary>
     private void BackwardBlock(VimDevice device, Workspace workspace, int batch, int block, ParameterBuffer gradients)
     {
         var activations = workspace.Blocks[block];
         int length = Schedule.TokensPerBlock[block], rows = batch * length;
         var gradient = workspace.Gradient.Current.SliceRows(0, rows);
-        _mixers[block].Backward(device, activations, workspace.MixerGradient, batch, length, gradient, gradients);
+        bool parted = workspace.Winners.Count > block + 1 && workspace.Winners[block + 1] is not null;
+        _mixers[block].Backward(device, activations, workspace.MixerGradient, batch, length, parted ? workspace.HiddenGradient.SliceRows(0, rows) : gradient, gradients);
         var parameters = Parameters.Blocks[block];
         device.AddNormGradient(BlockNorm(block), activations.Sum.SliceRows(0, rows), activations.Statistics.SliceRows(0, rows), workspace.MixerGradient.Normed.SliceRows(0, rows),
             gradient, gradients[parameters.Norm], gradients[parameters.NormBias]);
         if (workspace.Plans[block] is not { } plan) return;
-        device.MergeGradient(batch, plan, gradient, workspace.Gradient.Other.SliceRows(0, batch * plan.Step.TokensIn));
+        int rowsIn = batch * plan.Step.TokensIn;
+        var winners = workspace.Winners.Count > 0 ? workspace.Winners[block]! : s_noWinners;
+        if (Options.HasWinners) device.MergeGradient(batch, plan, gradient, workspace.HiddenGradient.SliceRows(0, rowsIn), Part(winners.Hidden, rows));
+        device.MergeGradient(batch, plan, gradient, workspace.Gradient.Other.SliceRows(0, rowsIn), Part(winners.Residual, rows));
         workspace.Gradient.Swap();
     }
 

@@ -9,6 +9,9 @@ namespace RMeeTo.Vim.Network;
 /// </summary>
 public sealed class Workspace : ClassifierWorkspace
 {
+    private readonly TokenShuffle? _shuffle;
+    private readonly ShuffleKey[] _shuffleKeys;
+
     /// <summary>Allocates everything.</summary>
     /// <param name="device">Where.</param>
     /// <param name="config">Architecture.</param>
@@ -39,6 +42,13 @@ public sealed class Workspace : ClassifierWorkspace
             else blocks[i] = shared ??= new BlockActivations(device, config, b, l, false, Matrix, Own);
         }
         Blocks = blocks;
+        if (!schedule.IsDense)
+        {
+            Evidence = new MergeEvidence(Matrix, config, options, b * l);
+            if (options.ShuffleRate > 0) _shuffle = new TokenShuffle(options, l);
+        }
+        _shuffleKeys = new ShuffleKey[b];
+        Array.Fill(_shuffleKeys, new ShuffleKey(options.ShuffleSeed, 0, 0));
         Plans = [.. Enumerable.Range(0, config.Depth).Select(i => schedule.At(i) is { } step ? Own(device.CreateMergePlan(b, step, options)) : null)];
 
         if (!forTraining) return;
@@ -46,6 +56,9 @@ public sealed class Workspace : ClassifierWorkspace
         Losses = Matrix(b, 1);
         Gradient = new(Matrix(b * l, c), Matrix(b * l, c));
         MixerGradient = new MixerGradients(Matrix, config, b * l);
+        if (schedule.IsDense || !options.HasWinners) return;
+        HiddenGradient = Matrix(b * l, c);
+        Winners = [.. Enumerable.Range(0, config.Depth).Select(i => schedule.At(i) is { } step ? new MergeWinners(Matrix(b * step.TokensOut, c), Matrix(b * step.TokensOut, c)) : null)];
     }
 
     /// <summary>The merges that it was laid out for.</summary>
@@ -89,9 +102,32 @@ public sealed class Workspace : ClassifierWorkspace
 
     internal IReadOnlyList<BlockActivations> Blocks { get; }
 
+    /// <summary>What the next merge is decided by beside the hidden state; null where there is no merge.</summary>
+    internal MergeEvidence? Evidence { get; }
+
+    /// <summary>True: the row orders of shuffled merges are those that the caller gave to the plans, not drawn anew at every forward pass.</summary>
+    internal bool KeepsRowOrders { get; set; }
+
     internal Pair Gradient { get; } = null!;
 
+    /// <summary>
+    /// Gradient of the hidden state that enters a merge, where the winners of largest or smallest values make it another one than the residual's; none otherwise. Training only.
+    /// </summary>
+    internal DeviceMatrix HiddenGradient { get; }
+
+    /// <summary>Who won at the merge at the entry of each block; empty where nothing is contested.</summary>
+    internal IReadOnlyList<MergeWinners?> Winners { get; } = [];
+
     internal MixerGradients MixerGradient { get; } = null!;
+
+    internal override void SetShuffleKey(int image, ShuffleKey key) => _shuffleKeys[image] = key;
+
+    /// <summary>Draws the row orders of all merges, where the options shuffle.</summary>
+    internal void DrawRowOrders(int batch)
+    {
+        if (_shuffle is null || KeepsRowOrders) return;
+        for (int image = 0; image < batch; image++) _shuffle.Apply(Plans, image, _shuffleKeys[image]);
+    }
 
     /// <summary>Two matrices of one shape, read and written in turn.</summary>
     internal sealed class Pair(DeviceMatrix current, DeviceMatrix other)
@@ -103,6 +139,11 @@ public sealed class Workspace : ClassifierWorkspace
         public void Swap() => (Current, Other) = (Other, Current);
     }
 }
+
+/// <summary>For every value of a merged sequence [B·L', C] the row that it came from.</summary>
+/// <param name="Hidden">Of the hidden state.</param>
+/// <param name="Residual">Of the residual stream.</param>
+internal sealed record MergeWinners(DeviceMatrix Hidden, DeviceMatrix Residual);
 
 /// <summary>What one block computes, and what its backward pass reads. Shapes are those of the largest batch; M = B·L.</summary>
 internal sealed class BlockActivations

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Images;
+using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Network;
 
 namespace RMeeTo.Vim.Retraining;
@@ -115,6 +116,7 @@ internal sealed class TrainingWorkers : IDisposable
                 preprocessing.Apply(images.Store.Read(index, _read), _image, options.Seed, epoch, index);
                 _student.Images.Buffer.Write(_image, (long)i * _image.Length);
                 _teacher?.Images.Buffer.Write(_image, (long)i * _image.Length);
+                _student.SetShuffleKey(i, new ShuffleKey(options.Seed, epoch, index));
                 _target.AsSpan().Fill(spread);
                 _target[images.Store.Label(index)] += 1 - (float)options.LabelSmoothing;
                 _student.Targets.Buffer.Write(_target, (long)i * _target.Length);

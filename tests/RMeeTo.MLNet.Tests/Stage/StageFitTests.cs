@@ -82,7 +82,7 @@ public sealed class StageFitTests
     {
         var seen = new List<RetrainProgress>();
         var options = Tiny.Options(epochs: 2);
-        options.Progress = new Told<RetrainProgress>(seen.Add);
+        options.Progress = new Told(seen.Add);
         using var fitted = Fit(options);
         Assert.AreEqual(2, seen[^1].Epoch);
         Assert.IsTrue(seen[^1].EpochEnded);
@@ -131,7 +131,7 @@ public sealed class StageFitTests
         using var source = new CancellationTokenSource();
         var options = Tiny.Options(epochs: 50);
         options.CancellationToken = source.Token;
-        options.Progress = new Told<RetrainProgress>(progress =>
+        options.Progress = new Told(progress =>
         {
             if (progress is { Epoch: 3, EpochEnded: true }) source.Cancel();
         });
@@ -149,7 +149,7 @@ public sealed class StageFitTests
     {
         var options = Tiny.Options(epochs: 5000);
         var cancel = typeof(MLContext).GetMethod("CancelExecution", System.Reflection.BindingFlags.Instance | System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Public)!;
-        options.Progress = new Told<RetrainProgress>(progress =>
+        options.Progress = new Told(progress =>
         {
             if (progress is { Epoch: 1, EpochEnded: true }) cancel.Invoke(_ml, null);
         });

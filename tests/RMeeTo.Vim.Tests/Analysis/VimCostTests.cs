@@ -77,7 +77,7 @@ public class VimCostTests
     public void OddBlocks(string network, int tokensPerMerge, double expected)
     {
         var config = Networks[network];
-        Assert.AreEqual(expected, VimCost.Of(config, MergeSchedule.Uniform(config, tokensPerMerge, odd: true)).Published, 0.00005);
+        Assert.AreEqual(expected, VimCost.Of(config, MergeSchedule.Uniform(config, tokensPerMerge, phase: MergePhase.Odd)).Published, 0.00005);
     }
 
     [TestMethod]

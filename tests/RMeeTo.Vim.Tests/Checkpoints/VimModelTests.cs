@@ -223,7 +223,7 @@ public sealed class VimModelTests
         var merged = model.WithSchedule(MergeSchedule.Uniform(SmallNets.Config, 2, 1));
         Assert.AreSame(model.Weights, merged.Weights);
         Assert.HasCount(1, merged.Schedule.Steps);
-        var oddEven = model.WithSchedule(MergeSchedule.Uniform(SmallNets.Config, 2, 1, order: MergeOrder.OddEven), new() { Order = MergeOrder.OddEven });
+        var oddEven = model.WithSchedule(MergeSchedule.Uniform(SmallNets.Config, 2, 1, merging: new() { Order = MergeOrder.OddEven }), new() { Order = MergeOrder.OddEven });
         Assert.AreEqual(MergeOrder.OddEven, oddEven.Merging.Order);
         Assert.AreEqual(oddEven.Schedule.ToString(), VimModel.Load(new MemoryStream(Bytes(oddEven))).Schedule.ToString());
     }
@@ -274,7 +274,7 @@ public sealed class VimModelTests
     }
 
     private static VimModel Example() =>
-        new(VimInitializer.Create(Unusual, 1, layerScale: 0.25f), Names, MergeSchedule.Custom(Unusual, [0, 3, 100], MergeOrder.OddEven), UnusualMerging, UnusualPreprocessing);
+        new(VimInitializer.Create(Unusual, 1, layerScale: 0.25f), Names, MergeSchedule.Custom(Unusual, [0, 3, 100], UnusualMerging), UnusualMerging, UnusualPreprocessing);
 
     private static byte[] Bytes(VimModel model)
     {

@@ -20,7 +20,7 @@ internal sealed class MergeOnDevice
         DeviceMatrix x = device.Matrix(tokens.Length, channels, [.. tokens.SelectMany(row => row)]);
         DeviceMatrix merged = device.Matrix(Step.TokensOut, 1), output = device.Matrix(Step.TokensOut, channels);
         using MergePlan plan = device.CreateMergePlan(1, Step, options);
-        device.Match(1, x, sizes is null ? default : device.Matrix(tokens.Length, 1, sizes), plan, merged);
+        device.Match(1, new() { Metric = x, Sizes = sizes is null ? default : device.Matrix(tokens.Length, 1, sizes) }, plan, merged);
         device.Merge(1, plan, x, output);
         Weights = new float[tokens.Length];
         Destinations = new int[tokens.Length];

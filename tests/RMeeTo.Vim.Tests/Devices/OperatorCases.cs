@@ -263,7 +263,7 @@ internal static partial class OperatorCases
         MergePlan plan = b.Device.CreateMergePlan(batch + 1, step, options);
         b.Forward(() =>
         {
-            b.Device.Match(batch, metric, sizes, plan, merged);
+            b.Device.Match(batch, new() { Metric = metric, Sizes = sizes }, plan, merged);
             b.Device.Merge(batch, plan, source, destination);
         });
         var (dDestination, dSource) = (b.Cotangent(destination), b.Gradient(source, tolerance: Tolerances.Merge));

@@ -15,6 +15,9 @@ internal sealed class GoldenMergeCase(JsonElement settings)
     public int TokenPosition => Int("token_position");
     public int NewTokenPosition => Int("new_token_position");
 
+    /// <summary>The most that can go. Without a class token the official program still leaves the row at its position out, and caps at half of all rows.</summary>
+    public int Most => Is("class_token") ? MergeSchedule.Removable(Tokens, TokenPosition, 0) : Tokens / 2;
+
     /// <summary>False where the official program returns a position that is not that of the class token (unordered, class token at the end).</summary>
     public bool PositionHoldsClassToken => Is("position_holds_class_token");
 
@@ -22,21 +25,14 @@ internal sealed class GoldenMergeCase(JsonElement settings)
     {
         Order = Is("if_order") ? MergeOrder.Original : MergeOrder.OddEven,
         Reduction = Is("if_prune") ? MergeReduction.Prune : MergeReduction.Merge,
-    };
-
-    /// <summary>The first setting that the product has no option for, or null.</summary>
-    public string? Lacks => (Text("distance"), Text("choose"), Text("merge_mode"), Is("class_token")) switch
-    {
-        (not "cosine", _, _, _) => $"distance {Text("distance")}",
-        (_, not "max", _, _) => $"choose {Text("choose")}",
-        (_, _, not "sum", _) => $"merge_mode {Text("merge_mode")}",
-        (_, _, _, false) => "class_token false",
-        _ => null,
+        Distance = GoldenNets.Distance(Text("distance")),
+        PartnerRank = GoldenNets.PartnerRank(Text("choose")),
+        Combination = GoldenNets.Combination(Text("merge_mode")),
     };
 
     public MergeStep Step()
     {
-        int removed = Math.Min(Requested, (Tokens - 1) / 2);
+        int removed = Math.Min(Requested, Most);
         return new(0, Tokens, removed, TokenPosition, MergeSchedule.NextClassRow(TokenPosition, Tokens, removed, Options.Order));
     }
 

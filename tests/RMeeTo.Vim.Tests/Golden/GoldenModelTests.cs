@@ -29,8 +29,11 @@ public sealed class GoldenModelTests
         using var device = DevicesUnderTest.Create(deviceName);
         using var run = new GoldenRun(device, weights, schedule, options, input["images"].Shape[0]);
 
+        run.UseRecordedShuffles(recorded);
         run.Forward(input.Floats("images"), trace =>
         {
+            string metric = $"layer.{trace.Block}.metric_{options.Metric switch { MergeMetric.Delta => "delta", var letter => letter.ToString() }}";
+            if (trace.Metric is not null && recorded.Has(metric)) Close(recorded, metric, trace.Metric, 2e-5);
             Close(recorded, $"layer.{trace.Block}.hidden", trace.Hidden, 2e-5);
             Close(recorded, $"layer.{trace.Block}.residual", trace.Residual, 2e-5);
             if (trace.Sizes is not null) Close(recorded, $"layer.{trace.Block}.size", trace.Sizes, 1e-6);

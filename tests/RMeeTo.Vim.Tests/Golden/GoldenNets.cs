@@ -71,17 +71,24 @@ internal static class GoldenNets
         if (dense || !settings.TryGetProperty("merge", out var merge) || !merge.EnumerateObject().Any()) return (MergeSchedule.Dense(config), MergeOptions.Default);
         int Number(string name, int otherwise) => merge.TryGetProperty(name, out var value) ? value.GetInt32() : otherwise;
         bool Flag(string name, bool otherwise) => merge.TryGetProperty(name, out var value) ? value.GetBoolean() : otherwise;
+        string Text(string name, string otherwise) => merge.TryGetProperty(name, out var value) ? value.GetString()! : otherwise;
         var options = new MergeOptions
         {
             Order = Flag("if_order", true) ? MergeOrder.Original : MergeOrder.OddEven,
             Reduction = Flag("if_prune", false) ? MergeReduction.Prune : MergeReduction.Merge,
+            Metric = Metric(Text("metric", "X")),
+            MetricAlignment = MetricAlignment.Reference,
+            Distance = Distance(Text("distance", "cosine")),
+            PartnerRank = PartnerRank(Text("choose", "max")),
+            Combination = Combination(Text("merge_mode", "sum")),
+            ShuffleRate = Flag("if_shuffle", false) ? merge.GetProperty("shuffle_rate").GetDouble() : 0,
         };
         int tokens = Number("num_prune", 5), interval = Number("merge_interval", 2);
-        bool odd = Flag("if_merge_odd", false);
+        var phase = Flag("if_merge_odd", false) ? MergePhase.Odd : MergePhase.Even;
         bool uniform = config.ClassToken == ClassTokenPosition.First || (settings.TryGetProperty("cls", out kind) && kind.GetString() == "shuffle");
         return (uniform
-            ? MergeSchedule.Uniform(config, tokens, interval, odd, options.Order)
-            : MergeSchedule.Reference(config, tokens, Number("compare", 11), interval, odd, options.Order), options);
+            ? MergeSchedule.Uniform(config, tokens, interval, phase, options)
+            : MergeSchedule.Reference(config, tokens, Number("compare", 11), interval, phase, options), options);
     }
 
     public static VimWeights Weights(VimConfig config, GoldenFile file)
@@ -101,15 +108,36 @@ internal static class GoldenNets
         return golden.Settings.TryGetProperty("merge", out var merge) ? UnsupportedMerge(merge) : null;
     }
 
-    /// <summary>What the merge settings need that the product does not have.</summary>
-    public static string? UnsupportedMerge(JsonElement merge)
+    /// <summary>What of the merge settings the product does not imitate: with this flag the official code loses the position of the class token at every block.</summary>
+    public static string? UnsupportedMerge(JsonElement merge) =>
+        merge.TryGetProperty("if_visualize", out var visualize) && visualize.GetBoolean() ? "recorded bug of the official visualisation" : null;
+
+    public static MergeMetric Metric(string official) => official switch
     {
-        bool Is(string name, string usual) => !merge.TryGetProperty(name, out var value) || value.GetString() == usual;
-        if (!Is("metric", "X")) return "metric other than the hidden state";
-        if (!Is("distance", "cosine")) return "distance other than cosine";
-        if (!Is("merge_mode", "sum")) return "merge mode other than the sum";
-        if (!Is("choose", "max")) return "partner other than the best";
-        if (merge.TryGetProperty("shuffle_rate", out var rate) && rate.GetDouble() > 0) return "shuffling";
-        return merge.TryGetProperty("if_visualize", out _) ? "recorded bug of the official visualisation" : null;
-    }
+        "X" => MergeMetric.HiddenState,
+        "B" => MergeMetric.B,
+        "C" => MergeMetric.C,
+        "delta" => MergeMetric.Delta,
+        _ => throw new NotSupportedException($"metric {official}"),
+    };
+
+    public static MergeDistance Distance(string official) => official switch
+    {
+        "cosine" => MergeDistance.Cosine,
+        "l1" => MergeDistance.L1,
+        "l2" => MergeDistance.L2,
+        _ => throw new NotSupportedException($"distance {official}"),
+    };
+
+    public static MergeCombination Combination(string official) => official switch
+    {
+        "sum" => MergeCombination.Sum,
+        "mean" => MergeCombination.Mean,
+        "amax" => MergeCombination.Max,
+        "amin" => MergeCombination.Min,
+        _ => throw new NotSupportedException($"merge mode {official}"),
+    };
+
+    /// <summary>"max" is the best partner, "3c" the third best.</summary>
+    public static int PartnerRank(string official) => official == "max" ? 1 : int.Parse(official.TrimEnd('c'));
 }

@@ -5,7 +5,7 @@ using RMeeTo.Vim.Network;
 
 namespace RMeeTo.Vim.Tests.Golden;
 
-internal sealed record BlockTrace(int Block, double[] Hidden, double[] Residual, double[]? Sizes);
+internal sealed record BlockTrace(int Block, double[] Hidden, double[] Residual, double[]? Sizes, double[]? Metric);
 
 /// <summary>A network on a device with its results read back as doubles, whatever the device computes in.</summary>
 internal sealed class GoldenRun : IDisposable
@@ -32,8 +32,38 @@ internal sealed class GoldenRun : IDisposable
     {
         _workspace.Images.Buffer.Write(images);
         _network.Forward(_device, _workspace, _batch, trace is null ? null : (block, hidden, residual, sizes) =>
-            trace(new BlockTrace(block, Read(hidden), Read(residual), sizes.IsNone ? null : Read(sizes))));
+            trace(new BlockTrace(block, Read(hidden), Read(residual), sizes.IsNone ? null : Read(sizes), MetricAfter(block))));
     }
+
+    /// <summary>What the merge at the entry of the next block will compare by, where that is not the hidden state.</summary>
+    private double[]? MetricAfter(int block)
+    {
+        bool merges = block + 1 < _network.Config.Depth && _network.Schedule.At(block + 1) is not null;
+        if (!merges || _workspace.Evidence!.Metric.IsNone) return null;
+        return Read(_workspace.Evidence.Metric.SliceRows(0, _batch * _network.Schedule.TokensPerBlock[block]));
+    }
+
+    /// <summary>Shuffles by the recorded random numbers: n patches drawn, and the order in which they take each other's places.</summary>
+    public void UseRecordedShuffles(GoldenFile recorded)
+    {
+        if (_network.Options.ShuffleRate == 0) return;
+        _workspace.KeepsRowOrders = true;
+        foreach (var (step, name) in _network.Schedule.Steps.Zip(Merges(recorded, "")))
+        {
+            string shuffle = name.Replace("merge.", "shuffle.");
+            int[] drawn = recorded.Integers($"{shuffle}.indices"), order = recorded.Integers($"{shuffle}.permutation");
+            int[] rowAtPlace = [.. Enumerable.Range(0, step.TokensIn)];
+            int Row(int classFree) => classFree < step.ClassRowIn ? classFree : classFree + 1;
+            Assert.HasCount((int)((step.TokensIn - 1) * _network.Options.ShuffleRate), drawn, "patches that the rate asks for");
+            for (int i = 0; i < drawn.Length; i++) rowAtPlace[Row(drawn[i])] = Row(drawn[order[i]]);
+            for (int image = 0; image < _batch; image++) _workspace.Plans[step.Block]!.SetRowOrder(image, rowAtPlace);
+        }
+    }
+
+    /// <summary>"merge.k" of every recorded merge that merges something, in order: the official code counts calls that merge nothing as well.</summary>
+    private static string[] Merges(GoldenFile recorded, string prefix) =>
+        [.. recorded.Names.Where(name => name.StartsWith(prefix + "merge.") && name.EndsWith(".src_idx")).Select(name => name[..^".src_idx".Length])
+            .OrderBy(name => int.Parse(name[(prefix + "merge.").Length..]))];
 
     /// <summary>Mean cross-entropy; leaves its gradient for <see cref="Backward"/>.</summary>
     public double CrossEntropy(int[] labels)
@@ -56,8 +86,7 @@ internal sealed class GoldenRun : IDisposable
     /// <summary>Every merge against the recorded indices: sources and partners, and in odd-even order also the order.</summary>
     public void CheckDecisions(GoldenFile recorded, string prefix)
     {
-        string[] merges = [.. recorded.Names.Where(name => name.StartsWith(prefix + "merge.") && name.EndsWith(".src_idx")).Select(name => name[..^".src_idx".Length])
-            .OrderBy(name => int.Parse(name[(prefix + "merge.").Length..]))]; // the official code counts calls that merge nothing as well
+        string[] merges = Merges(recorded, prefix);
         Assert.HasCount(_network.Schedule.Steps.Count, merges);
         foreach (var (step, name) in _network.Schedule.Steps.Zip(merges))
         {
@@ -112,7 +141,7 @@ internal static class GoldenPlan
         var step = plan.Step;
         var destinations = new int[step.TokensIn];
         plan.Read(image, destinations, new float[step.TokensIn]);
-        int Row(int classFree) => classFree < step.ClassRowIn ? classFree : classFree + 1;
+        int Row(int classFree) => plan.RowAtPlace(image, classFree < step.ClassRowIn ? classFree : classFree + 1); // recorded indices are those after a shuffle
         for (int i = 0; i < src.Length; i++)
         {
             int source = destinations[Row(2 * src[i])], partner = destinations[Row(2 * dst[i] + 1)];

@@ -31,7 +31,7 @@ public sealed class MergeScheduleTests
     [DataRow(15, 0.4569)]
     [DataRow(20, 0.5806)]
     public void Reduction_ratio_of_odd_blocks(int tokensPerMerge, double expected) =>
-        Assert.AreEqual(expected, MergeSchedule.Uniform(VimConfig.VimTiny, tokensPerMerge, odd: true).ReductionRatio, 5e-5);
+        Assert.AreEqual(expected, MergeSchedule.Uniform(VimConfig.VimTiny, tokensPerMerge, phase: MergePhase.Odd).ReductionRatio, 5e-5);
 
     [TestMethod]
     [DataRow(5, 4, 172, 0.0635)]
@@ -80,7 +80,7 @@ public sealed class MergeScheduleTests
     [DataRow(5, "98 93 88 83 78 73 68 63 59 55 51 47")]
     [DataRow(11, "98 87 76 66 57 48 40 33 26 20 15 11")]
     public void Class_rows_in_odd_even_order(int tokensPerMerge, string expected) =>
-        Assert.AreEqual(expected, ClassRows(MergeSchedule.Uniform(VimConfig.VimTiny, tokensPerMerge, order: MergeOrder.OddEven)));
+        Assert.AreEqual(expected, ClassRows(MergeSchedule.Uniform(VimConfig.VimTiny, tokensPerMerge, merging: new() { Order = MergeOrder.OddEven })));
 
     [TestMethod]
     public void Class_row_of_the_published_cut() =>
@@ -91,7 +91,7 @@ public sealed class MergeScheduleTests
     {
         var config = VimConfig.VimTiny with { ClassToken = ClassTokenPosition.First };
         foreach (MergeOrder order in Enum.GetValues<MergeOrder>())
-            Assert.IsTrue(MergeSchedule.Uniform(config, 8, order: order).ClassRowPerBlock.All(row => row == 0));
+            Assert.IsTrue(MergeSchedule.Uniform(config, 8, merging: new() { Order = order }).ClassRowPerBlock.All(row => row == 0));
     }
 
     [TestMethod]
@@ -132,7 +132,7 @@ public sealed class MergeScheduleTests
     {
         var config = new VimConfig { ImageHeight = 4096, ImageWidth = 4096 }; // 65,537 tokens
         Assert.AreEqual(32768L * 45537 / 65537, MergeSchedule.Uniform(config, 20_000).At(2)!.ClassRowOut);
-        Assert.AreEqual(32768L * 12768 / 32768, MergeSchedule.Uniform(config, 20_000, order: MergeOrder.OddEven).At(2)!.ClassRowOut);
+        Assert.AreEqual(32768L * 12768 / 32768, MergeSchedule.Uniform(config, 20_000, merging: new() { Order = MergeOrder.OddEven }).At(2)!.ClassRowOut);
         Assert.AreEqual(0, MergeSchedule.Dense(config with { Depth = 40_000, Width = 4 }).ReductionRatio);
     }
 

@@ -35,7 +35,7 @@ public sealed class NetworkBitsTests
 
     private static void AssertSameBits(string width, VimConfig config, MergeOrder order, MergeReduction reduction)
     {
-        using var bench = new Bench(Enum.Parse<SimdWidth>(width), config, MergeSchedule.Uniform(config, 5, order: order), new() { Order = order, Reduction = reduction }, 9, forTraining: false);
+        using var bench = new Bench(Enum.Parse<SimdWidth>(width), config, MergeSchedule.Uniform(config, 5, merging: new() { Order = order }), new() { Order = order, Reduction = reduction }, 9, forTraining: false);
         float[][] images = [.. Enumerable.Range(0, 9).Select(i => Bench.Image(config, i))];
         float[][] alone = [.. images.Select(image => bench.Forward([image])[0])];
         Assert.IsTrue(alone.Skip(1).All(logits => !logits.SequenceEqual(alone[0])), "the images differ");

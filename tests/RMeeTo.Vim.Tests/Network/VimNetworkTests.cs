@@ -37,7 +37,7 @@ public sealed class VimNetworkTests
         foreach (ref float value in values.Values.AsSpan()) value += (random.NextSingle() - 0.5f) * 0.4f; // no value is zero, no two are equal
         using var device = new ReferenceDevice();
         using var weights = new DeviceWeights(device, values, forTraining: true);
-        var network = new VimNetwork(weights, MergeSchedule.Uniform(config, removed, interval: 1, order: order), options);
+        var network = new VimNetwork(weights, MergeSchedule.Uniform(config, removed, interval: 1, merging: options), options);
         using var workspace = network.CreateWorkspace(device, 2, forTraining: true);
         using var teacher = device.Allocate(2 * config.Classes);
         foreach (var buffer in new[] { workspace.Images.Buffer, teacher }) buffer.Write([.. Enumerable.Range(0, (int)buffer.Length).Select(_ => random.NextSingle() * 2 - 1)]);
