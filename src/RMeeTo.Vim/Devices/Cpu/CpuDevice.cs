@@ -14,7 +14,7 @@ public abstract class CpuDevice : VimDevice
     /// <inheritdoc/>
     public override string Name => $"CPU ({Width.FloatCount() * 32}-bit vectors)";
 
-    private protected SimdWidth Width { get; }
+    internal SimdWidth Width { get; }
 
     /// <summary>A device for the widest vectors of this machine.</summary>
     public static CpuDevice Create() => Create(SimdWidths.Best);
@@ -49,7 +49,7 @@ public abstract class CpuDevice : VimDevice
     public override MergePlan CreateMergePlan(int batchCapacity, MergeStep step, MergeOptions options) => new CpuMergePlan(batchCapacity, step, options, Width);
 
     /// <summary>The first value of an operand, once its shape is what the operator needs and lies inside its buffer.</summary>
-    private protected static unsafe float* Pointer(DeviceMatrix matrix, int rows, int columns, string name)
+    internal static unsafe float* Pointer(DeviceMatrix matrix, int rows, int columns, string name)
     {
         if (matrix.Buffer is not CpuBuffer buffer)
             throw new ArgumentException(matrix.IsNone ? $"{name} is none; this operator needs [{rows}, {columns}]." : $"{name} lies on another kind of device.", name);
@@ -62,7 +62,7 @@ public abstract class CpuDevice : VimDevice
     }
 
     /// <summary>The same for an operand that may be none: null.</summary>
-    private protected static unsafe float* PointerOrNull(DeviceMatrix matrix, int rows, int columns, string name) =>
+    internal static unsafe float* PointerOrNull(DeviceMatrix matrix, int rows, int columns, string name) =>
         matrix.IsNone ? null : Pointer(matrix, rows, columns, name);
 }
 
