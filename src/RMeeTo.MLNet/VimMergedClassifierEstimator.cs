@@ -49,12 +49,6 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
         _checkpointBytes = copy.ToArray();
     }
 
-    private StageColumns Columns => new(_options.LabelColumnName, _options.ImageColumnName, _options.ImageNameColumnName, _options.ScoreColumnName, _options.PredictedLabelColumnName)
-    {
-        Features = _options.FeaturesColumnName,
-        TopK = _options.TopK > 0 ? new(_options.TopK, _options.TopKLabelsColumnName, _options.TopKProbabilitiesColumnName) : null,
-    };
-
     private RetrainOptions Recipe => _options.Retraining with
     {
         Epochs = _options.Epochs ?? _options.Retraining.Epochs,
@@ -66,9 +60,9 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
-        ImageColumn.Check(inputSchema, _options.ImageColumnName);
+        SampleColumns.Check(inputSchema, _options.Columns);
         LabelReader.Check(inputSchema, _options.LabelColumnName);
-        return OutputColumns.Shape(Columns, inputSchema);
+        return OutputColumns.Shape(_options.Columns, inputSchema);
     }
 
     /// <summary>Reads the rows once, merges, re-trains, and returns the network that was best on the validation rows (the latest, where there are none).</summary>
@@ -84,11 +78,11 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
     public VimMergedClassifierTransformer Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
-        ImageColumn.Find(input.Schema, _options.ImageColumnName, _options.ImageNameColumnName);
         LabelReader.Find(input.Schema, _options.LabelColumnName);
         using var channel = StageLog.Open(_environment, "Fit");
         using var cancellation = new FitCancellation(_environment, _options.CancellationToken);
         var weights = WeightsSource.Open(_options, _checkpointBytes);
+        SampleColumns.Find(input.Schema, _options.Columns, weights.Config.IsVideo);
         var (schedule, _) = weights.Merges();
         channel.Say($"Merge schedule: {schedule}.");
         if (Recipe.Epochs == 0) return MergeOnly(input, weights, channel, cancellation);
@@ -97,7 +91,7 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
         long forImages = FitMemory.ForImages(weights.Config, schedule, Recipe with { Device = device }, _options.MemoryBudget);
         int readers = Recipe.Threads > 0 ? Recipe.Threads : Environment.ProcessorCount;
         var images = new ImageStoreOptions { ShorterEdge = weights.Preprocessing.ShorterEdge, MemoryBudget = forImages, TemporaryFolder = MlNetInternals.TemporaryFolder(_environment) };
-        using var rows = TrainingRows.Read(input, _options, images, readers, channel, cancellation);
+        using var rows = TrainingRows.Read(input, _options, weights.Config, images, readers, channel, cancellation);
         var start = weights.Build(rows.Classes.Names, channel);
         WarnOfClassesByIndex(start, channel);
         var result = Retrain(start, rows, device, channel, cancellation);
@@ -154,6 +148,6 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
         int count = classes.Names.Count;
         if (_options.TopK > count) channel.Say($"TopK is {_options.TopK} and there are {count} classes: the columns of the top classes have {count} slots.");
         var scoring = new ScoringOptions(_options.UnreadableImages, Recipe.Threads, _options.BatchSize, _options.GpuDeviceId, _options.FallbackToCpu);
-        return new(_environment, model, Columns, classes, scoring, result);
+        return new(_environment, model, _options.Columns, classes, scoring, result);
     }
 }

@@ -18,6 +18,16 @@ public sealed class VimMergedClassifierOptions
     /// <summary>Column of images: <c>MLImage</c>, encoded bytes (vector of <see cref="byte"/>) or paths (text).</summary>
     public string ImageColumnName { get; set => field = Name(value, nameof(ImageColumnName)); } = "Image";
 
+    /// <summary>
+    /// For video, where every frame has a column of its own: their names in the order of time, each a column as <see cref="ImageColumnName"/> describes. Null: the column of
+    /// <see cref="ImageColumnName"/> holds whole clips, as the folder of the frames (text) or as their paths (vector of text).
+    /// </summary>
+    public IReadOnlyList<string>? FrameColumnNames
+    {
+        get;
+        set => field = value is null ? null : [.. FrameNames(value)];
+    }
+
     /// <summary>Text column that names a row's image in messages. Null: the image column's name followed by "Path", where there is such a column.</summary>
     public string? ImageNameColumnName { get; set; }
 
@@ -170,6 +180,14 @@ public sealed class VimMergedClassifierOptions
     /// <summary>Whether the CPU serves where the GPU asked for cannot be used. Null: what <c>MLContext.FallbackToCpu</c> says.</summary>
     public bool? FallbackToCpu { get; set; }
 
+    /// <summary>The columns that the stage reads and adds.</summary>
+    internal StageColumns Columns => new(LabelColumnName, ImageColumnName, ImageNameColumnName, ScoreColumnName, PredictedLabelColumnName)
+    {
+        Frames = FrameColumnNames,
+        Features = FeaturesColumnName,
+        TopK = TopK > 0 ? new(TopK, TopKLabelsColumnName, TopKProbabilitiesColumnName) : null,
+    };
+
     /// <summary>A copy that later changes to this object do not reach.</summary>
     internal VimMergedClassifierOptions Clone() => (VimMergedClassifierOptions)MemberwiseClone();
 
@@ -201,6 +219,12 @@ public sealed class VimMergedClassifierOptions
         if (TopK > 0) added.AddRange([(nameof(TopKLabelsColumnName), TopKLabelsColumnName), (nameof(TopKProbabilitiesColumnName), TopKProbabilitiesColumnName)]);
         if (added.GroupBy(a => a.Name).FirstOrDefault(group => group.Count() > 1) is { } same)
             throw new ArgumentException($"{string.Join(" and ", same.Select(a => a.Option))} are both '{same.Key}'; give the columns different names.");
+    }
+
+    private static IEnumerable<string> FrameNames(IReadOnlyList<string> names)
+    {
+        if (names.Count == 0) throw new ArgumentException("FrameColumnNames is empty; name a column for every frame, or leave it null.", nameof(FrameColumnNames));
+        return names.Select(name => Name(name, nameof(FrameColumnNames)));
     }
 
     private static string Name(string value, string property) => string.IsNullOrWhiteSpace(value) ? throw new ArgumentException($"{property} is empty.", property) : value;

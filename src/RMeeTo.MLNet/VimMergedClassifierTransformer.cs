@@ -128,11 +128,20 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
     public IReadOnlyList<ClassPrediction> TopK(MLImage image, int count = 5)
     {
         ArgumentNullException.ThrowIfNull(image);
-        var input = new ImageInput();
-        input.Begin(_columns.Image, 0, "");
-        input.SetPicture(image);
+        return Classify([image], count);
+    }
+
+    private IReadOnlyList<ClassPrediction> Classify(IReadOnlyList<MLImage> images, int count)
+    {
+        var sample = new SampleInput();
+        sample.Begin(_columns.Image, 0, images.Count);
+        for (int i = 0; i < images.Count; i++)
+        {
+            sample[i].Begin(_columns.Image, 0, "");
+            sample[i].SetPicture(images[i]);
+        }
         var probabilities = new float[ClassNames.Count];
-        using (var lease = Engine.Acquire()) lease.Score([input], 1, probabilities);
+        using (var lease = Engine.Acquire()) lease.Score([sample], 1, probabilities);
         return TopK(probabilities, count);
     }
 
@@ -161,6 +170,6 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
     private StageSchema Bind(DataViewSchema schema)
     {
         ArgumentNullException.ThrowIfNull(schema);
-        return new StageSchema(schema, _columns, _classes, Model.Config.Width);
+        return new StageSchema(schema, _columns, _classes, Model.Config);
     }
 }

@@ -3,7 +3,7 @@ using Microsoft.ML.Data;
 
 namespace RMeeTo.MLNet;
 
-/// <summary>The forms in which a column may hold images.</summary>
+/// <summary>The forms in which a column may hold an image, or the frames of a clip.</summary>
 internal enum ImageForm
 {
     /// <summary><see cref="MLImage"/>.</summary>
@@ -14,6 +14,12 @@ internal enum ImageForm
 
     /// <summary>Path of a file, text.</summary>
     Path,
+
+    /// <summary>Path of a folder that holds the frames of a clip, text.</summary>
+    Folder,
+
+    /// <summary>Paths of the frames of a clip, vector of text.</summary>
+    Paths,
 }
 
 /// <summary>Which column holds the images, in which form, and what to call an image in messages.</summary>
@@ -23,23 +29,37 @@ internal enum ImageForm
 internal sealed record ImageColumn(DataViewSchema.Column Column, ImageForm Form, DataViewSchema.Column? NameColumn)
 {
     /// <summary>Finds and checks the column.</summary>
+    /// <param name="schema">Where.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="nameColumn">Name of the text column that names the images; null: the usual name.</param>
+    /// <param name="clip">Whether it must hold whole clips, or single images.</param>
     /// <exception cref="ArgumentOutOfRangeException">It is missing or of another type.</exception>
-    public static ImageColumn Find(DataViewSchema schema, string name, string? nameColumn)
+    public static ImageColumn Find(DataViewSchema schema, string name, string? nameColumn, bool clip)
     {
         var column = SchemaChecks.Find(schema, name, "image");
-        var form = FormOf(column.Type) ?? throw WrongType(name, column.Type.ToString()!);
+        var form = (clip ? ClipFormOf(column.Type) : FormOf(column.Type)) ?? throw WrongType(name, column.Type.ToString()!, clip);
         return new(column, form, NameColumnOf(schema, name, nameColumn));
     }
 
     /// <summary>The same where only the shape of the schema is known.</summary>
+    /// <param name="schema">Where.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="orClip">Whether it may as well hold whole clips.</param>
     /// <exception cref="ArgumentOutOfRangeException">The column is missing or of another type.</exception>
-    public static void Check(SchemaShape schema, string name)
+    public static void Check(SchemaShape schema, string name, bool orClip)
     {
         var column = SchemaChecks.Find(schema, name, "image");
-        bool scalar = column.Kind == SchemaShape.Column.VectorKind.Scalar;
-        if (column.IsKey || !(scalar ? column.ItemType.RawType == typeof(MLImage) || column.ItemType is TextDataViewType : column.ItemType.RawType == typeof(byte)))
-            throw WrongType(name, SchemaChecks.TypeName(column));
+        bool scalar = column.Kind == SchemaShape.Column.VectorKind.Scalar, isText = column.ItemType is TextDataViewType;
+        if (column.IsKey || !(scalar ? column.ItemType.RawType == typeof(MLImage) || isText : column.ItemType.RawType == typeof(byte) || (orClip && isText)))
+            throw WrongType(name, SchemaChecks.TypeName(column), clip: false);
     }
+
+    private static ImageForm? ClipFormOf(DataViewType type) => type switch
+    {
+        TextDataViewType => ImageForm.Folder,
+        VectorDataViewType { ItemType: TextDataViewType } => ImageForm.Paths,
+        _ => null,
+    };
 
     private static ImageForm? FormOf(DataViewType type) => type switch
     {
@@ -55,8 +75,9 @@ internal sealed record ImageColumn(DataViewSchema.Column Column, ImageForm Form,
         return schema.GetColumnOrNull(nameColumn) is { Type: TextDataViewType } named ? named : null;
     }
 
-    private static ArgumentOutOfRangeException WrongType(string name, string type) =>
-        new("inputSchema", $"Column '{name}' is {type}; VimMergedClassifier needs an image column. Add LoadImages(...) before it, or name a column of MLImage, encoded bytes or paths with imageColumnName.");
+    private static ArgumentOutOfRangeException WrongType(string name, string type, bool clip) => new("inputSchema", clip
+        ? $"Column '{name}' is {type}; a network for video needs the frames of a clip: a text column with the folder of each clip, a vector of texts with the paths of its frames, or FrameColumnNames with one image column a frame."
+        : $"Column '{name}' is {type}; VimMergedClassifier needs an image column. Add LoadImages(...) before it, or name a column of MLImage, encoded bytes or paths with imageColumnName.");
 }
 
 /// <summary>Reads the image column of a row into something that outlives the row.</summary>
@@ -80,9 +101,6 @@ internal sealed class ImageColumnReader
             _ => PathReader(row.GetGetter<ReadOnlyMemory<char>>(column.Column)),
         };
     }
-
-    /// <summary>Columns that <paramref name="column"/> needs active.</summary>
-    public static IEnumerable<DataViewSchema.Column> Dependencies(ImageColumn column) => column.NameColumn is { } name ? [column.Column, name] : [column.Column];
 
     /// <summary>Takes the image of the current row; a failure to do so is kept for whoever wants the image.</summary>
     /// <param name="input">Receives it.</param>

@@ -8,6 +8,9 @@ namespace RMeeTo.MLNet;
 /// <param name="PredictedLabel">The most probable class.</param>
 internal sealed record StageColumns(string Label, string Image, string? ImageName, string Score, string PredictedLabel)
 {
+    /// <summary>Columns of the frames of a clip, in the order of time; null: <see cref="Image"/> holds all that the network looks at.</summary>
+    public IReadOnlyList<string>? Frames { get; init; }
+
     /// <summary>The class token after the final norm, or null.</summary>
     public string? Features { get; init; }
 

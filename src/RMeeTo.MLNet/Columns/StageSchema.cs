@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using RMeeTo.Vim;
 
 namespace RMeeTo.MLNet;
 
@@ -13,14 +14,14 @@ internal sealed class StageSchema
     /// <param name="input">Schema of the source.</param>
     /// <param name="columns">Names of the columns.</param>
     /// <param name="classes">The classes.</param>
-    /// <param name="width">Length of the features.</param>
-    public StageSchema(DataViewSchema input, StageColumns columns, LabelClasses classes, int width)
+    /// <param name="config">The network.</param>
+    public StageSchema(DataViewSchema input, StageColumns columns, LabelClasses classes, VimConfig config)
     {
         Input = input;
-        Image = ImageColumn.Find(input, columns.Image, columns.ImageName);
+        Sample = SampleColumns.Find(input, columns, config.IsVideo);
         var builder = new DataViewSchema.Builder();
         builder.AddColumns(input);
-        _outputs = OutputColumns.Create(columns, classes, width, input);
+        _outputs = OutputColumns.Create(columns, classes, config.Width, input);
         builder.AddColumns(_outputs.Select(output => output.Column));
         Output = builder.ToSchema();
     }
@@ -31,8 +32,8 @@ internal sealed class StageSchema
     /// <summary>Schema of the result.</summary>
     public DataViewSchema Output { get; }
 
-    /// <summary>The image column of the source.</summary>
-    public ImageColumn Image { get; }
+    /// <summary>Columns of the source that hold what the network looks at.</summary>
+    public SampleColumns Sample { get; }
 
     /// <summary>Which columns of the output are asked for.</summary>
     public bool[] Active(IEnumerable<DataViewSchema.Column> columns)
@@ -63,7 +64,7 @@ internal sealed class StageSchema
     {
         var needed = active[..Input.Count];
         if (NeedsScores(active))
-            foreach (var column in ImageColumnReader.Dependencies(Image)) needed[column.Index] = true;
+            foreach (var column in Sample.Dependencies) needed[column.Index] = true;
         return [.. Input.Where(column => needed[column.Index])];
     }
 

@@ -21,13 +21,13 @@ internal sealed class ReadBatch(int threads)
     public void Clear() => (_count, _bytes) = (0, 0);
 
     /// <summary>Takes the current row's image.</summary>
-    public void Add(ImageColumnReader reader, long position, int label, bool forValidation)
+    public void Add(SampleReader reader, long position, int label, bool forValidation)
     {
         if (_count == _rows.Count) _rows.Add(new Row());
         var row = _rows[_count++];
         (row.Label, row.ForValidation) = (label, forValidation);
-        reader.Read(row.Image, position);
-        _bytes += row.Image.Length;
+        reader.Read(row.Sample, position);
+        _bytes += row.Sample.Length;
     }
 
     /// <summary>Decodes and reduces all images.</summary>
@@ -38,20 +38,21 @@ internal sealed class ReadBatch(int threads)
         {
             try
             {
-                _rows[i].Decoded = store.Reduce(_rows[i].Image.Decode());
+                _rows[i].Sample.Open();
+                _rows[i].Decoded = store.Reduce(_rows[i].Sample.Decode(0));
             }
             catch (UnreadableImageException)
             {
-                _rows[i].Decoded = default; // known by Image.Failed
+                _rows[i].Decoded = default; // known by Sample.Failed
             }
         });
-        if (failOnUnreadable && Rows.FirstOrDefault(row => row.Image.Failed) is { } bad) bad.Image.Decode();
+        if (failOnUnreadable && Rows.FirstOrDefault(row => row.Sample.Failed) is { } bad) bad.Sample.ThrowFailure();
     }
 
     /// <summary>One row.</summary>
     public sealed class Row
     {
-        public ImageInput Image { get; } = new();
+        public SampleInput Sample { get; } = new();
 
         public RgbImage Decoded { get; set; }
 

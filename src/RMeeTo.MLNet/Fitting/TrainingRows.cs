@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
+using RMeeTo.Vim;
 using RMeeTo.Vim.Images;
 using RMeeTo.Vim.Retraining;
 
@@ -33,13 +34,14 @@ internal sealed class LeftOut
 internal sealed class TrainingRows : IDisposable
 {
     private readonly VimMergedClassifierOptions _options;
+    private readonly bool _video;
     private readonly int _threads;
     private readonly FitCancellation _cancellation;
     private readonly List<int> _training = [];
     private readonly List<int> _validation = [];
 
-    private TrainingRows(VimMergedClassifierOptions options, ImageStore store, int threads, FitCancellation cancellation) =>
-        (_options, Store, _threads, _cancellation) = (options, store, threads, cancellation);
+    private TrainingRows(VimMergedClassifierOptions options, ImageStore store, bool video, int threads, FitCancellation cancellation) =>
+        (_options, Store, _video, _threads, _cancellation) = (options, store, video, threads, cancellation);
 
     /// <summary>Images of training and validation.</summary>
     public ImageStore Store { get; }
@@ -57,12 +59,13 @@ internal sealed class TrainingRows : IDisposable
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">There are too few rows or classes to train with.</exception>
     /// <exception cref="UnreadableImageException">An image cannot be read, and the policy is to throw.</exception>
-    public static TrainingRows Read(IDataView view, VimMergedClassifierOptions options, ImageStoreOptions images, int threads, IChannel channel, FitCancellation cancellation)
+    public static TrainingRows Read(
+        IDataView view, VimMergedClassifierOptions options, VimConfig config, ImageStoreOptions images, int threads, IChannel channel, FitCancellation cancellation)
     {
         var store = new ImageStore(images);
         try
         {
-            var rows = new TrainingRows(options, store, threads, cancellation);
+            var rows = new TrainingRows(options, store, config.IsVideo, threads, cancellation);
             rows.ReadTraining(view, channel);
             if (options.ValidationData is { } validation) rows.ReadValidation(validation, channel);
             else if (options.ValidationColumnName is null && options.ValidationFraction > 0) rows.Split();
@@ -131,11 +134,11 @@ internal sealed class TrainingRows : IDisposable
     private LabelClasses ReadView(IDataView view, DataViewSchema.Column? flag, LabelClasses? known, Action<int, bool> added, string what, IChannel channel)
     {
         var label = LabelReader.Find(view.Schema, _options.LabelColumnName);
-        var image = ImageColumn.Find(view.Schema, _options.ImageColumnName, _options.ImageNameColumnName);
-        DataViewSchema.Column[] columns = [label, .. ImageColumnReader.Dependencies(image), .. flag is { } column ? [column] : Array.Empty<DataViewSchema.Column>()];
+        var sample = SampleColumns.Find(view.Schema, _options.Columns, _video);
+        DataViewSchema.Column[] columns = [label, .. sample.Dependencies, .. flag is { } column ? [column] : Array.Empty<DataViewSchema.Column>()];
         using var cursor = view.GetRowCursor(columns.DistinctBy(c => c.Index));
         var labels = LabelReader.Open(cursor, label);
-        var images = new ImageColumnReader(cursor, image);
+        var samples = SampleReader.Create(cursor, sample);
         var isValidation = flag is { } boolean ? cursor.GetGetter<bool>(boolean) : null;
         var batch = new ReadBatch(_threads);
         var leftOut = new LeftOut();
@@ -151,7 +154,7 @@ internal sealed class TrainingRows : IDisposable
                 bool forValidation = false;
                 isValidation?.Invoke(ref forValidation);
                 if (index < 0) leftOut.MissingLabels++;
-                else batch.Add(images, cursor.Position, index, forValidation);
+                else batch.Add(samples, cursor.Position, index, forValidation);
             }
             int[]? translation = known is null ? null : Translate(labels.Classes(), known);
             Keep(batch, translation, leftOut, added);
@@ -167,11 +170,11 @@ internal sealed class TrainingRows : IDisposable
         {
             int label = translation is null ? row.Label : translation[row.Label];
             if (label < 0) leftOut.UnknownClasses++;
-            else if (row.Image.Failed)
+            else if (row.Sample.Failed)
             {
-                if (leftOut.UnreadableImages++ == 0) leftOut.FirstUnreadable = row.Image.Name;
+                if (leftOut.UnreadableImages++ == 0) leftOut.FirstUnreadable = row.Sample.FailedName;
             }
-            else added(Store.Add(row.Decoded, label, row.Image.Name), row.ForValidation);
+            else added(Store.Add(row.Decoded, label, row.Sample.Name), row.ForValidation);
         }
     }
 

@@ -64,26 +64,28 @@ internal abstract class ColumnBuffer
 /// </summary>
 internal sealed class PictureBuffer : ColumnBuffer
 {
-    private readonly IList<ImageInput> _images;
+    private readonly Func<int, ImageInput> _image;
+    private readonly List<ImageInput> _images = [];
     private readonly ImageColumnReader? _reader;
     private readonly DataViewRow? _row;
 
     /// <summary>Pictures that somebody else loads.</summary>
-    public PictureBuffer(IList<ImageInput> images) => _images = images;
+    /// <param name="image">The picture of a row.</param>
+    public PictureBuffer(Func<int, ImageInput> image) => _image = image;
 
     /// <summary>Pictures of a column of their own.</summary>
-    public PictureBuffer(ImageColumnReader reader, DataViewRow row) => (_images, _reader, _row) = ([], reader, row);
+    public PictureBuffer(ImageColumnReader reader, DataViewRow row) => (_image, _reader, _row) = (i => _images[i], reader, row);
 
     public override void Reserve(int rows)
     {
-        while (_images.Count < rows) _images.Add(new ImageInput());
+        while (_reader is not null && _images.Count < rows) _images.Add(new ImageInput());
     }
 
     public override void Load(int row) => _reader?.Read(_images[row], _row!.Position);
 
     public override Delegate Getter(Func<int> current) => (ValueGetter<MLImage>)((ref MLImage value) =>
     {
-        var picture = _images[current()].CreatePicture();
+        var picture = _image(current()).CreatePicture();
         value?.Dispose();
         value = picture!;
     });

@@ -17,8 +17,8 @@ internal sealed class ScoringCursor : DataViewRowCursor, IScoredRow
     private readonly DataViewRowCursor _input;
     private readonly ScoringEngine.Lease _lease;
     private readonly BatchSizes _sizes;
-    private readonly ImageColumnReader _reader;
-    private readonly List<ImageInput> _images = [];
+    private readonly SampleReader _reader;
+    private readonly List<SampleInput> _samples = [];
     private readonly ColumnBuffer?[] _columns;
     private readonly ValueGetter<DataViewRowId> _inputId;
     private readonly int _classes;
@@ -38,14 +38,15 @@ internal sealed class ScoringCursor : DataViewRowCursor, IScoredRow
     {
         (_classes, _width) = (config.Classes, schema.NeedsFeatures(active) ? config.Width : 0);
         (_environment, _schema, _active, _input, _lease, _sizes) = (environment, schema, active, input, lease, sizes);
-        _reader = new ImageColumnReader(input, schema.Image);
+        _reader = SampleReader.Create(input, schema.Sample);
         _inputId = input.GetIdGetter();
         _columns = new ColumnBuffer?[schema.Input.Count];
         for (int i = 0; i < _columns.Length; i++)
         {
             if (!active[i]) continue;
-            _columns[i] = i == schema.Image.Column.Index && schema.Image.Form == ImageForm.Picture
-                ? new PictureBuffer(_images) // read once for the network and for whoever wants the picture itself
+            int picture = schema.Sample.PictureIn(schema.Input[i]);
+            _columns[i] = picture >= 0
+                ? new PictureBuffer(row => _samples[row][picture]) // read once for the network and for whoever wants the picture itself
                 : ColumnBuffer.Create(input, schema.Input[i]);
         }
     }
@@ -102,13 +103,13 @@ internal sealed class ScoringCursor : DataViewRowCursor, IScoredRow
         {
             _batches[_count] = _input.Batch;
             _inputId(ref _ids[_count]);
-            _reader.Read(_images[_count], _input.Position);
-            bytes += _images[_count].Length;
+            _reader.Read(_samples[_count], _input.Position);
+            bytes += _samples[_count].Length;
             foreach (var column in _columns) column?.Load(_count);
         }
         if (_count == 0) return false;
-        int unreadable = _lease.Score(_images, _count, _probabilities, _features);
-        if (unreadable > 0 && _unreadable == 0) _firstUnreadable = _images.First(image => image.Failed).Name;
+        int unreadable = _lease.Score(_samples, _count, _probabilities, _features);
+        if (unreadable > 0 && _unreadable == 0) _firstUnreadable = _samples.First(sample => sample.Failed).FailedName;
         _unreadable += unreadable;
         return true;
     }
@@ -120,7 +121,7 @@ internal sealed class ScoringCursor : DataViewRowCursor, IScoredRow
         Array.Resize(ref _ids, size);
         _probabilities = new float[size * _classes];
         if (_width > 0) _features = new float[size * _width];
-        while (_images.Count < size) _images.Add(new ImageInput());
+        while (_samples.Count < size) _samples.Add(new SampleInput());
         foreach (var column in _columns) column?.Reserve(size);
     }
 

@@ -86,14 +86,14 @@ internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model
     {
         private int _returned;
 
-        /// <summary>Classifies images; those that cannot be read get NaN where the policy allows.</summary>
-        /// <param name="images">What to classify.</param>
+        /// <summary>Classifies samples; those that cannot be read get NaN where the policy allows.</summary>
+        /// <param name="samples">What to classify.</param>
         /// <param name="count">How many of them.</param>
         /// <param name="probabilities">[count, classes]; written.</param>
         /// <param name="features">[count, width]; written. Null: not wanted.</param>
-        /// <returns>Number of images that could not be read.</returns>
+        /// <returns>Number of samples that could not be read.</returns>
         /// <exception cref="UnreadableImageException">An image cannot be read, and the policy is to throw.</exception>
-        public int Score(IReadOnlyList<ImageInput> images, int count, float[] probabilities, float[]? features = null)
+        public int Score(IReadOnlyList<SampleInput> samples, int count, float[] probabilities, float[]? features = null)
         {
             ObjectDisposedException.ThrowIf(_returned != 0, typeof(VimMergedClassifierTransformer));
             var (model, keepRows) = (owner.Model, owner.Options.UnreadableImages == UnreadableImages.Missing);
@@ -101,7 +101,8 @@ internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model
             {
                 try
                 {
-                    model.Preprocessing.Apply(images[index].Decode(), destination);
+                    samples[index].Open();
+                    model.Preprocessing.Apply(samples[index].Decode(0), destination);
                 }
                 catch (UnreadableImageException) when (keepRows)
                 {
@@ -113,7 +114,7 @@ internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model
             int classes = model.Config.Classes, width = model.Config.Width, unreadable = 0;
             for (int i = 0; i < count; i++)
             {
-                if (!images[i].Failed) continue;
+                if (!samples[i].Failed) continue;
                 probabilities.AsSpan(i * classes, classes).Fill(float.NaN);
                 features?.AsSpan(i * width, width).Fill(float.NaN);
                 unreadable++;

@@ -33,8 +33,8 @@ internal sealed class ScoringRow : DataViewRow, IScoredRow
     private readonly StageSchema _schema;
     private readonly bool[] _active;
     private readonly DataViewRow _input;
-    private readonly ImageColumnReader? _reader;
-    private readonly ImageInput[] _image = [new()];
+    private readonly SampleReader? _reader;
+    private readonly SampleInput[] _sample = [new()];
     private readonly float[] _probabilities;
     private readonly float[]? _features;
     private long _scored = NoPosition;
@@ -44,7 +44,7 @@ internal sealed class ScoringRow : DataViewRow, IScoredRow
         (_engine, _schema, _active, _input) = (engine, schema, active, input);
         _probabilities = new float[engine.Model.Config.Classes];
         if (schema.NeedsFeatures(active)) _features = new float[engine.Model.Config.Width];
-        if (schema.NeedsScores(active)) _reader = new ImageColumnReader(input, schema.Image);
+        if (schema.NeedsScores(active)) _reader = SampleReader.Create(input, schema.Sample);
     }
 
     public override DataViewSchema Schema => _schema.Output;
@@ -92,9 +92,9 @@ internal sealed class ScoringRow : DataViewRow, IScoredRow
     {
         if (_scored == _input.Position) return;
         _scored = NoPosition; // a failure must not leave the scores of the row before
-        _reader!.Read(_image[0], _input.Position);
+        _reader!.Read(_sample[0], _input.Position);
         using var lease = _engine.Acquire();
-        lease.Score(_image, 1, _probabilities, _features);
+        lease.Score(_sample, 1, _probabilities, _features);
         _scored = _input.Position;
     }
 }
