@@ -54,16 +54,7 @@ public sealed class StagePersistenceTests
     {
         var loaded = _ml.Model.Load(SaveShared(), out var schema);
         _ml.Model.Save(loaded, schema, Zip("again.zip"));
-        using ZipArchive first = ZipFile.OpenRead(Zip()), second = ZipFile.OpenRead(Zip("again.zip"));
-        CollectionAssert.AreEqual(Content(first), Content(second));
-
-        static byte[] Content(ZipArchive zip)
-        {
-            using var stream = zip.Entries.Single(entry => entry.Name == "Model.vim").Open();
-            using var copy = new MemoryStream();
-            stream.CopyTo(copy);
-            return copy.ToArray();
-        }
+        CollectionAssert.AreEqual(Content(Zip()), Content(Zip("again.zip")));
     }
 
     [TestMethod]
@@ -150,15 +141,53 @@ public sealed class StagePersistenceTests
     [TestMethod]
     public void FormatVersion1LoadsForEver()
     {
-        var loaded = Last(_ml.Model.Load(Path.Combine(AppContext.BaseDirectory, "Stage", "Models", "model-v1.zip"), out _));
+        var loaded = Last(_ml.Model.Load(Model("model-v1.zip"), out _));
         CollectionAssert.AreEqual(Pictures.Classes, loaded.ClassNames.ToArray());
         Assert.AreEqual("17 → 13 tokens, 1 merges, reduction ratio 0.08", loaded.Schedule.ToString());
         var view = loaded.Transform(Tiny.Data(_ml, 0, 3, wholePaths: true));
         Assert.AreEqual(new KeyDataViewType(typeof(uint), 3), view.Schema["PredictedLabel"].Type);
-        float[][] expected = [.. File.ReadAllLines(Path.Combine(AppContext.BaseDirectory, "Stage", "Models", "model-v1.scores.txt"))
-            .Select(line => line.Split(' ').Select(text => float.Parse(text, System.Globalization.CultureInfo.InvariantCulture)).ToArray())];
+        float[][] expected = Numbers("model-v1.scores.txt");
         var rows = Tiny.Read(_ml, view);
         for (int i = 0; i < 3; i++)
             for (int k = 0; k < 3; k++) Assert.AreEqual(expected[i][k], rows[i].Score[k], 1e-4f);
+    }
+
+    /// <summary>The same with the columns of features and top classes, which files have where they were asked for.</summary>
+    [TestMethod]
+    public void FormatVersion1WithMoreColumnsLoadsForEver()
+    {
+        var loaded = Last(_ml.Model.Load(Model("model-v1-columns.zip"), out _));
+        var view = loaded.Transform(Tiny.Data(_ml, 0, 3, wholePaths: true));
+        CollectionAssert.AreEqual(new[] { "PredictedLabel", "Score", "Embedding", "Names", "Parts" }, view.Schema.Select(column => column.Name).TakeLast(5).ToArray());
+        float[][] expected = Numbers("model-v1-columns.features.txt");
+        VBuffer<float>[] features = [.. view.GetColumn<VBuffer<float>>("Embedding")];
+        for (int i = 0; i < 3; i++)
+            for (int k = 0; k < 8; k++) Assert.AreEqual(expected[i][k], features[i].GetValues()[k], 1e-4f);
+        Assert.AreEqual(new VectorDataViewType(TextDataViewType.Instance, 2), view.Schema["Names"].Type);
+        Assert.AreEqual(new VectorDataViewType(NumberDataViewType.Single, 2), view.Schema["Parts"].Type);
+    }
+
+    /// <summary>What has no new option is written as ever, so that the versions before can read it.</summary>
+    [TestMethod]
+    public void ModelOfVersion1IsSavedAgainToTheByte()
+    {
+        var loaded = _ml.Model.Load(Model("model-v1.zip"), out var schema);
+        _ml.Model.Save(loaded, schema, Zip());
+        CollectionAssert.AreEqual(Content(Model("model-v1.zip")), Content(Zip()));
+    }
+
+    private static string Model(string name) => Path.Combine(AppContext.BaseDirectory, "Stage", "Models", name);
+
+    private static float[][] Numbers(string name) =>
+        [.. File.ReadAllLines(Model(name)).Select(line => line.Split(' ').Select(text => float.Parse(text, System.Globalization.CultureInfo.InvariantCulture)).ToArray())];
+
+    /// <summary>Our stream in a model file.</summary>
+    private static byte[] Content(string path)
+    {
+        using var zip = ZipFile.OpenRead(path);
+        using var stream = zip.Entries.Single(entry => entry.Name == "Model.vim").Open();
+        using var copy = new MemoryStream();
+        stream.CopyTo(copy);
+        return copy.ToArray();
     }
 }
