@@ -66,10 +66,10 @@ public sealed class VimModel : ClassifierModel
     /// <summary>Loads a file that <see cref="Save(string)"/> wrote, of this or any earlier version.</summary>
     /// <param name="path">Path of the file.</param>
     /// <exception cref="CheckpointFormatException">The file is damaged, contradicts itself, or was written by a newer version.</exception>
-    /// <exception cref="CheckpointMismatchException">The file is a plain state dict; <see cref="VimCheckpoint.Load"/> is for these.</exception>
+    /// <exception cref="CheckpointMismatchException">The file is a plain state dict or a PyTorch checkpoint; <see cref="Checkpoint.Open(string, CheckpointReadOptions?)"/> and <see cref="VimCheckpoint.Load"/> are for these.</exception>
     public static VimModel Load(string path)
     {
-        using var source = SafetensorsReader.Open(path);
+        using var source = Checkpoint.Open(path);
         return Load(source);
     }
 
@@ -77,10 +77,10 @@ public sealed class VimModel : ClassifierModel
     /// <param name="stream">What <see cref="Save(Stream)"/> wrote.</param>
     /// <param name="name">What messages call it.</param>
     /// <exception cref="CheckpointFormatException">The file is damaged, contradicts itself, or was written by a newer version.</exception>
-    /// <exception cref="CheckpointMismatchException">The file is a plain state dict; <see cref="VimCheckpoint.Load"/> is for these.</exception>
+    /// <exception cref="CheckpointMismatchException">The file is a plain state dict or a PyTorch checkpoint; <see cref="Checkpoint.Open(string, CheckpointReadOptions?)"/> and <see cref="VimCheckpoint.Load"/> are for these.</exception>
     public static VimModel Load(Stream stream, string? name = null)
     {
-        using var source = new SafetensorsReader(stream, name, leaveOpen: true);
+        using var source = Checkpoint.Open(stream, name: name, leaveOpen: true);
         return Load(source);
     }
 
@@ -161,7 +161,7 @@ public sealed class VimModel : ClassifierModel
 
     internal override ClassifierModel WithoutMerges() => WithSchedule(MergeSchedule.Dense(Config));
 
-    private static VimModel Load(SafetensorsReader source)
+    private static VimModel Load(ICheckpointSource source)
     {
         VimModelMetadata.CheckVersion(source);
         try
@@ -183,7 +183,7 @@ public sealed class VimModel : ClassifierModel
     }
 
     /// <summary>Before anything is laid out by the configuration's sizes, they must be those of tensors that are really there.</summary>
-    private static void CheckAgainstTensors(SafetensorsReader source, VimConfig config)
+    private static void CheckAgainstTensors(ICheckpointSource source, VimConfig config)
     {
         var (found, patches) = VimConfigInference.InferAllButImage(source);
         long gridHeight = (config.ImageHeight - config.PatchSize) / config.Stride + 1, gridWidth = (config.ImageWidth - config.PatchSize) / config.Stride + 1;

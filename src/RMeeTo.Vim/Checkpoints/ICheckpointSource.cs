@@ -12,6 +12,9 @@ public interface ICheckpointSource : IDisposable
     /// <summary>Texts that the file carries beside its tensors; empty where its format has none.</summary>
     IReadOnlyDictionary<string, string> Metadata { get; }
 
+    /// <summary>What the reader chose, renamed or left out, a readable line each; empty where the file is taken as it is.</summary>
+    IReadOnlyList<string> Notes => [];
+
     /// <summary>The tensor of that name, or null.</summary>
     CheckpointTensor? Find(string name);
 
@@ -19,6 +22,6 @@ public interface ICheckpointSource : IDisposable
     /// <param name="name">One of <see cref="Tensors"/>.</param>
     /// <param name="destination">Exactly <see cref="CheckpointTensor.Length"/> values.</param>
     /// <exception cref="ArgumentException">There is no such tensor, or <paramref name="destination"/> has another length.</exception>
-    /// <exception cref="CheckpointFormatException">The tensor is not stored as 16- or 32-bit floating-point numbers, or the file ends early.</exception>
+    /// <exception cref="CheckpointFormatException">The tensor is not stored as floating-point numbers of 16, 32 or 64 bits, or the file is damaged there.</exception>
     void Read(string name, Span<float> destination);
 }

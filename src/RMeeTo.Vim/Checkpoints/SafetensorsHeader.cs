@@ -79,15 +79,6 @@ internal sealed class SafetensorsHeader
         _ => null,
     };
 
-    /// <summary>Bytes of one value.</summary>
-    public static int SizeOf(CheckpointDataType type) => type switch
-    {
-        <= CheckpointDataType.Float8E4M3 => 1,
-        <= CheckpointDataType.BFloat16 => 2,
-        <= CheckpointDataType.Float32 => 4,
-        _ => 8,
-    };
-
     /// <summary>A name as messages show it: short, without control characters.</summary>
     public static string Show(string name)
     {
@@ -164,7 +155,7 @@ internal sealed class SafetensorsHeader
         if (offsets.Length != 2 || offsets[1] < offsets[0])
             throw Bad($"the data_offsets of tensor {Show(name)} are [{string.Join(", ", offsets)}]; they must be a begin and an end that is not before it");
         // An edge of 0 hides the product of the others, which whoever multiplies them in another order meets before it.
-        Int128 withoutZeros = SizeOf(type);
+        Int128 withoutZeros = StoredNumbers.SizeOf(type);
         foreach (long edge in shape)
         {
             withoutZeros *= Math.Max(1, edge);

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Runtime.InteropServices;
 using System.Text;
 
 namespace RMeeTo.Vim.Checkpoints;
@@ -84,26 +83,10 @@ public sealed class SafetensorsReader : ICheckpointSource
     /// <inheritdoc/>
     public void Read(string name, Span<float> destination)
     {
-        if (!_entries.TryGetValue(name, out var entry)) throw new ArgumentException($"{Name} holds no tensor '{name}'.", nameof(name));
-        var tensor = entry.Tensor;
-        if (destination.Length != tensor.Length)
-            throw new ArgumentException($"{name} has {tensor.Length} values in {Name} and the destination room for {destination.Length}; they must be equal.", nameof(destination));
+        StoredNumbers.CheckRead(Name, name, Find(name), destination.Length);
+        var entry = _entries[name];
         _data.Position = _dataStart + entry.Begin;
-        switch (tensor.DataType)
-        {
-            case CheckpointDataType.Float32:
-                Fill(MemoryMarshal.AsBytes(destination));
-                if (!BitConverter.IsLittleEndian) BinaryPrimitives.ReverseEndianness(MemoryMarshal.Cast<float, int>(destination), MemoryMarshal.Cast<float, int>(destination));
-                break;
-            case CheckpointDataType.Float16:
-                ReadHalves(destination, bits => (float)BitConverter.UInt16BitsToHalf(bits));
-                break;
-            case CheckpointDataType.BFloat16:
-                ReadHalves(destination, bits => BitConverter.UInt32BitsToSingle((uint)bits << 16));
-                break;
-            default:
-                throw new CheckpointFormatException($"{name} is stored as {tensor.DataType} in {Name}; only Float32, Float16 and BFloat16 can be read as weights. Convert the tensor to Float32 where the file is made.");
-        }
+        StoredNumbers.Read(Fill, entry.Tensor.DataType, destination, ref _chunk);
     }
 
     /// <summary>Closes the stream, unless it was to be left open.</summary>
@@ -127,7 +110,7 @@ public sealed class SafetensorsReader : ICheckpointSource
     private static string Guess(ReadOnlySpan<byte> start)
     {
         string text = Encoding.Latin1.GetString(start);
-        if (text.StartsWith("PK\x03\x04", StringComparison.Ordinal)) return "It starts like a zip archive, as PyTorch's .pth files do; open it as a PyTorch checkpoint.";
+        if (text.StartsWith("PK\x03\x04", StringComparison.Ordinal)) return "It starts like a zip archive, as PyTorch's .pth files do; open it with Checkpoint.Open.";
         if (text.StartsWith("version ", StringComparison.Ordinal)) return "It starts like a Git LFS pointer; run 'git lfs pull' to get the file itself.";
         if (text.TrimStart().StartsWith('<')) return "It starts like a web page; download the file itself.";
         return "It is cut off, or of another format.";
@@ -174,18 +157,5 @@ public sealed class SafetensorsReader : ICheckpointSource
     private void Fill(Span<byte> bytes)
     {
         if (_data.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false) < bytes.Length) throw CutOff("it became shorter while it was read");
-    }
-
-    private void ReadHalves(Span<float> destination, Func<ushort, float> convert)
-    {
-        _chunk ??= new byte[ChunkBytes];
-        while (!destination.IsEmpty)
-        {
-            int count = Math.Min(destination.Length, ChunkBytes / 2);
-            var bytes = _chunk.AsSpan(0, 2 * count);
-            Fill(bytes);
-            for (int i = 0; i < count; i++) destination[i] = convert(BinaryPrimitives.ReadUInt16LittleEndian(bytes[(2 * i)..]));
-            destination = destination[count..];
-        }
     }
 }

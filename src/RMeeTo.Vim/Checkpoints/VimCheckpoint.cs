@@ -6,7 +6,7 @@ namespace RMeeTo.Vim.Checkpoints;
 /// Between checkpoints with the official tensor names (spec 1.1, as the authors of Vim, VideoMamba and R-MeeTo publish them) and <see cref="VimWeights"/>.
 /// </summary>
 /// <example><code>
-/// using var source = SafetensorsReader.Open("vim_tiny.safetensors");
+/// using var source = Checkpoint.Open("vim_t_midclstok_76p1acc.pth");
 /// VimWeights weights = VimCheckpoint.Load(source, VimCheckpoint.InferConfig(source));
 /// </code></example>
 public static class VimCheckpoint
@@ -76,7 +76,7 @@ public static class VimCheckpoint
         if (sourceClassNames != null) ClassNameList.Check(sourceClassNames, own.Classes, nameof(sourceClassNames));
 
         var weights = Load(source, own);
-        var fitted = new FittedWeights(weights, new() { Lines = [$"{weights.Parameters.All.Count} tensors, {weights.Parameters.Count:N0} values loaded from {source.Name}."] });
+        var fitted = new FittedWeights(weights, new() { Lines = [.. source.Notes, $"{weights.Parameters.All.Count} tensors, {weights.Parameters.Count:N0} values loaded from {source.Name}."] });
         fitted = Then(fitted, w => FitHead(w, config, classNames, sourceClassNames, seed));
         fitted = Then(fitted, w => CheckpointFit.ResizePositions(w, wanted));
         return inflates ? Then(fitted, w => CheckpointFit.Inflate(w, config, inflation)) : fitted;

@@ -18,7 +18,7 @@ internal static class VimModelMetadata
     /// <summary>The newest version that is read, and the one that is written.</summary>
     public const int Version = 1;
 
-    /// <summary>Key of the version; a file without it is a plain state dict.</summary>
+    /// <summary>Key of the version; a file without it holds plain weights.</summary>
     public const string FormatKey = "rmeeto.format";
 
     private const string ConfigKey = "rmeeto.config";
@@ -47,7 +47,7 @@ internal static class VimModelMetadata
     public static void CheckVersion(ICheckpointSource source)
     {
         if (!source.Metadata.TryGetValue(FormatKey, out string? text))
-            throw new CheckpointMismatchException($"{source.Name} holds tensors but no '{FormatKey}' in its metadata: a plain state dict. Load it with VimCheckpoint.Load and make a VimModel of the weights.");
+            throw new CheckpointMismatchException($"{source.Name} holds tensors but no '{FormatKey}' in its metadata: plain weights, such as the official ones. Open it with Checkpoint.Open, load it with VimCheckpoint.Load and make a VimModel of the weights.");
         if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int version) || version < 1) throw MetadataFields.Bad(source.Name, $"its '{FormatKey}' is {SafetensorsHeader.Show(text)}, not a version number");
         if (version > Version) throw MetadataFields.Newer(source.Name, $"its format is {version}, this version reads up to {Version}");
     }
