@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using RMeeTo.Vim;
+using RMeeTo.Vim.Checkpoints;
 using RMeeTo.Vim.Images;
 using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Retraining;
@@ -58,11 +59,17 @@ public sealed class VimMergedClassifierOptions
     /// <summary>New column of their probabilities, vector of <see cref="float"/>. It exists where <see cref="TopK"/> is above 0.</summary>
     public string TopKProbabilitiesColumnName { get; set => field = Name(value, nameof(TopKProbabilitiesColumnName)); } = "TopKProbabilities";
 
-    /// <summary>Path of a safetensors file: a saved <see cref="VimModel"/>, or a plain one under the official tensor names.</summary>
+    /// <summary>
+    /// Path of a file of weights: a saved <see cref="VimModel"/>, or safetensors or a PyTorch checkpoint (<c>.pth</c>, as the authors publish them) under the official tensor names.
+    /// The format is told from the contents.
+    /// </summary>
     public string? Checkpoint { get; set => field = value is null ? null : Name(value, nameof(Checkpoint)); }
 
     /// <summary>The same as a stream. It is read to its end when the estimator is made, and left open.</summary>
     public Stream? CheckpointStream { get; set; }
+
+    /// <summary>Which weights of <see cref="Checkpoint"/> or <see cref="CheckpointStream"/> are read, where it is a PyTorch checkpoint with several sets of them, such as that of Vim-Base.</summary>
+    public CheckpointReadOptions CheckpointReading { get; set => field = value ?? throw new ArgumentNullException(nameof(CheckpointReading)); } = new();
 
     /// <summary>The same as an object; its weights are not changed.</summary>
     public VimModel? Model { get; set; }
@@ -201,7 +208,7 @@ public sealed class VimMergedClassifierOptions
         if (Model is not null) sources.Add(nameof(Model));
         if (FromScratch) sources.Add(nameof(FromScratch));
         if (sources.Count == 0)
-            throw new ArgumentException("VimMergedClassifier has no weights: pass the path of a checkpoint (safetensors), a stream or a VimModel, or set FromScratch to train from random weights.");
+            throw new ArgumentException("VimMergedClassifier has no weights: pass the path of a checkpoint (.pth or safetensors), a stream or a VimModel, or set FromScratch to train from random weights.");
         if (sources.Count > 1)
             throw new ArgumentException($"VimMergedClassifier has several sources of weights: {string.Join(", ", sources)}; set one of them.");
         if (ValidationColumnName is not null && ValidationData is not null)

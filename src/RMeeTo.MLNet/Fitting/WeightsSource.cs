@@ -16,8 +16,6 @@ internal sealed record StartModel(VimModel Model, IReadOnlyList<string> NewClass
 /// <summary>Where weights come from. Whatever can be wrong with them is found before a single image is read.</summary>
 internal sealed class WeightsSource
 {
-    private static readonly string[] PyTorchExtensions = [".pth", ".pt", ".ckpt", ".bin", ".pkl"];
-
     private readonly VimMergedClassifierOptions _options;
     private readonly byte[]? _stream;
     private readonly VimModel? _model;
@@ -61,7 +59,7 @@ internal sealed class WeightsSource
     /// <param name="options">Which source.</param>
     /// <param name="stream">What was read from <see cref="VimMergedClassifierOptions.CheckpointStream"/>.</param>
     /// <exception cref="CheckpointFormatException">The file is damaged or of another format.</exception>
-    /// <exception cref="CheckpointMismatchException">The file is for another network than the configuration says.</exception>
+    /// <exception cref="CheckpointMismatchException">The file is for another network than the configuration says, or holds no weights of the kind that is asked for.</exception>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     public static WeightsSource Open(VimMergedClassifierOptions options, byte[]? stream)
     {
@@ -106,19 +104,16 @@ internal sealed class WeightsSource
         return new(ReferenceEquals(model.Weights, _model!.Weights) ? model.Weights.Clone() : model.Weights, report);
     }
 
-    private static SafetensorsReader OpenReader(VimMergedClassifierOptions options, byte[]? stream)
+    private static ICheckpointSource OpenReader(VimMergedClassifierOptions options, byte[]? stream)
     {
-        if (options.Checkpoint is not { } path) return new SafetensorsReader(new MemoryStream(stream!, writable: false), "The checkpoint stream");
+        if (options.Checkpoint is not { } path) return Checkpoint.Open(new MemoryStream(stream!, writable: false), options.CheckpointReading, "The checkpoint stream");
         if (!File.Exists(path))
             throw new FileNotFoundException($"There is no checkpoint '{path}' (looked for '{Path.GetFullPath(path)}'). Weights are never downloaded: pass the path of a file that is there.", path);
-        if (PyTorchExtensions.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase))
-            throw new CheckpointFormatException($"'{path}' is a PyTorch checkpoint, and this version reads safetensors. Convert it once, in Python: "
-                + "state = torch.load('FILE.pth', map_location='cpu')['model']; safetensors.torch.save_file({k: v.contiguous() for k, v in state.items()}, 'FILE.safetensors').");
-        return SafetensorsReader.Open(path);
+        return Checkpoint.Open(path, options.CheckpointReading);
     }
 
     /// <summary>The configuration that the user says a checkpoint has, once that is true but for classes and image size.</summary>
-    private static VimConfig Checked(VimConfig wanted, SafetensorsReader reader)
+    private static VimConfig Checked(VimConfig wanted, ICheckpointSource reader)
     {
         var (found, _) = VimConfigInference.InferAllButImage(reader);
         if (!CheckpointComparison.SameArchitecture(found, wanted)) VimCheckpoint.Load(reader, wanted with { Classes = found.Classes }); // throws, with everything that differs
