@@ -1,6 +1,7 @@
 using System.Runtime.Intrinsics;
-using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Devices.Cpu;
+using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Merging;
 using static RMeeTo.Vim.Devices.Cpu.CpuDevice;
 
 namespace RMeeTo.Vim.Deit.Operators;

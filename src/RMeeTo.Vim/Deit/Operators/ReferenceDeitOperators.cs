@@ -1,5 +1,6 @@
-using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Devices.Reference;
+using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Merging;
 using static RMeeTo.Vim.Devices.Reference.ReferenceMatrix;
 
 namespace RMeeTo.Vim.Deit.Operators;
