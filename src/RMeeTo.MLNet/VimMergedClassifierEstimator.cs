@@ -25,7 +25,7 @@ namespace RMeeTo.MLNet;
 /// <item><term>features (out)</term><description><c>Vector&lt;Single, width&gt;</c>, where <see cref="VimMergedClassifierOptions.FeaturesColumnName"/> is set</description></item>
 /// <item><term>top labels, top probabilities (out)</term><description>vectors of k label values and of <c>Single</c>, where <see cref="VimMergedClassifierOptions.TopK"/> is set</description></item>
 /// </list>
-/// With 0 epochs no image is read; the rows only say which classes there are.
+/// With 0 epochs no image is read, unless a schedule is to be found (<see cref="VimMergedClassifierOptions.Target"/>); the rows only say which classes there are.
 /// Classes of the checkpoint are matched by name, never by index, where it carries names. Where the classes are others, rows of the head are kept for the known ones and new for the rest,
 /// and the log says which. Distillation from the un-merged network takes place only where its head knows all classes.
 /// The result is a function of the rows, the options and <see cref="RetrainOptions.Seed"/>, bit for bit, whatever the number of threads; the seed of the MLContext has no part in it.
@@ -84,8 +84,8 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
         var weights = WeightsSource.Open(_options, _checkpointBytes);
         SampleColumns.Find(input.Schema, _options.Columns, weights.Config.IsVideo);
         var (schedule, _) = weights.Merges();
-        channel.Say($"Merge schedule: {schedule}.");
-        if (Recipe.Epochs == 0) return MergeOnly(input, weights, channel, cancellation);
+        channel.Say(_options.Target is { } wanted ? $"Merge schedule: to be found, {wanted}." : $"Merge schedule: {schedule}.");
+        if (Recipe.Epochs == 0 && _options.Target is null) return MergeOnly(input, weights, channel, cancellation);
         var device = _options.Retraining.Device ?? DeviceChoice.Resolve(_environment, _options.GpuDeviceId, _options.FallbackToCpu, channel) ?? CpuDeviceProvider.Instance;
         channel.Say($"Device: {device.Name}, {device.Workers(Recipe.Threads)} threads.");
         long forImages = FitMemory.ForImages(weights.Config, schedule, Recipe with { Device = device }, _options.MemoryBudget);
@@ -94,6 +94,12 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
         using var rows = TrainingRows.Read(input, _options, weights.Config, images, readers, channel, cancellation);
         var start = weights.Build(rows.Classes.Names, channel);
         WarnOfClassesByIndex(start, channel);
+        if (_options.Target is { } target)
+        {
+            start = ScheduleFinder.Apply(start, rows.Training, target, _options, Recipe.Threads, channel, cancellation.Token);
+            weights.Found = start.Model.Schedule;
+        }
+        if (Recipe.Epochs == 0) return MergeOnly(input, weights, channel, cancellation);
         var result = Retrain(start, rows, device, channel, cancellation);
         return Transformer(result.Model, rows.Classes, result, channel);
     }

@@ -95,6 +95,21 @@ public sealed class VimMergedClassifierOptions
     /// <summary>Tokens removed at each block, made for a network of the same depth; takes the place of <see cref="TokensPerMerge"/>.</summary>
     public MergeSchedule? Schedule { get; set; }
 
+    /// <summary>
+    /// What the schedule is to reach, such as <c>MergeSchedule.ForSpeedup(1.4)</c> or <c>MergeSchedule.ForAccuracyLoss(0.01)</c>: <c>Fit</c> finds the numbers of tokens for it on
+    /// training images before it re-trains, and logs the trade-off. Takes the place of <see cref="TokensPerMerge"/>. The checkpoint has to know the classes. Null: no search.
+    /// </summary>
+    public ScheduleTarget? Target { get; set; }
+
+    /// <summary>Training images, 1 to 1,000,000, on which the schedule for <see cref="Target"/> is found: some hundred for a speed, a thousand and more for an accuracy loss.</summary>
+    public int TargetImages
+    {
+        get;
+        set => field = value is >= 1 and <= 1_000_000
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(TargetImages), value, $"TargetImages is {value}; it must be from 1 to 1000000.");
+    } = 256;
+
     /// <summary>How tokens are chosen and combined. Null: as the model that is loaded says, the paper's way where it says nothing.</summary>
     public MergeOptions? Merging { get; set; }
 
@@ -213,6 +228,10 @@ public sealed class VimMergedClassifierOptions
             throw new ArgumentException($"VimMergedClassifier has several sources of weights: {string.Join(", ", sources)}; set one of them.");
         if (ValidationColumnName is not null && ValidationData is not null)
             throw new ArgumentException($"Both ValidationColumnName ('{ValidationColumnName}') and ValidationData are set; set one of them.");
+        if (Target is not null && Schedule is not null)
+            throw new ArgumentException($"Both Target ({Target}) and Schedule ({Schedule}) are set; set one of them.");
+        if (Target is not null && FromScratch)
+            throw new ArgumentException($"Target ({Target}) asks for a schedule that is found by what the network answers, and FromScratch starts with random weights. Train without merges first, or set TokensPerMerge or Schedule.");
         CheckNewNames();
         Config?.Validate();
         if (FromScratch && (Epochs ?? Retraining.Epochs) == 0)

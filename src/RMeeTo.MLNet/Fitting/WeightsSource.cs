@@ -26,6 +26,9 @@ internal sealed class WeightsSource
     /// <summary>The network, whose classes are still those of the source.</summary>
     public VimConfig Config { get; }
 
+    /// <summary>The schedule that was found for the target, once there is one.</summary>
+    public MergeSchedule? Found { get; set; }
+
     /// <summary>Names of the source's classes, or null.</summary>
     public IReadOnlyList<string>? ClassNames => _model?.ClassNames;
 
@@ -45,6 +48,7 @@ internal sealed class WeightsSource
     public (MergeSchedule Schedule, MergeOptions Merging) Merges()
     {
         var merging = _options.Merging ?? _model?.Merging ?? MergeOptions.Default;
+        if (_options.Target is not null) return (Found ?? MergeSchedule.Dense(Config), merging);
         if (_options.Schedule is { } given)
         {
             if (given.RemovedPerBlock.Count != Config.Depth)
