@@ -75,6 +75,7 @@ internal sealed class LegacyContainer : ITorchContainer
         {
             if (item is not string key || !_named.TryGetValue(key, out var storage)) throw _fault.Bad("its list of storages names one that its pickle does not");
             string shown = SafetensorsHeader.Show(key);
+            if (_begins.ContainsKey(key)) throw _fault.Bad($"its list of storages names {shown} twice");
             if (place > _length - CountBytes) throw _fault.CutOff($"it ends before storage {shown}");
             _stream.Position = _start + place;
             if (_stream.ReadAtLeast(bytes, CountBytes, throwOnEndOfStream: false) < CountBytes) throw _fault.CutOff("it became shorter while it was read");
@@ -82,7 +83,7 @@ internal sealed class LegacyContainer : ITorchContainer
             if (count != storage.Length) throw _fault.Bad($"storage {shown} has {count} numbers, and its pickle says {storage.Length}");
             place += CountBytes;
             if (PersistentIds.Bytes(storage) > _length - place) throw _fault.CutOff($"storage {shown} has {PersistentIds.Bytes(storage)} bytes and {_length - place} are left");
-            if (!_begins.TryAdd(key, place)) throw _fault.Bad($"its list of storages names {shown} twice");
+            _begins.Add(key, place);
             place += PersistentIds.Bytes(storage);
         }
     }

@@ -161,7 +161,7 @@ internal sealed class PickleMachine(PickleInput input, PickleBudget budget, Pick
         Span<byte> value = stackalloc byte[MaxIntegerBytes];
         input.ReadExactly(value[..bytes]);
         var number = new BigInteger(value[..bytes]);
-        return number >= long.MinValue && number <= long.MaxValue ? (long)number : number;
+        return number >= long.MinValue && number <= long.MaxValue ? (object)(long)number : number; // not the conditional's own type, a BigInteger
     }
 
     private object? Remembered(uint place) =>
