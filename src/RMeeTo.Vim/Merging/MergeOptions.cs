@@ -87,8 +87,8 @@ public sealed record MergeOptions
         Validate();
         if (step.PartnerRows < PartnerRank)
             throw new ArgumentException($"The merge at block {step.Block} has {step.PartnerRows} partners for each of its {step.TokensIn} tokens, and MergeOptions.PartnerRank asks for number {PartnerRank}; lower it, or merge less before.");
-        if (ProtectedNeighbours > 0 && !step.HasClassToken)
-            throw new ArgumentException($"MergeOptions.ProtectedNeighbours is {ProtectedNeighbours}, and the merge at block {step.Block} knows no class token; set it to 0.");
+        if ((ProtectedNeighbours > 0 || ClassPosition == MergeClassPosition.Exact) && !step.HasClassToken)
+            throw new ArgumentException($"MergeOptions.ProtectedNeighbours is {ProtectedNeighbours} and ClassPosition {ClassPosition}, and the merge at block {step.Block} knows no class token; set them to 0 and Formula.");
         int most = step.SourceRows - ProtectedNeighbours;
         if (step.Removed < 1 || step.Removed > most)
             throw new ArgumentException($"{step} removes {step.Removed} of {step.TokensIn} tokens; it can remove from 1 to {most}{(ProtectedNeighbours > 0 ? $" with {ProtectedNeighbours} protected neighbours" : "")}.");

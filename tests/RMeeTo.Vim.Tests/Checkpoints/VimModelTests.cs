@@ -26,6 +26,15 @@ public sealed class VimModelTests
 
     private static readonly MergeOptions UnusualMerging = new() { Reduction = MergeReduction.Prune, Order = MergeOrder.OddEven };
 
+    /// <summary>Options that came after the first version, which contradict those above.</summary>
+    private static readonly MergeOptions LaterMerging = new()
+    {
+        Metric = MergeMetric.Delta, MetricAlignment = MetricAlignment.Reference, Distance = MergeDistance.L1, PartnerRank = 2, Combination = MergeCombination.Max,
+        ClassPosition = MergeClassPosition.Exact, ProtectedNeighbours = 1, Importance = MergeImportance.Delta,
+    };
+
+    private static readonly MergeOptions ShuffledMerging = new() { Order = MergeOrder.OddEven, ShuffleRate = 0.3, ShuffleSeed = ulong.MaxValue };
+
     private static readonly EvaluationPreprocessing UnusualPreprocessing = new()
     {
         ImageHeight = 20, ImageWidth = 28, CropRatio = 0.9123456789, Normalization = new(new(0.1f, 0.2f, 0.3f), new(0.7f, 0.8f, 0.9f)),
@@ -38,7 +47,7 @@ public sealed class VimModelTests
     {
         // A property that is added later must be added to the examples, and so to the file.
         AssertNoDefaults(new VimConfig(), [Unusual, .. Variants]);
-        AssertNoDefaults(new MergeOptions(), UnusualMerging);
+        AssertNoDefaults(new MergeOptions(), UnusualMerging, LaterMerging, ShuffledMerging);
         AssertNoDefaults(new EvaluationPreprocessing(), UnusualPreprocessing);
 
         static void AssertNoDefaults<T>(T defaults, params T[] examples)
@@ -70,6 +79,20 @@ public sealed class VimModelTests
         Assert.ThrowsExactly<ArgumentException>(() => model.WithFrames(5));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => model.WithFrames(0));
         Assert.ThrowsExactly<InvalidOperationException>(() => new VimModel(VimInitializer.Create(SmallNets.Config, 1), ["a", "b", "c"]).WithFrames(8));
+    }
+
+    [TestMethod]
+    public void EveryMergeOptionIsKept()
+    {
+        foreach (var merging in new[] { LaterMerging, ShuffledMerging, MergeOptions.Default })
+        {
+            var model = new VimModel(VimInitializer.Create(Unusual, 1, layerScale: 0.25f), Names, MergeSchedule.Custom(Unusual, [0, 3, 100], merging), merging, UnusualPreprocessing);
+            var loaded = VimModel.Load(new MemoryStream(Bytes(model)));
+            Assert.AreEqual(merging, loaded.Merging);
+            Assert.AreEqual(model.Schedule.ToString(), loaded.Schedule.ToString());
+        }
+        using var source = new SafetensorsReader(new MemoryStream(Bytes(Example().WithSchedule(MergeSchedule.Dense(Unusual), MergeOptions.Default))));
+        Assert.AreEqual("""{"removedPerBlock":[0,0,0],"reduction":"Merge","order":"Original"}""", source.Metadata["rmeeto.merging"], "a file that uses nothing new is one that the first version reads");
     }
 
     [TestMethod]
@@ -212,6 +235,8 @@ public sealed class VimModelTests
         Assert.ThrowsExactly<ArgumentException>(() => new VimModel(weights, ["a", "b", "b"]));
         Assert.ThrowsExactly<ArgumentException>(() => new VimModel(weights, names, MergeSchedule.Dense(VimConfig.VimTiny)));
         Assert.ThrowsExactly<ArgumentException>(() => new VimModel(weights, names, MergeSchedule.Uniform(SmallNets.Config, 2, 1), new() { Order = MergeOrder.OddEven }));
+        Assert.ThrowsExactly<ArgumentException>(() => new VimModel(weights, names, MergeSchedule.Uniform(SmallNets.Config, 2, 1), new() { ProtectedNeighbours = 1 }));
+        Assert.ThrowsExactly<ArgumentException>(() => new VimModel(weights, names, MergeSchedule.Uniform(SmallNets.Config, 2, 1), new() { PartnerRank = 1000 }));
         Assert.ThrowsExactly<ArgumentException>(() => new VimModel(weights, names, preprocessing: new()));
     }
 

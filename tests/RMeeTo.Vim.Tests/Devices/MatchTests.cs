@@ -12,27 +12,44 @@ public sealed class MatchTests
 
     public static IEnumerable<object[]> Names => DevicesUnderTest.Names.Select(name => new object[] { name });
 
-    public static IEnumerable<object[]> Examples =>
-        from device in DevicesUnderTest.Names
-        from row in new object[][]
+    public static IEnumerable<object[]> Examples
+    {
+        get
         {
-            [MergeReduction.Merge, MergeOrder.Original, false, 2, "(1,0.8) (0,1) (9,9) (0.6,0.8) (-1,0) (0,2) (1.5,0.5)", "2 1 1 1 1 1 2"],
-            [MergeReduction.Merge, MergeOrder.OddEven, false, 1, "(0,1) (9,9) (0,2) (1,0.8) (0.6,0.8) (-1,0) (1.5,0.5)", "1 1 1 2 1 1 2"],
-            [MergeReduction.Prune, MergeOrder.Original, false, 2, "(0.8,0.6) (0,1) (9,9) (0.6,0.8) (-1,0) (0,2) (2,1)", "1 1 1 1 1 1 1"],
-            [MergeReduction.Merge, MergeOrder.Original, true, 2, "(1.04,0.84) (0,1) (9,9) (0.6,0.8) (-1,0) (0,2) (1.667,0.667)", "5 1 1 1 1 1 3"],
+            MergeOptions plain = MergeOptions.Default, oddEven = plain with { Order = MergeOrder.OddEven }, prune = plain with { Reduction = MergeReduction.Prune };
+            const string sum = "(1,0.8) (0,1) (9,9) (0.6,0.8) (-1,0) (0,2) (1.5,0.5)", once = "1 1 1 1 1 1 1";
+            var rows = new object[][]
+            {
+                ["cosine", plain, false, 2, sum, "2 1 1 1 1 1 2"],
+                ["l1", plain with { Distance = MergeDistance.L1 }, false, 2, sum, "2 1 1 1 1 1 2"],
+                ["l2", plain with { Distance = MergeDistance.L2 }, false, 2, sum, "2 1 1 1 1 1 2"],
+                ["unordered", oddEven, false, 1, "(0,1) (9,9) (0,2) (1,0.8) (0.6,0.8) (-1,0) (1.5,0.5)", "1 1 1 2 1 1 2"],
+                ["prune", prune, false, 2, "(0.8,0.6) (0,1) (9,9) (0.6,0.8) (-1,0) (0,2) (2,1)", once],
+                ["mean", plain with { Combination = MergeCombination.Mean }, false, 2, sum, once],
+                ["amax", plain with { Combination = MergeCombination.Max }, false, 2, "(1.2,1) (0,1) (9,9) (0.6,0.8) (-1,0) (0,2) (2,1)", once],
+                ["amin", plain with { Combination = MergeCombination.Min }, false, 2, "(0.8,0.6) (0,1) (9,9) (0.6,0.8) (-1,0) (0,2) (1,0)", once],
+                ["input sizes", plain, true, 2, "(1.04,0.84) (0,1) (9,9) (0.6,0.8) (-1,0) (0,2) (1.667,0.667)", "5 1 1 1 1 1 3"],
+                // Both sources have the second odd token as their third partner: (2.8, 1.8) / 3.
+                ["3c", plain with { PartnerRank = 3 }, false, 2, "(0.8,0.6) (0,1) (9,9) (0.933,0.6) (-1,0) (0,2) (2,1)", "1 1 1 3 1 1 1"],
+                // Rows 0 and 5 go, so one of the three patches before the class token does.
+                ["exact class position", plain with { ClassPosition = MergeClassPosition.Exact }, false, 2, sum, "2 1 1 1 1 1 2"],
+                // Rows 2 and 5 are within two patches of the class token, so 0 and 7 go, to 8 and 4.
+                ["neighbours", plain with { ProtectedNeighbours = 2 }, false, 2, "(0.8,0.6) (0,1) (9,9) (0.3,1.4) (1.2,1) (-1,0) (1.5,0.5)", "1 1 1 2 1 1 2"],
+            };
+            return from device in DevicesUnderTest.Names from row in rows select (object[])[device, .. row];
         }
-        select (object[])[device, .. row];
+    }
 
+    /// <summary>All of spec 2.11.</summary>
     [TestMethod]
     [DynamicData(nameof(Examples))]
-    public void Worked_example(string deviceName, MergeReduction reduction, MergeOrder order, bool withSizes, int classRow, string tokens, string sizes)
+    public void Worked_example(string deviceName, string what, MergeOptions options, bool withSizes, int classRow, string tokens, string sizes)
     {
         using VimDevice device = DevicesUnderTest.Create(deviceName);
-        var merge = new MergeOnDevice(device, s_example, classRow: 3, removed: 2, new() { Reduction = reduction, Order = order }, withSizes ? s_exampleSizes : null);
-        Assert.AreEqual(classRow, merge.Step.ClassRowOut);
-        Assert.AreEqual(classRow, merge.Destinations[3], "the class token stands where the step says");
-        Assert.AreEqual(tokens, merge.TokenText);
-        Assert.AreEqual(sizes, merge.SizeText);
+        var merge = new MergeOnDevice(device, s_example, classRow: 3, removed: 2, options, withSizes ? s_exampleSizes : null);
+        Assert.AreEqual(classRow, merge.Destinations[3], $"{what}: class row");
+        Assert.AreEqual(tokens, merge.TokenText, what);
+        Assert.AreEqual(sizes, merge.SizeText, what);
     }
 
     [TestMethod]

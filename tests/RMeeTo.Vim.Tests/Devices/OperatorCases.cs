@@ -17,7 +17,7 @@ internal static partial class OperatorCases
     private static readonly int[] s_channels = [1, 8, 3, 16, 5, 17, 24, 31, 33, 7, 48, 64, 13];
 
     public static IReadOnlyList<OperatorCase> All { get; } =
-        [.. Embedding(), .. Linears(), .. Channels(), .. Norms(), .. Convolutions(), .. Scans(), .. Merges(), .. Rows(), .. Losses(), .. Optimizer()];
+        [.. Embedding(), .. Linears(), .. Channels(), .. Norms(), .. Convolutions(), .. Scans(), .. Merges(), .. MergeVariants(), .. MergeEvidence(), .. Rows(), .. Losses(), .. Optimizer()];
 
     public static OperatorCase Find(string name) => All.Single(c => c.Name == name);
 
@@ -238,49 +238,5 @@ internal static partial class OperatorCases
             for (int step = 1; step <= 3; step++)
                 b.Device.AdamW(new AdamWStep(step, 2e-3, 0.9, 0.999, 1e-8, 0.05), values.Buffer, gradient.Buffer, first.Buffer, second.Buffer, values.Offset, count);
         });
-    }
-
-    private static IEnumerable<OperatorCase> Merges()
-    {
-        foreach (var (i, length, channels, batch, layout) in Shapes(shortest: 3))
-        {
-            var options = new MergeOptions { Reduction = (MergeReduction)(i % 2), Order = (MergeOrder)(i / 2 % 2) };
-            int most = (length - 1) / 2, removed = (i % 3) switch { 0 => 1, 1 => (most + 1) / 2, _ => most };
-            int row = (i % 4) switch { 0 => 0, 1 => length - 1, _ => (length - 1) / 2 };
-            var step = new MergeStep(0, length, removed, row, MergeSchedule.NextClassRow(row, length, removed, options.Order));
-            yield return new($"Merge L{length} -{removed} class {row} C{channels} B{batch} {options.Reduction} {options.Order} {layout}", length, layout,
-                b => Merge(b, batch, channels, metricWidth: 8 + i % 11, step, options));
-        }
-    }
-
-    private static void Merge(OperatorBench b, int batch, int channels, int metricWidth, MergeStep step, MergeOptions options)
-    {
-        var metric = b.Input("metric", batch * step.TokensIn, metricWidth);
-        var sizes = metricWidth % 3 == 0 ? default : b.Input("sizes", batch * step.TokensIn, 1, 1, 4); // none: every row stands for one
-        var source = b.Input("source", batch * step.TokensIn, channels);
-        var merged = b.Output("merged sizes", batch * step.TokensOut, 1, tolerance: Tolerances.Merge);
-        var destination = b.Output("destination", batch * step.TokensOut, channels, tolerance: Tolerances.Merge);
-        MergePlan plan = b.Device.CreateMergePlan(batch + 1, step, options);
-        b.Forward(() =>
-        {
-            b.Device.Match(batch, new() { Metric = metric, Sizes = sizes }, plan, merged);
-            b.Device.Merge(batch, plan, source, destination);
-        });
-        var (dDestination, dSource) = (b.Cotangent(destination), b.Gradient(source, tolerance: Tolerances.Merge));
-        b.Backward(() => b.Device.MergeGradient(batch, plan, dDestination, dSource));
-        b.Extra("plan destinations", Tolerances.Exact, () => ReadPlan(plan, batch, (rows, _) => rows.Select(r => (double)r)));
-        b.Extra("plan weights", Tolerances.Merge, () => ReadPlan(plan, batch, (_, weights) => weights.Select(w => (double)w)));
-    }
-
-    private static double[] ReadPlan(MergePlan plan, int batch, Func<int[], float[], IEnumerable<double>> select)
-    {
-        var values = new List<double>();
-        for (int image = 0; image < batch; image++)
-        {
-            var (rows, weights) = (new int[plan.Step.TokensIn], new float[plan.Step.TokensIn]);
-            plan.Read(image, rows, weights);
-            values.AddRange(select(rows, weights));
-        }
-        return [.. values];
     }
 }

@@ -39,11 +39,24 @@ public sealed class GoldenMixerTests
         mixer.Forward(device, activations, batch, length, y);
         Load(file[$"{caseName}.cotangent.y"].Values, dy);
         var check = new Checker(file, caseName, $"{deviceName}, mixer");
+        CheckMetrics(device, mixer, config, activations, batch, length, check);
         check.Output("y", GoldenRun.Read(y)); // before the backward pass, which may work in its place
         mixer.Backward(device, activations, workspace.MixerGradient, batch, length, dy, gradients);
 
         check.Gradient("x", GoldenRun.Read(workspace.MixerGradient.Normed.SliceRows(0, rows)));
         foreach (VimParameter parameter in MixerParameters(network.Parameters)) check.Gradient(parameter.Name[Prefix.Length..], GoldenRun.Read(gradients[parameter]));
+    }
+
+    /// <summary>What the official mixer returns beside its output: B, C and Δ of both directions, to compare tokens by.</summary>
+    private static void CheckMetrics(VimDevice device, MambaMixer mixer, VimConfig config, BlockActivations activations, int batch, int length, Checker check)
+    {
+        foreach (var (metric, name) in new[] { (MergeMetric.B, "B_metric"), (MergeMetric.C, "C_metric"), (MergeMetric.Delta, "delta_metric") })
+        {
+            var options = new MergeOptions { Metric = metric, MetricAlignment = MetricAlignment.Reference };
+            var evidence = new MergeEvidence(device.Matrix, config, options, batch * length);
+            mixer.Forward(device, activations, batch, length, device.Matrix(batch * length, config.Width), evidence);
+            check.Output(name, GoldenRun.Read(evidence.Metric));
+        }
     }
 
     private static IEnumerable<VimParameter> MixerParameters(VimParameters parameters) => parameters.All.Where(p => p.Name.StartsWith(Prefix, StringComparison.Ordinal));

@@ -114,6 +114,14 @@ public sealed class MergeScheduleTests
     }
 
     [TestMethod]
+    public void Protected_neighbours_lower_the_cap()
+    {
+        var schedule = MergeSchedule.Uniform(VimConfig.VimTiny, 90, merging: new() { ProtectedNeighbours = 10 });
+        // 197 tokens: 98 may go, 10 of them are neighbours; 109: 54; 65: 32; 43: 21; 32 tokens: 15 without neighbours, 16 − 10 with; …
+        CollectionAssert.AreEqual(new[] { 197, 109, 65, 43, 32, 26, 23, 22, 21, 21, 21, 21 }, EverySecond(schedule.TokensPerBlock));
+    }
+
+    [TestMethod]
     public void No_class_row_lies_outside_the_sequence()
     {
         foreach (MergeOrder order in Enum.GetValues<MergeOrder>())

@@ -11,18 +11,22 @@ public sealed class LastBlockTests
     private static readonly VimConfig s_config = new() { ImageHeight = 24, ImageWidth = 24, PatchSize = 4, Stride = 4, Width = 20, Depth = 3, StateSize = 4, Classes = 5, LayerScale = true };
 
     public static IEnumerable<object[]> Cases() =>
-        from device in DevicesUnderTest.Names from removed in new[] { 0, 7 } from position in Enum.GetValues<ClassTokenPosition>()
-        where removed == 0 || position is ClassTokenPosition.Middle or ClassTokenPosition.First select new object[] { device, removed, position };
+        from device in DevicesUnderTest.Names
+        from removed in new[] { 0, 7 }
+        from position in Enum.GetValues<ClassTokenPosition>()
+        from moves in Enum.GetValues<MergeClassPosition>()
+        where removed == 0 || position != ClassTokenPosition.Ends && (position != ClassTokenPosition.None || moves == MergeClassPosition.Formula)
+        select new object[] { device, removed, position, moves };
 
     /// <summary>Inference computes only the class row of the last block; an observer sees all rows, and so does training. The logits are the same bit for bit.</summary>
     [TestMethod]
     [DynamicData(nameof(Cases))]
-    public void TheShortcutOfTheLastBlockKeepsEveryBit(string deviceName, int removed, ClassTokenPosition position)
+    public void TheShortcutOfTheLastBlockKeepsEveryBit(string deviceName, int removed, ClassTokenPosition position, MergeClassPosition moves)
     {
         using var device = DevicesUnderTest.Create(deviceName);
         var config = s_config with { ClassToken = position, Pooling = TokenPooling.Last };
         using var weights = new DeviceWeights(device, VimInitializer.Create(config, 3, layerScale: 0.5f), forTraining: true);
-        var network = new VimNetwork(weights, MergeSchedule.Uniform(config, removed, interval: 1), MergeOptions.Default);
+        var network = new VimNetwork(weights, MergeSchedule.Uniform(config, removed, interval: 1), new() { ClassPosition = moves });
 
         float[] quick = Logits(network, device, forTraining: false, null);
         CollectionAssert.AreEqual(quick, Logits(network, device, forTraining: false, (_, _, _, _) => { }));

@@ -26,16 +26,20 @@ public sealed class NetworkBitsTests
     [TestMethod]
     [DynamicData(nameof(WidthsAndOrders))]
     public void An_image_gives_the_same_bits_whatever_stands_beside_it(string width, MergeOrder order, MergeReduction reduction) =>
-        AssertSameBits(width, s_config, order, reduction);
+        AssertSameBits(width, s_config, new() { Order = order, Reduction = reduction });
+
+    [TestMethod]
+    [DynamicData(nameof(MergeVariants.Names), typeof(MergeVariants))]
+    public void An_image_gives_the_same_bits_under_every_option(string variant) => AssertSameBits(SimdWidths.Best.ToString(), s_config, MergeVariants.Named(variant));
 
     [TestMethod]
     [DynamicData(nameof(Widths))]
     public void An_image_gives_the_same_bits_where_products_are_cut_into_blocks(string width) =>
-        AssertSameBits(width, s_wide, MergeOrder.Original, MergeReduction.Merge);
+        AssertSameBits(width, s_wide, MergeOptions.Default);
 
-    private static void AssertSameBits(string width, VimConfig config, MergeOrder order, MergeReduction reduction)
+    private static void AssertSameBits(string width, VimConfig config, MergeOptions options)
     {
-        using var bench = new Bench(Enum.Parse<SimdWidth>(width), config, MergeSchedule.Uniform(config, 5, merging: new() { Order = order }), new() { Order = order, Reduction = reduction }, 9, forTraining: false);
+        using var bench = new Bench(Enum.Parse<SimdWidth>(width), config, MergeSchedule.Uniform(config, 5, merging: options), options, 9, forTraining: false);
         float[][] images = [.. Enumerable.Range(0, 9).Select(i => Bench.Image(config, i))];
         float[][] alone = [.. images.Select(image => bench.Forward([image])[0])];
         Assert.IsTrue(alone.Skip(1).All(logits => !logits.SequenceEqual(alone[0])), "the images differ");

@@ -23,15 +23,21 @@ public sealed class VimNetworkTests
     [DataRow(MergeReduction.Merge, MergeOrder.Original, NormKind.Layer, false, ClassTokenPosition.Ends)]
     [DataRow(MergeReduction.Merge, MergeOrder.Original, NormKind.Rms, true, ClassTokenPosition.None, 0, 1, TokenPooling.Mean)]
     [DataRow(MergeReduction.Merge, MergeOrder.Original, NormKind.Rms, false, ClassTokenPosition.None, 0, 1, TokenPooling.Last)]
-    public void GradientIsTheDifferenceQuotient(MergeReduction reduction, MergeOrder order, NormKind norm, bool layerScale, ClassTokenPosition classToken, int frames = 0, int tubelet = 1, TokenPooling pooling = TokenPooling.Mean)
+    public void GradientIsTheDifferenceQuotient(MergeReduction reduction, MergeOrder order, NormKind norm, bool layerScale, ClassTokenPosition classToken, int frames = 0, int tubelet = 1, TokenPooling pooling = TokenPooling.Mean) =>
+        CheckGradient(new() { Reduction = reduction, Order = order }, norm, layerScale, classToken, frames, tubelet, pooling);
+
+    [TestMethod]
+    [DynamicData(nameof(MergeVariants.Names), typeof(MergeVariants))]
+    public void GradientIsTheDifferenceQuotientUnderEveryOption(string variant) => CheckGradient(MergeVariants.Named(variant), NormKind.Rms, false, ClassTokenPosition.Middle);
+
+    private static void CheckGradient(MergeOptions options, NormKind norm, bool layerScale, ClassTokenPosition classToken, int frames = 0, int tubelet = 1, TokenPooling pooling = TokenPooling.Mean)
     {
         var config = new VimConfig
         {
             ImageHeight = 12, ImageWidth = 16, PatchSize = 4, Stride = 4, Width = 6, Depth = 3, StateSize = 3, Classes = 4, Norm = norm, LayerScale = layerScale, ClassToken = classToken,
             Frames = frames, TubeletSize = tubelet, Pooling = pooling, ProjectionBias = norm == NormKind.Layer,
         };
-        int removed = classToken is ClassTokenPosition.Ends or ClassTokenPosition.None ? 0 : 2;
-        var options = new MergeOptions { Reduction = reduction, Order = order };
+        int removed = classToken is ClassTokenPosition.Ends ? 0 : 2;
         var values = VimInitializer.Create(config, 3, layerScale: 0.7f);
         var random = new Random(5);
         foreach (ref float value in values.Values.AsSpan()) value += (random.NextSingle() - 0.5f) * 0.4f; // no value is zero, no two are equal
@@ -67,6 +73,43 @@ public sealed class VimNetworkTests
             network.Forward(device, workspace, 2);
             device.Loss(new LossWeights(1, 0.5f), workspace.Logits, workspace.Targets, new DeviceMatrix(teacher, 2, config.Classes), 0.5f, workspace.Losses, workspace.LogitsGradient);
             return GoldenRun.Read(workspace.Losses).Average();
+        }
+    }
+
+    /// <summary>What the golden data do not know is held to the reference device: every decision equal, logits close.</summary>
+    [TestMethod]
+    [DynamicData(nameof(MergeVariants.Names), typeof(MergeVariants))]
+    public void EveryDeviceDecidesAsTheReferenceDoes(string variant)
+    {
+        var options = MergeVariants.Named(variant);
+        var (expected, logits) = Decisions(DevicesUnderTest.Names[0]);
+        Assert.IsTrue(expected.Where((_, i) => i % 37 == 0).Any(row => row != 0), "there are decisions");
+        foreach (string name in DevicesUnderTest.Names.Skip(1))
+        {
+            var (actual, close) = Decisions(name);
+            CollectionAssert.AreEqual(expected, actual, name);
+            Tolerances.AssertClose($"{name}: logits", close, logits, 1e-4);
+        }
+
+        (int[] Rows, double[] Logits) Decisions(string deviceName)
+        {
+            var config = TinyTask.Config;
+            using var device = DevicesUnderTest.Create(deviceName);
+            using var weights = new DeviceWeights(device, VimInitializer.Create(config, 2), forTraining: false);
+            var network = new VimNetwork(weights, MergeSchedule.Uniform(config, 6, interval: 1, merging: options), options);
+            using var workspace = network.CreateWorkspace(device, 3, forTraining: false);
+            var random = new Random(4);
+            workspace.Images.Buffer.Write([.. Enumerable.Range(0, (int)workspace.Images.Buffer.Length).Select(_ => random.NextSingle() * 4 - 2)]);
+            network.Forward(device, workspace, 3);
+            var all = new List<int>();
+            foreach (var plan in workspace.Plans.OfType<MergePlan>())
+                for (int image = 0; image < 3; image++)
+                {
+                    var rows = new int[plan.Step.TokensIn];
+                    plan.Read(image, rows, new float[rows.Length]);
+                    all.AddRange(rows);
+                }
+            return ([.. all], GoldenRun.Read(workspace.Logits));
         }
     }
 
@@ -107,11 +150,17 @@ public sealed class VimNetworkTests
     [TestMethod]
     [DataRow(false)]
     [DataRow(true)]
-    public void NothingIsAllocatedOnceWarm(bool training)
+    public void NothingIsAllocatedOnceWarm(bool training) => CheckAllocations(training, MergeOptions.Default);
+
+    [TestMethod]
+    [DynamicData(nameof(MergeVariants.Names), typeof(MergeVariants))]
+    public void NothingIsAllocatedUnderAnyOption(string variant) => CheckAllocations(training: true, MergeVariants.Named(variant));
+
+    private static void CheckAllocations(bool training, MergeOptions options)
     {
         using var device = CpuDevice.Create();
         using var weights = new DeviceWeights(device, TinyTask.Model().Weights, forTraining: true);
-        var network = new VimNetwork(weights, MergeSchedule.Uniform(TinyTask.Config, 5, interval: 1), MergeOptions.Default);
+        var network = new VimNetwork(weights, MergeSchedule.Uniform(TinyTask.Config, 5, interval: 1, merging: options), options);
         using var workspace = network.CreateWorkspace(device, 2, training);
         using ParameterBuffer gradients = new(device, weights.Parameters), first = new(device, weights.Parameters), second = new(device, weights.Parameters);
         for (int i = 0; i < 3; i++) Pass();

@@ -1,0 +1,152 @@
+using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Merging;
+using RMeeTo.Vim.Tests.Golden;
+
+namespace RMeeTo.Vim.Tests.Devices;
+
+/// <summary>What each merge option promises, on every device, and what contradicts itself.</summary>
+[TestClass]
+public sealed class MergeOptionTests
+{
+    public static IEnumerable<object[]> Names => DevicesUnderTest.Names.Select(name => new object[] { name });
+
+    /// <summary>Merge after merge: whoever stood before the class token and is still there stands before it, and nobody changes places.</summary>
+    [TestMethod]
+    [DynamicData(nameof(Names))]
+    public void The_exact_class_token_stays_between_its_neighbours(string deviceName)
+    {
+        const int batch = 3, channels = 6, length = 36;
+        using VimDevice device = DevicesUnderTest.Create(deviceName);
+        var options = new MergeOptions { ClassPosition = MergeClassPosition.Exact };
+        var random = new Random(1);
+        var originals = Enumerable.Range(0, batch).Select(_ => Enumerable.Range(0, length).ToList()).ToArray(); // the token that gives each row its place
+        MergePlan? previous = null;
+        int classToken = 17, tokens = length;
+        var classRows = new HashSet<int>();
+        foreach (int removed in new[] { 7, 9, 4 })
+        {
+            var plan = device.CreateMergePlan(batch, new MergeStep(0, tokens, removed, classToken, 0), options);
+            var metric = device.Matrix(batch * tokens, channels, [.. Enumerable.Range(0, batch * tokens * channels).Select(_ => random.NextDouble() - 0.5)]);
+            device.Match(batch, new() { Metric = metric, Previous = previous }, plan, device.Matrix(batch * plan.Step.TokensOut, 1));
+            for (int image = 0; image < batch; image++)
+            {
+                var (rows, weights) = (new int[tokens], new float[tokens]);
+                plan.Read(image, rows, weights);
+                int classRow = originals[image].IndexOf(17);
+                Assert.AreEqual(1f, weights[classRow], "the class token stays alone");
+                int[] first = [.. Enumerable.Range(0, tokens).Where(row => rows.Count(r => r == rows[row]) == 1 || !IsEven(row, classRow))];
+                CollectionAssert.AreEqual(Enumerable.Range(0, plan.Step.TokensOut).ToArray(), first.Select(row => rows[row]).ToArray(), "survivors in their old order");
+                originals[image] = [.. first.Select(row => originals[image][row])];
+                CollectionAssert.AreEqual(originals[image].Order().ToArray(), originals[image].ToArray());
+                classRows.Add(originals[image].IndexOf(17));
+            }
+            (previous, tokens, classToken) = (plan, plan.Step.TokensOut, 0); // the step's own row is without meaning from the second merge on
+        }
+        Assert.IsGreaterThan(1, classRows.Count, "images differ");
+
+        // Of the rows that share a destination, all but one have an even place among the patches.
+        static bool IsEven(int row, int classRow) => row != classRow && (row < classRow ? row : row - 1) % 2 == 0;
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Names))]
+    public void Neighbours_of_the_class_token_are_never_removed(string deviceName)
+    {
+        using VimDevice device = DevicesUnderTest.Create(deviceName);
+        var random = new Random(2);
+        for (int classRow = 0; classRow < 15; classRow++)
+            for (int n = 1; n <= 5; n++)
+            {
+                double[][] tokens = [.. Enumerable.Range(0, 15).Select(_ => new[] { random.NextDouble(), random.NextDouble() - 0.5, random.NextDouble() - 0.5 })];
+                int most = MergeSchedule.Removable(15, classRow, n);
+                Assert.AreEqual(7 - n, most);
+                var merge = new MergeOnDevice(device, tokens, classRow, most, new() { Reduction = MergeReduction.Prune, ProtectedNeighbours = n });
+                for (int row = Math.Max(0, classRow - n); row <= Math.Min(14, classRow + n); row++) Assert.IsGreaterThanOrEqualTo(0, merge.Destinations[row], $"row {row} beside class row {classRow}");
+                Assert.AreEqual(most, merge.Destinations.Count(d => d < 0));
+            }
+    }
+
+    /// <summary>Even patches 0 2 4 6 8 10 with importance 5 0 4 1 3 2: the half 2 6 10 may go, however alike the others are.</summary>
+    [TestMethod]
+    [DynamicData(nameof(Names))]
+    public void Only_the_less_important_half_goes(string deviceName)
+    {
+        using VimDevice device = DevicesUnderTest.Create(deviceName);
+        double[] importance = [5, 9, 0, 9, 4, 9, 1, 9, 3, 9, 2, 9];
+        double[][] tokens = [[1, 0], [1, 0], [0, 1], [.1, 1], [1, 0], [1, 0], [.3, 1], [1, 0], [1, 0], [1, 0], [1, .5], [-1, 0]];
+        Assert.AreEqual("2 6", Removed(2, importance), "the most similar of the half");
+        Assert.AreEqual("2 6 10", Removed(3, importance));
+        Assert.AreEqual("2 6 8 10", Removed(4, importance), "where more must go than half, the least important next");
+        Assert.AreEqual("0 4", Removed(2, null), "similarity alone would take the equal ones, the lowest first");
+        Assert.AreEqual("0 2 4 6 10", Removed(5, [1, 9, 2, 9, 8, 9, 9, 9, double.NaN, 9, 8, 9]), "what is no number is important");
+
+        string Removed(int count, double[]? values)
+        {
+            var options = new MergeOptions { Reduction = MergeReduction.Prune, Importance = values is null ? MergeImportance.None : MergeImportance.Delta };
+            using var plan = device.CreateMergePlan(1, new MergeStep(0, 12, count, -1, -1), options);
+            device.Match(1, new() { Metric = device.Matrix(12, 2, [.. tokens.SelectMany(row => row)]), Importance = values is null ? default : device.Matrix(12, 1, values) }, plan, device.Matrix(12 - count, 1));
+            var rows = new int[12];
+            plan.Read(0, rows, new float[12]);
+            return string.Join(' ', Enumerable.Range(0, 12).Where(row => rows[row] < 0));
+        }
+    }
+
+    /// <summary>A shuffled merge is the merge of the shuffled rows.</summary>
+    [TestMethod]
+    [DynamicData(nameof(Names))]
+    public void A_shuffled_merge_is_the_merge_of_the_shuffled_rows(string deviceName)
+    {
+        const int length = 17, classRow = 8, removed = 4;
+        using VimDevice device = DevicesUnderTest.Create(deviceName);
+        var random = new Random(3);
+        double[][] tokens = [.. Enumerable.Range(0, length).Select(_ => new[] { random.NextDouble() - 0.5, random.NextDouble() - 0.5, random.NextDouble() - 0.5 })];
+        int[] order = [3, 1, 0, 16, 4, 5, 12, 7, 8, 9, 2, 11, 6, 13, 15, 14, 10];
+        var plain = new MergeOnDevice(device, [.. order.Select(row => tokens[row])], classRow, removed, MergeOptions.Default);
+        using var plan = device.CreateMergePlan(1, plain.Step, new() { ShuffleRate = 0.5 });
+        plan.SetRowOrder(0, order);
+        device.Match(1, new() { Metric = device.Matrix(length, 3, [.. tokens.SelectMany(row => row)]) }, plan, device.Matrix(length - removed, 1));
+        var rows = new int[length];
+        plan.Read(0, rows, new float[length]);
+        for (int place = 0; place < length; place++) Assert.AreEqual(plain.Destinations[place], rows[order[place]], $"place {place}");
+        Assert.IsFalse(plain.Destinations.SequenceEqual(rows));
+    }
+
+    [TestMethod]
+    public void What_cannot_be_done_is_refused_when_it_is_planned()
+    {
+        using VimDevice device = DevicesUnderTest.Create(DevicesUnderTest.Names[0]);
+        var step = new MergeStep(2, 17, 3, 8, 6);
+        Refused(new() { PartnerRank = 9 }, step, "8 partners", "number 9");
+        Refused(new() { ProtectedNeighbours = 6 }, step, "from 1 to 2 with 6 protected neighbours");
+        Refused(new() { ProtectedNeighbours = 1 }, new(2, 17, 3, -1, -1), "knows no class token");
+        Refused(new() { ClassPosition = MergeClassPosition.Exact }, new(2, 17, 3, -1, -1), "knows no class token");
+        Refused(new(), new(2, 17, 9, 8, 6), "from 1 to 8");
+        Refused(new() { ClassPosition = MergeClassPosition.Exact, Order = MergeOrder.OddEven }, step, "original order");
+        Refused(new() { ClassPosition = MergeClassPosition.Exact, ShuffleRate = 0.1 }, step, "original order");
+        Refused(new(), new(2, 17, 3, -1, 4), "class row -1 of 17");
+        device.CreateMergePlan(1, step, new() { PartnerRank = 8, ProtectedNeighbours = 5 }).Dispose();
+
+        using var plan = device.CreateMergePlan(1, new(0, 4, 1, 1, 0), new() { ShuffleRate = 0.5 });
+        foreach (int[] order in new int[][] { [0, 1, 2], [0, 1, 2, 2], [0, 1, 2, 4], [1, 0, 2, 3] }) Assert.ThrowsExactly<ArgumentException>(() => plan.SetRowOrder(0, order));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => plan.SetRowOrder(1, [0, 1, 2, 3]));
+        using var straight = device.CreateMergePlan(1, new(0, 4, 1, 1, 0), new());
+        Assert.ThrowsExactly<InvalidOperationException>(() => straight.SetRowOrder(0, [0, 1, 2, 3]));
+
+        void Refused(MergeOptions options, MergeStep bad, params string[] said)
+        {
+            string message = Assert.ThrowsExactly<ArgumentException>(() => device.CreateMergePlan(1, bad, options)).Message;
+            foreach (string part in said) StringAssert.Contains(message, part);
+        }
+    }
+
+    [TestMethod]
+    public void Options_out_of_range_are_refused_where_they_are_set()
+    {
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new MergeOptions { PartnerRank = 0 });
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new MergeOptions { ProtectedNeighbours = -1 });
+        foreach (double rate in new[] { -0.1, 1, double.NaN }) Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new MergeOptions { ShuffleRate = rate });
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new MergeOptions { Metric = (MergeMetric)4 });
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new MergeOptions { Distance = (MergeDistance)3 });
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new MergeOptions { Combination = (MergeCombination)4 });
+    }
+}
