@@ -99,19 +99,24 @@ internal sealed class DeitMergePlan
         destinations.Clear();
         for (int i = 0; i < Removed; i++) destinations[2 * _candidates[i].Row] = -1;
         int next = 0;
-        if (Options.Order == MergeOrder.Original)
-        {
-            foreach (ref int destination in destinations)
-                if (destination == 0) destination = next++;
-        }
+        if (Options.Order == MergeOrder.Original) Number(destinations, 0, 1, ref next);
         else
         {
-            for (int row = 0; row < TokensIn; row += 2)
-                if (destinations[row] == 0) destinations[row] = next++;
-            for (int row = 1; row < TokensIn; row += 2) destinations[row] = next++;
+            // With a class token the unmerged rows are put back into their order, so that it stays in front; without one they are left by descending similarity.
+            if (HasClassToken) Number(destinations, 0, 2, ref next);
+            else
+                for (int i = Removed; i < EvenCount; i++) destinations[2 * _candidates[i].Row] = next++;
+            Number(destinations, 1, 2, ref next);
         }
         if (Options.Reduction == MergeReduction.Prune) return;
         for (int i = 0; i < Removed; i++) destinations[2 * _candidates[i].Row] = destinations[2 * Partners[_candidates[i].Row] + 1];
+    }
+
+    /// <summary>Numbers every step-th row that stays.</summary>
+    private static void Number(Span<int> destinations, int start, int step, ref int next)
+    {
+        for (int row = start; row < destinations.Length; row += step)
+            if (destinations[row] >= 0) destinations[row] = next++;
     }
 
     private void Weigh(ReadOnlySpan<int> destinations, Span<double> weights)

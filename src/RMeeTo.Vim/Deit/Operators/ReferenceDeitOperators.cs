@@ -15,6 +15,7 @@ internal sealed class ReferenceDeitOperators : DeitOperators
         var size = OfOptional(sizes, rows, 1);
         var kept = OfOptional(probabilities, heads * rows, ProbabilityColumns(length));
         y.Clear();
+        if (!kept.IsNone) kept.Clear();
         for (int image = 0; image < batch; image++)
             for (int head = 0; head < heads; head++)
                 for (int i = 0; i < length; i++)
