@@ -1,0 +1,34 @@
+using Microsoft.ML.Data;
+using RMeeTo.Vim;
+using RMeeTo.Vim.Images;
+
+namespace RMeeTo.Samples;
+
+/// <summary>Pictures with labels, ready to be run through a network any number of times.</summary>
+internal static class Photographs
+{
+    /// <summary>FOLDER/CLASS/*.jpg|png, classes by the names that the model knows.</summary>
+    public static ImageStore Read(string folder, VimModel model, int perClass = int.MaxValue)
+    {
+        var store = new ImageStore();
+        for (int label = 0; label < model.ClassNames.Count; label++)
+        {
+            var files = Directory.GetFiles(Path.Combine(folder, model.ClassNames[label])).Order(StringComparer.Ordinal).Take(perClass);
+            foreach (string file in files)
+            {
+                using var image = MLImage.CreateFromFile(file);
+                bool blueFirst = image.PixelFormat == MLPixelFormat.Bgra32;
+                store.Add(blueFirst ? RgbImage.FromBgra(image.Pixels, image.Width, image.Height) : RgbImage.FromRgba(image.Pixels, image.Width, image.Height), label, file);
+            }
+        }
+        return store;
+    }
+
+    /// <summary>The demo's own pictures.</summary>
+    public static ImageStore Draw(PictureSet set, int count)
+    {
+        var store = new ImageStore();
+        for (int i = 0; i < count; i++) store.Add(new RgbImage(ShapePicture.Draw(set, i), ShapePicture.Size, ShapePicture.Size), ShapePicture.ClassOf(i));
+        return store;
+    }
+}
