@@ -63,15 +63,13 @@ internal sealed class ZipBytes
         return file.ToArray();
     }
 
-    /// <summary>The checksum, bit by bit.</summary>
+    private static readonly uint[] s_remainders = [.. Enumerable.Range(0, 256).Select(i => Enumerable.Range(0, 8).Aggregate((uint)i, (crc, _) => (crc & 1) == 0 ? crc >> 1 : crc >> 1 ^ 0xEDB88320))];
+
+    /// <summary>The checksum of zip archives, byte by byte.</summary>
     public static uint Crc(byte[] bytes)
     {
         uint crc = ~0u;
-        foreach (byte b in bytes)
-        {
-            crc ^= b;
-            for (int i = 0; i < 8; i++) crc = (crc & 1) == 0 ? crc >> 1 : crc >> 1 ^ 0xEDB88320;
-        }
+        foreach (byte b in bytes) crc = s_remainders[(byte)(crc ^ b)] ^ crc >> 8;
         return ~crc;
     }
 
