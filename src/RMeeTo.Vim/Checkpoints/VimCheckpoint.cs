@@ -85,21 +85,28 @@ public static class VimCheckpoint
     /// <summary>Writes the weights alone, a plain state dict under the official names. <see cref="VimModel.Save(string)"/> writes what belongs to them as well.</summary>
     /// <param name="path">The file to make or to replace, whole or not at all.</param>
     /// <param name="weights">The weights.</param>
-    /// <param name="metadata">Texts to go with them, or null.</param>
+    /// <param name="metadata">Texts to go with them, or null. "format" is "pt" unless given, which PyTorch's own tools look for.</param>
     public static void Save(string path, VimWeights weights, IReadOnlyDictionary<string, string>? metadata = null) =>
-        SafetensorsWriter.Write(path, Tensors(weights), metadata);
+        SafetensorsWriter.Write(path, Tensors(weights), ForPyTorch(metadata));
 
     /// <summary>The same to a stream, which stays open.</summary>
     /// <param name="stream">Any stream that can be written.</param>
     /// <param name="weights">The weights.</param>
-    /// <param name="metadata">Texts to go with them, or null.</param>
+    /// <param name="metadata">Texts to go with them, or null. "format" is "pt" unless given, which PyTorch's own tools look for.</param>
     public static void Save(Stream stream, VimWeights weights, IReadOnlyDictionary<string, string>? metadata = null) =>
-        SafetensorsWriter.Write(stream, Tensors(weights), metadata);
+        SafetensorsWriter.Write(stream, Tensors(weights), ForPyTorch(metadata));
 
     private static FloatTensor[] Tensors(VimWeights weights)
     {
         ArgumentNullException.ThrowIfNull(weights);
         return [.. weights.Parameters.All.Select(p => new FloatTensor(p.Name, p.Shape, weights.Values.AsMemory((int)p.Offset, p.Length)))];
+    }
+
+    private static Dictionary<string, string> ForPyTorch(IReadOnlyDictionary<string, string>? metadata)
+    {
+        var all = new Dictionary<string, string> { ["format"] = "pt" };
+        foreach (var (key, value) in metadata ?? all) all[key] = value;
+        return all;
     }
 
     private static VimConfig OwnConfig(ICheckpointSource source, VimConfig config, VimConfig found, long patches)

@@ -32,7 +32,6 @@ internal static class VimModelMetadata
     /// <summary>The metadata of a model.</summary>
     public static Dictionary<string, string> Write(VimModel model) => new()
     {
-        ["format"] = "pt", // what PyTorch's own tools look for
         [FormatKey] = Version.ToString(CultureInfo.InvariantCulture),
         [ConfigKey] = Write(model.Config),
         [ClassesKey] = JsonSerializer.Serialize(model.ClassNames, ReadableText),
