@@ -19,6 +19,9 @@ public abstract class ClassifierModel
     /// <summary>How an image becomes input.</summary>
     public abstract EvaluationPreprocessing Preprocessing { get; }
 
+    /// <summary>Frames of a clip that it classifies; 0 where it classifies images.</summary>
+    internal virtual int InputFrames => 0;
+
     /// <summary>True where no tokens merge.</summary>
     internal abstract bool IsDense { get; }
 

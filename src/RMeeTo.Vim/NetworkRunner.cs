@@ -4,7 +4,7 @@ using RMeeTo.Vim.Network;
 
 namespace RMeeTo.Vim;
 
-/// <summary>Writes the network input of one image: [3, H, W], normalised.</summary>
+/// <summary>Writes the network input of one image, [3, H, W], or clip, [3, T, H, W], normalised.</summary>
 internal delegate void ImageFiller(int index, Span<float> destination);
 
 /// <summary>Receives the outputs of one image: class probabilities, and the class token after the final norm where it was asked for (else nothing).</summary>
@@ -40,6 +40,9 @@ internal sealed class NetworkRunner : IDisposable
 
     /// <summary>Images that a worker takes at once.</summary>
     public int BatchCapacity { get; }
+
+    /// <summary>Values of a network input.</summary>
+    public int InputLength => _network.InputLength;
 
     /// <summary>Features of an image.</summary>
     public int FeatureWidth => _network.FeatureWidth;

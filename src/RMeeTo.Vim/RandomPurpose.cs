@@ -38,4 +38,7 @@ public enum RandomPurpose : ushort
 
     /// <summary>Anything of the caller's own.</summary>
     Custom = 10,
+
+    /// <summary>Which frames of a video a clip takes.</summary>
+    Frames = 11,
 }

@@ -5,15 +5,85 @@ using RMeeTo.Vim.Network;
 
 namespace RMeeTo.Vim;
 
-/// <summary>Classifies images with a <see cref="VimModel"/>.</summary>
+/// <summary>Classifies images, or clips, with a <see cref="VimModel"/>.</summary>
 /// <param name="model">The network.</param>
 /// <param name="threads">Thread budget; 0 means one a processor.</param>
 /// <param name="device">Where to run; null means the CPU.</param>
 public sealed class VimClassifier(VimModel model, int threads = 0, IVimDeviceProvider? device = null) : ImageClassifier(model, threads, device)
 {
+    /// <summary>Views whose results are kept before they are averaged.</summary>
+    private const int InputsAtOnce = 4096;
+
     /// <inheritdoc/>
     public override VimModel Model => (VimModel)base.Model;
+
+    /// <summary>Class probabilities of clips: the mean over the probabilities of all views.</summary>
+    /// <param name="clips">Any sizes, any numbers of frames. A clip is asked for its frames by the workers, several views of it at once.</param>
+    /// <param name="probabilities">[clips, classes], row-major; written.</param>
+    /// <param name="views">How often each clip is looked at; <see cref="ClipViews.Single"/> unless given.</param>
+    /// <param name="cancellation">Stops between batches.</param>
+    /// <exception cref="ArgumentException">There is not enough room for the probabilities, or the frames of a clip are empty or of several sizes.</exception>
+    /// <exception cref="InvalidOperationException">The network is for images.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled; some probabilities may have been written.</exception>
+    /// <exception cref="ObjectDisposedException">The classifier is disposed.</exception>
+    public void PredictClips(IReadOnlyList<VideoClip> clips, Memory<float> probabilities, ClipViews? views = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(clips);
+        views ??= ClipViews.Single;
+        PredictViews(clips.Count, views.Count, (clip, view, destination) => Model.Preprocessing.Apply(clips[clip], Model.Config.Frames, views, view, destination), probabilities, default, cancellation);
+    }
+
+    /// <summary>Class probabilities and features of clips, both the mean over all views.</summary>
+    /// <inheritdoc cref="PredictClips" path="/exception"/>
+    /// <param name="clips">Any sizes, any numbers of frames.</param>
+    /// <param name="probabilities">[clips, classes], row-major; written.</param>
+    /// <param name="features">[clips, <see cref="VimConfig.Width"/>], row-major; written.</param>
+    /// <param name="views">How often each clip is looked at; <see cref="ClipViews.Single"/> unless given.</param>
+    /// <param name="cancellation">Stops between batches.</param>
+    public void PredictClipsWithFeatures(IReadOnlyList<VideoClip> clips, Memory<float> probabilities, Memory<float> features, ClipViews? views = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(clips);
+        views ??= ClipViews.Single;
+        int width = Model.Config.Width;
+        if (features.Length < (long)clips.Count * width)
+            throw new ArgumentException($"{clips.Count} clips of {width} features need {(long)clips.Count * width} values; there is room for {features.Length}.", nameof(features));
+        PredictViews(clips.Count, views.Count, (clip, view, destination) => Model.Preprocessing.Apply(clips[clip], Model.Config.Frames, views, view, destination), probabilities, features, cancellation);
+    }
+
+    /// <summary>The mean results of all views of clips that the workers fetch themselves. Summed in the order of the views, so they do not depend on the workers.</summary>
+    internal void PredictViews(int count, int views, ViewFiller fill, Memory<float> probabilities, Memory<float> features, CancellationToken cancellation)
+    {
+        int classes = Model.Config.Classes, width = Model.Config.Width;
+        if (!Model.Config.IsVideo)
+            throw new InvalidOperationException("This network is for images; call Predict, or use a network for clips (VimConfig.Frames).");
+        if (probabilities.Length < (long)count * classes)
+            throw new ArgumentException($"{count} clips of {classes} classes need {(long)count * classes} values; there is room for {probabilities.Length}.", nameof(probabilities));
+        int block = Math.Min(count, Math.Max(1, InputsAtOnce / views));
+        var allProbabilities = new float[block * views * classes];
+        var allFeatures = features.IsEmpty ? [] : new float[block * views * width];
+        for (int first = 0; first < count; first += block)
+        {
+            int clips = Math.Min(block, count - first), start = first;
+            Predict(clips * views, (index, destination) => fill(start + index / views, index % views, destination), allProbabilities, cancellation, allFeatures);
+            Mean(allProbabilities, probabilities.Span[(first * classes)..], clips, views, classes);
+            if (!features.IsEmpty) Mean(allFeatures, features.Span[(first * width)..], clips, views, width);
+        }
+    }
+
+    /// <summary>[count, views, width] to [count, width].</summary>
+    private static void Mean(ReadOnlySpan<float> all, Span<float> means, int count, int views, int width)
+    {
+        for (int i = 0; i < count * width; i++)
+        {
+            double sum = 0;
+            for (int view = 0; view < views; view++) sum += all[(i / width * views + view) * width + i % width];
+            means[i] = (float)(sum / views);
+        }
+    }
 }
+
+/// <summary>Writes the network input of one view of a clip: [3, T, H, W], normalised.</summary>
+internal delegate void ViewFiller(int clip, int view, Span<float> destination);
 
 /// <summary>
 /// Classifies images with a network of any kind. Thread-safe: concurrent calls share the weights and nothing else, and together use no more threads than asked for.
@@ -63,8 +133,12 @@ public abstract class ImageClassifier : IDisposable
     /// <exception cref="ArgumentException">There is not enough room for the probabilities, or an image is empty.</exception>
     /// <exception cref="OperationCanceledException">Cancelled; some probabilities may have been written.</exception>
     /// <exception cref="ObjectDisposedException">The classifier is disposed.</exception>
-    public void Predict(IReadOnlyList<RgbImage> images, Memory<float> probabilities, CancellationToken cancellation = default) =>
+    /// <exception cref="InvalidOperationException">The network is for clips.</exception>
+    public void Predict(IReadOnlyList<RgbImage> images, Memory<float> probabilities, CancellationToken cancellation = default)
+    {
+        CheckTakesImages();
         Predict(images.Count, (index, destination) => Model.Preprocessing.Apply(images[index], destination), probabilities, cancellation);
+    }
 
     /// <summary>Class probabilities and features of images. The features are the class token after the final norm: what the head sees.</summary>
     /// <param name="images">Any sizes.</param>
@@ -76,6 +150,7 @@ public abstract class ImageClassifier : IDisposable
     /// <exception cref="ObjectDisposedException">The classifier is disposed.</exception>
     public void PredictWithFeatures(IReadOnlyList<RgbImage> images, Memory<float> probabilities, Memory<float> features, CancellationToken cancellation = default)
     {
+        CheckTakesImages();
         int width = _runner.FeatureWidth;
         if (features.Length < (long)images.Count * width)
             throw new ArgumentException($"{images.Count} images of {width} features need {(long)images.Count * width} values; there is room for {features.Length}.", nameof(features));
@@ -83,7 +158,7 @@ public abstract class ImageClassifier : IDisposable
     }
 
     /// <summary>Class probabilities of network inputs that are already resized and normalised.</summary>
-    /// <param name="inputs">[images, 3, H, W], row-major.</param>
+    /// <param name="inputs">[images, 3, H, W], row-major; for a network for clips [clips, 3, T, H, W].</param>
     /// <param name="probabilities">[images, classes], row-major; written.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <exception cref="ArgumentException"><paramref name="inputs"/> is not a whole number of images, or there is not enough room for the probabilities.</exception>
@@ -91,9 +166,12 @@ public abstract class ImageClassifier : IDisposable
     /// <exception cref="ObjectDisposedException">The classifier is disposed.</exception>
     public void PredictNormalized(ReadOnlyMemory<float> inputs, Memory<float> probabilities, CancellationToken cancellation = default)
     {
-        int length = 3 * Model.Preprocessing.ImageHeight * Model.Preprocessing.ImageWidth;
+        int length = _runner.InputLength;
         if (inputs.Length % length != 0)
-            throw new ArgumentException($"{inputs.Length} values are not a whole number of images of 3·{Model.Preprocessing.ImageHeight}·{Model.Preprocessing.ImageWidth} = {length} values.", nameof(inputs));
+        {
+            string shape = $"{(Model.InputFrames == 0 ? "3" : $"3·{Model.InputFrames}")}·{Model.Preprocessing.ImageHeight}·{Model.Preprocessing.ImageWidth}";
+            throw new ArgumentException($"{inputs.Length} values are not a whole number of {(Model.InputFrames == 0 ? "images" : "clips")} of {shape} = {length} values.", nameof(inputs));
+        }
         Predict(inputs.Length / length, (index, destination) => inputs.Span.Slice(index * length, length).CopyTo(destination), probabilities, cancellation);
     }
 
@@ -137,6 +215,11 @@ public abstract class ImageClassifier : IDisposable
         {
             Leave();
         }
+    }
+
+    private void CheckTakesImages()
+    {
+        if (Model.InputFrames > 0) throw new InvalidOperationException($"This network is for clips of {Model.InputFrames} frames; call PredictClips, or use a network for images.");
     }
 
     /// <summary>Weights are native memory: they must not be freed under a call that reads them.</summary>

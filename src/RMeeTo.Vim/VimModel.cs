@@ -19,7 +19,7 @@ public sealed class VimModel : ClassifierModel
     /// <param name="classNames">A name for each of the <see cref="VimConfig.Classes"/> rows of the head, all different.</param>
     /// <param name="schedule">Where tokens merge; nowhere unless given.</param>
     /// <param name="merging">How they merge; <see cref="MergeOptions.Default"/> unless given.</param>
-    /// <param name="preprocessing">How an image becomes input; the published evaluation's at the network's image size unless given.</param>
+    /// <param name="preprocessing">How an image becomes input; the published evaluation's at the network's image size unless given: for clips a crop ratio of 1.</param>
     /// <exception cref="ArgumentException">The parts do not fit each other.</exception>
     public VimModel(VimWeights weights, IReadOnlyList<string> classNames, MergeSchedule? schedule = null, MergeOptions? merging = null, EvaluationPreprocessing? preprocessing = null)
     {
@@ -31,7 +31,7 @@ public sealed class VimModel : ClassifierModel
         ClassNames = [.. classNames];
         Merging = merging ?? MergeOptions.Default;
         Schedule = schedule ?? MergeSchedule.Custom(config, new int[config.Depth], Merging);
-        Preprocessing = preprocessing ?? new() { ImageHeight = config.ImageHeight, ImageWidth = config.ImageWidth };
+        Preprocessing = preprocessing ?? new() { ImageHeight = config.ImageHeight, ImageWidth = config.ImageWidth, CropRatio = config.IsVideo ? 1 : 0.875 };
         if ((Schedule.InputTokens, Schedule.InputClassRow, Schedule.TokensPerBlock.Count) != (config.Tokens, config.ClassRow, config.Depth))
             throw new ArgumentException($"The schedule is for {Schedule.InputTokens} tokens, class row {Schedule.InputClassRow}, {Schedule.TokensPerBlock.Count} blocks; the network has {config.Tokens} tokens, class row {config.ClassRow}, {config.Depth} blocks. Make the schedule from the network's VimConfig.", nameof(schedule));
         Merging.Check(Schedule, nameof(schedule));
@@ -154,6 +154,8 @@ public sealed class VimModel : ClassifierModel
         var weights = CheckpointFit.ResizePositions(Weights, config).Weights;
         return new(weights, ClassNames, MergeSchedule.Custom(config, Schedule.RemovedPerBlock, Merging), Merging, Preprocessing);
     }
+
+    internal override int InputFrames => Config.Frames;
 
     internal override ClassifierNetwork CreateNetwork(DeviceWeights weights) => new VimNetwork(weights, Schedule, Merging);
 

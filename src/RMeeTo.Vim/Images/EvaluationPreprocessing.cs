@@ -75,20 +75,52 @@ public sealed record EvaluationPreprocessing
         }
     }
 
+    /// <summary>Prepares one view of a clip. Safe on many threads at once for different clips; scratch memory comes from the shared array pool.</summary>
+    /// <param name="clip">Any number of frames of any one size.</param>
+    /// <param name="frames">T, frames that the network takes (<see cref="VimConfig.Frames"/>), at least 1.</param>
+    /// <param name="views">All views.</param>
+    /// <param name="view">Which of them, 0 … <see cref="ClipViews.Count"/> − 1.</param>
+    /// <param name="output">[3, T, <see cref="ImageHeight"/>, <see cref="ImageWidth"/>], normalised.</param>
+    /// <remarks>As one image, frame by frame, with the same crop; the published clips are resized to a <see cref="CropRatio"/> of 1. Several crops lie evenly along the longer edge, the first and the last at its ends.</remarks>
+    /// <exception cref="ArgumentException">A frame is empty or of another size than the first, or <paramref name="output"/> has another length.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="frames"/> or <paramref name="view"/> is out of range.</exception>
+    public void Apply(VideoClip clip, int frames, ClipViews views, int view, Span<float> output)
+    {
+        ArgumentNullException.ThrowIfNull(clip);
+        ArgumentNullException.ThrowIfNull(views);
+        Apply(new ClipFrames(clip), frames, views, view, output);
+    }
+
+    internal void Apply<TSource>(TSource source, int frames, ClipViews views, int view, Span<float> output) where TSource : IFrameSource
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(frames, 1);
+        ArgumentOutOfRangeException.ThrowIfNegative(view);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(view, views.Count);
+        Span<int> chosen = frames <= 64 ? stackalloc int[frames] : new int[frames];
+        FrameSampling.Even(source.Count, view / views.Crops, views.Times, chosen);
+        ClipInput.Fill(source, chosen, this, static (frame, s, rgb) => s.Evaluation.Crop(frame, rgb, s.Crop, s.Crops), (Evaluation: this, Crop: view % views.Crops, views.Crops), output);
+    }
+
     /// <summary>Resizes and crops without normalising: what the network sees, as a picture.</summary>
     /// <param name="image">[h, w, 3], of any size.</param>
     /// <param name="rgb">[<see cref="ImageHeight"/>, <see cref="ImageWidth"/>, 3].</param>
     /// <exception cref="ArgumentException"><paramref name="image"/> is empty, or <paramref name="rgb"/> has another length.</exception>
-    public void Crop(RgbImage image, Span<byte> rgb)
+    public void Crop(RgbImage image, Span<byte> rgb) => Crop(image, rgb, 0, 1);
+
+    /// <summary>One of several crops along the edge that is longer than the crop by more; a single one is central.</summary>
+    internal void Crop(RgbImage image, Span<byte> rgb, int crop, int crops)
     {
         image.ThrowIfEmpty(nameof(image));
         CheckOutput(rgb.Length);
         var (width, height) = ResizedSize(image.Width, image.Height);
+        var (left, top) = (CropOffset(width, ImageWidth), CropOffset(height, ImageHeight));
+        if (crops > 1 && width - ImageWidth > height - ImageHeight) left = (long)(crop * ((width - ImageWidth) / (crops - 1.0)));
+        else if (crops > 1) top = (long)(crop * ((height - ImageHeight) / (crops - 1.0)));
         PillowResize.Resize(
             image,
             new PixelBox(0, 0, image.Width, image.Height),
-            new ResizeAxis(image.Width, 0, image.Width, width, CropOffset(width, ImageWidth), ImageWidth),
-            new ResizeAxis(image.Height, 0, image.Height, height, CropOffset(height, ImageHeight), ImageHeight),
+            new ResizeAxis(image.Width, 0, image.Width, width, left, ImageWidth),
+            new ResizeAxis(image.Height, 0, image.Height, height, top, ImageHeight),
             rgb);
     }
 

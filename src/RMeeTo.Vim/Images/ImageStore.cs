@@ -14,7 +14,7 @@ public sealed class ImageReadBuffer
 }
 
 /// <summary>
-/// The images of a data set as RGB bytes, reduced to what training needs, with label and name: in memory up to a budget, beyond that in a temporary file that is
+/// The images, or clips, of a data set as RGB bytes, reduced to what training needs, with label and name: in memory up to a budget, beyond that in a temporary file that is
 /// gone when the process ends, however it ends. Random access from many threads.
 /// </summary>
 /// <remarks>The index of an image is the number of images added before it. Add from one thread where that order has to be reproducible; reading may go on meanwhile.</remarks>
@@ -35,7 +35,7 @@ public sealed class ImageStore : IDisposable
     /// <param name="options">Sizes and places; null takes the defaults.</param>
     public ImageStore(ImageStoreOptions? options = null) => _options = options ?? new ImageStoreOptions();
 
-    /// <summary>Number of images.</summary>
+    /// <summary>Number of images; a clip counts once.</summary>
     public int Count => Volatile.Read(ref _count);
 
     /// <summary>Bytes of memory taken for pixels.</summary>
@@ -61,7 +61,7 @@ public sealed class ImageStore : IDisposable
 
     /// <summary>The image as the store would keep it: reduced so that its shorter edge is at most <see cref="ImageStoreOptions.ShorterEdge"/>.</summary>
     /// <remarks>
-    /// <see cref="Add"/> does this too; workers that decode in parallel call it themselves and leave only the adding to the thread that keeps the order.
+    /// <see cref="Add(RgbImage, int, string?)"/> and <see cref="AddClip"/> do this too; workers that decode in parallel call it themselves and leave only the adding to the thread that keeps the order.
     /// </remarks>
     /// <param name="image">[h, w, 3].</param>
     /// <exception cref="ArgumentException"><paramref name="image"/> is empty.</exception>
@@ -83,13 +83,42 @@ public sealed class ImageStore : IDisposable
     /// <exception cref="IOException">The temporary file cannot be made or has no room on the disk; the store stays usable, without this image.</exception>
     public int Add(RgbImage image, int label = -1, string? name = null)
     {
+        return Add([Reduce(image)], label, name);
+    }
+
+    /// <summary>Adds a clip as one sample; the pixels of all its frames are copied.</summary>
+    /// <param name="clip">Frames of one size; see <see cref="Reduce"/>.</param>
+    /// <param name="label">Class, 0 … ; −1 where it is missing.</param>
+    /// <param name="name">What to call the clip in messages: a path or a tag.</param>
+    /// <returns>Index of the clip.</returns>
+    /// <remarks>A clip takes as many bytes as its frames (see <see cref="EstimateBytes"/>); sample long videos before, for training looks at <see cref="VimConfig.Frames"/> of them at a time.</remarks>
+    /// <exception cref="ArgumentException">A frame is empty, or its size differs from that of the first; or the clip is larger than an array can be.</exception>
+    /// <inheritdoc cref="Add(RgbImage, int, string?)" path="/exception[position() > 1]"/>
+    public int AddClip(VideoClip clip, int label = -1, string? name = null)
+    {
+        ArgumentNullException.ThrowIfNull(clip);
+        var frames = new RgbImage[clip.Count];
+        var (width, height) = (clip[0].Width, clip[0].Height);
+        for (int i = 0; i < frames.Length; i++)
+        {
+            var frame = clip[i];
+            if ((frame.Width, frame.Height) != (width, height))
+                throw new ArgumentException($"Frame {i} of clip '{name}' is {frame.Width}×{frame.Height} pixels and frame 0 {width}×{height}; all frames of a clip must have one size.", nameof(clip));
+            frames[i] = Reduce(frame);
+        }
+        if (frames.Length * (long)frames[0].Pixels.Length > Array.MaxLength)
+            throw new ArgumentException($"Clip '{name}' has {frames.Length} frames of {frames[0].Pixels.Length} bytes, more than an array holds; take fewer frames or a smaller ShorterEdge.", nameof(clip));
+        return Add(frames, label, name);
+    }
+
+    private int Add(ReadOnlySpan<RgbImage> frames, int label, string? name)
+    {
         if (label < -1)
             throw new ArgumentOutOfRangeException(nameof(label), label, $"Label {label} of '{name}' is less than −1; classes count from 0, and −1 is a missing label.");
-        var reduced = Reduce(image);
         lock (_adding)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            var item = Keep(reduced, label, name ?? "");
+            var item = Keep(frames, label, name ?? "");
             if (_count == _items.Length)
                 Volatile.Write(ref _items, Grown(_items));
             _items[_count] = item;
@@ -99,20 +128,35 @@ public sealed class ImageStore : IDisposable
         }
     }
 
-    /// <summary>One image, without a copy where it is in memory.</summary>
+    /// <summary>Frames of a sample: 1 for an image.</summary>
+    /// <param name="index">0 … <see cref="Count"/>−1.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="index"/> is out of range.</exception>
+    public int Frames(int index) => At(index).Frames;
+
+    /// <summary>One image, or the first frame of a clip, without a copy where it is in memory.</summary>
     /// <param name="index">0 … <see cref="Count"/>−1.</param>
     /// <param name="buffer">Takes the pixels of an image that is in the file. The result is valid until this buffer is used again.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="index"/> is out of range.</exception>
     /// <exception cref="IOException">The temporary file cannot be read.</exception>
     /// <exception cref="ObjectDisposedException">The store is disposed.</exception>
-    public RgbImage Read(int index, ImageReadBuffer buffer)
+    public RgbImage Read(int index, ImageReadBuffer buffer) => ReadFrame(index, 0, buffer);
+
+    /// <summary>One frame of a clip, without a copy where it is in memory; no other frame is read.</summary>
+    /// <inheritdoc cref="Read(int, ImageReadBuffer)" path="/exception"/>
+    /// <param name="index">0 … <see cref="Count"/>−1.</param>
+    /// <param name="frame">0 … <see cref="Frames"/> − 1.</param>
+    /// <param name="buffer">Takes the pixels of a frame that is in the file. The result is valid until this buffer is used again.</param>
+    public RgbImage ReadFrame(int index, int frame, ImageReadBuffer buffer)
     {
         ArgumentNullException.ThrowIfNull(buffer);
         var item = At(index);
+        if ((uint)frame >= (uint)item.Frames)
+            throw new ArgumentOutOfRangeException(nameof(frame), frame, $"Sample '{item.Name}' has {item.Frames} frames; there is no frame {frame}.");
+        long offset = item.Offset + (long)frame * item.FrameBytes;
         if (item.Slab is not null)
-            return new RgbImage(item.Slab.AsMemory((int)item.Offset, item.Bytes), item.Width, item.Height);
-        var pixels = buffer.OfLength(item.Bytes);
-        _file!.Read(pixels.Span, item.Offset, item.Name);
+            return new RgbImage(item.Slab.AsMemory((int)offset, item.FrameBytes), item.Width, item.Height);
+        var pixels = buffer.OfLength(item.FrameBytes);
+        _file!.Read(pixels.Span, offset, item.Name);
         return new RgbImage(pixels, item.Width, item.Height);
     }
 
@@ -200,21 +244,29 @@ public sealed class ImageStore : IDisposable
         return Volatile.Read(ref _items)[index];
     }
 
-    private Item Keep(RgbImage image, int label, string name)
+    private Item Keep(ReadOnlySpan<RgbImage> frames, int label, string name)
     {
-        var pixels = image.Pixels.Span;
-        if (FitsMemory(pixels.Length))
+        var bytes = frames.Length * frames[0].Pixels.Length;
+        if (FitsMemory(bytes))
         {
-            pixels.CopyTo(_slab.AsSpan(_slabUsed));
-            _slabUsed += pixels.Length;
-            return new Item(_slab, _slabUsed - pixels.Length, image.Width, image.Height, label, name);
+            var start = _slabUsed;
+            foreach (var frame in frames)
+            {
+                frame.Pixels.Span.CopyTo(_slab.AsSpan(_slabUsed));
+                _slabUsed += frame.Pixels.Length;
+            }
+
+            return new Item(_slab, start, frames[0].Width, frames[0].Height, frames.Length, label, name);
         }
 
-        if (pixels.Length > _options.FileBudget - FileBytes)
+        if (bytes > _options.FileBudget - FileBytes)
             throw new InvalidOperationException(
-                $"Image '{name}' needs {pixels.Length} bytes, but the budgets of the store are used up: {MemoryBytes} of {_options.MemoryBudget} bytes in memory, {FileBytes} of {_options.FileBudget} in the temporary file, {_count} images. Raise MemoryBudget or FileBudget, or lower ShorterEdge ({_options.ShorterEdge?.ToString() ?? "none"}).");
+                $"Image '{name}' needs {bytes} bytes, but the budgets of the store are used up: {MemoryBytes} of {_options.MemoryBudget} bytes in memory, {FileBytes} of {_options.FileBudget} in the temporary file, {_count} images. Raise MemoryBudget or FileBudget, or lower ShorterEdge ({_options.ShorterEdge?.ToString() ?? "none"}).");
         _file ??= new TemporaryFile(_options.TemporaryFolder);
-        return new Item(null, _file.Append(pixels), image.Width, image.Height, label, name);
+        var offset = _file.Append(frames[0].Pixels.Span);
+        foreach (var frame in frames[1..])
+            _file.Append(frame.Pixels.Span);
+        return new Item(null, offset, frames[0].Width, frames[0].Height, frames.Length, label, name);
     }
 
     /// <summary>Makes room in the slab, unless the budget is used up.</summary>
@@ -232,8 +284,8 @@ public sealed class ImageStore : IDisposable
         return true;
     }
 
-    private sealed record Item(byte[]? Slab, long Offset, int Width, int Height, int Label, string Name)
+    private sealed record Item(byte[]? Slab, long Offset, int Width, int Height, int Frames, int Label, string Name)
     {
-        public int Bytes => 3 * Width * Height;
+        public int FrameBytes => 3 * Width * Height;
     }
 }

@@ -91,6 +91,30 @@ public sealed record TrainingPreprocessing
         }
     }
 
+    /// <summary>Prepares one clip: random frames, and one crop and one flip for all of them.</summary>
+    /// <param name="clip">Any number of frames of any one size.</param>
+    /// <param name="frames">T, frames that the network takes (<see cref="VimConfig.Frames"/>), at least 1.</param>
+    /// <param name="output">[3, T, height, width] of the evaluation's size, normalised.</param>
+    /// <param name="seed">Seed of the run.</param>
+    /// <param name="epoch">Epoch, at least 0.</param>
+    /// <param name="sample">Number of the sample, at least 0; the same clip shown again in an epoch takes another number.</param>
+    /// <exception cref="ArgumentException">A frame is empty or of another size than the first, or <paramref name="output"/> has another length.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="frames"/> is less than 1, or <paramref name="epoch"/> or <paramref name="sample"/> is negative.</exception>
+    public void Apply(VideoClip clip, int frames, Span<float> output, ulong seed, int epoch, long sample)
+    {
+        ArgumentNullException.ThrowIfNull(clip);
+        Apply(new ClipFrames(clip), frames, output, seed, epoch, sample);
+    }
+
+    internal void Apply<TSource>(TSource source, int frames, Span<float> output, ulong seed, int epoch, long sample) where TSource : IFrameSource
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(frames, 1);
+        Span<int> chosen = frames <= 64 ? stackalloc int[frames] : new int[frames];
+        FrameSampling.Random(source.Count, CounterRandom.For(seed, epoch, sample, RandomPurpose.Frames), chosen);
+        // Crop and flip are functions of (seed, epoch, sample) and the size alone: the same for every frame.
+        ClipInput.Fill(source, chosen, Evaluation, static (frame, s, rgb) => s.Training.Augment(frame, rgb, s.seed, s.epoch, s.sample), (Training: this, seed, epoch, sample), output);
+    }
+
     /// <summary>Crops and flips without normalising, so that further operations on bytes can follow.</summary>
     /// <param name="image">[h, w, 3], of any size.</param>
     /// <param name="rgb">[height, width, 3] of the evaluation's size.</param>

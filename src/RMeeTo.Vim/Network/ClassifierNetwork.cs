@@ -13,8 +13,11 @@ public abstract class ClassifierNetwork(DeviceWeights weights)
     /// <summary>The weights, shared by all workers.</summary>
     public DeviceWeights Weights { get; } = weights;
 
-    /// <summary>Values of one network input: 3·H·W for an image.</summary>
+    /// <summary>Values of one network input: 3·H·W for an image, 3·T·H·W for a clip.</summary>
     internal abstract int InputLength { get; }
+
+    /// <summary>T, frames of one network input; 0 where it is an image.</summary>
+    internal virtual int InputFrames => 0;
 
     /// <summary>Tokens of one input before the first merge.</summary>
     internal abstract int InputTokens { get; }

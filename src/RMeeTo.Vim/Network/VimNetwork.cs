@@ -46,6 +46,8 @@ public sealed class VimNetwork : ClassifierNetwork
 
     internal override int InputLength => Config.InputLength;
 
+    internal override int InputFrames => Config.Frames;
+
     internal override int InputTokens => Config.Tokens;
 
     internal override int FeatureWidth => Config.Width;

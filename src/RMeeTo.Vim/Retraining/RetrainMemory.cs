@@ -67,10 +67,12 @@ public static class RetrainMemory
     private static long Activations(VimDevice device, VimConfig config, MergeSchedule schedule, int batch, bool forTraining)
     {
         long tokens = (long)batch * config.Tokens, c = config.Width;
-        long sum = batch * (2L * config.InputLength + config.Patches * (config.PatchLength + c)) + tokens * (4 * c + 2) + batch * (4 * c + 2L * config.Classes);
+        long sum = batch * (2L * config.InputLength + config.Patches * (config.PatchLength + c)) + tokens * (4 * c + 2);
+        long headRows = (long)batch * HeadActivations.RowsPerImage(config, schedule);
+        sum += headRows * (3 * c + 2) + batch * (c + 2L * config.Classes);
         foreach (var step in schedule.Steps) sum += batch * 2L * step.TokensIn + (step.TokensIn / 2 + 16) * c;
         if (!forTraining) return sum + Block(config.Tokens);
-        sum += tokens * (3 * c + config.ProjectionWidth + 5L * config.InnerWidth + (config.LayerScale ? c : 0)) + batch * (2 * c + 2L * config.Classes);
+        sum += tokens * (3 * c + config.ProjectionWidth + 5L * config.InnerWidth + (config.LayerScale ? c : 0)) + headRows * 2 * c + batch * 2L * config.Classes;
         return sum + schedule.TokensPerBlock.Sum(Block);
 
         long Block(int length)

@@ -153,7 +153,7 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         int right = 0;
         using var buffers = new ThreadLocal<ImageReadBuffer>(() => new ImageReadBuffer());
         _runner.Run(_validation!.Count,
-            (k, destination) => _model.Preprocessing.Apply(_validation.Store.Read(_validation.Indices[k], buffers.Value!), destination),
+            (k, destination) => _validation.Prepare(k, _model.InputFrames, _model.Preprocessing, buffers.Value!, destination),
             (k, probabilities, _) =>
             {
                 if (ImageClassifier.IndexOfMax(probabilities) == _validation.Label(k)) Interlocked.Increment(ref right);

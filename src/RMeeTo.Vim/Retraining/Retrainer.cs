@@ -20,7 +20,7 @@ public static class Retrainer
     /// <param name="options">The recipe.</param>
     /// <param name="teacher">The network to distil from, of any kind; null means <paramref name="model"/> without merges. Where <see cref="RetrainOptions.TeacherLossWeight"/> is 0, or <paramref name="model"/> has no merges and no teacher is given, nothing is distilled.</param>
     /// <param name="cancellation">Stops within one batch; the best weights so far are returned, not lost.</param>
-    /// <exception cref="ArgumentException">No training images, a label that is not a class, a teacher with other classes or another image size, or options that contradict each other.</exception>
+    /// <exception cref="ArgumentException">No training images, a label that is not a class, a clip for a network that takes images, a teacher with other classes or another image size, or options that contradict each other.</exception>
     /// <exception cref="TrainingDivergedException">The loss or the weights are no longer finite.</exception>
     /// <exception cref="InvalidDataException">The checkpoint belongs to another run, or is something else than a checkpoint. It is not touched.</exception>
     /// <exception cref="Checkpoints.CheckpointFormatException">The checkpoint is damaged. It is not touched.</exception>
@@ -35,6 +35,8 @@ public static class Retrainer
         if (training.Count == 0) throw new ArgumentException("There are no training images.", nameof(training));
         training.CheckLabels(model.ClassNames.Count, "training");
         validation?.CheckLabels(model.ClassNames.Count, "validation");
+        training.CheckFrames(model.InputFrames, "training");
+        validation?.CheckFrames(model.InputFrames, "validation");
         if (options.TeacherLossWeight == 0) teacher = null;
         else if (teacher is not null) CheckTeacher(model, teacher);
         else if (!model.IsDense) teacher = model.WithoutMerges();
@@ -47,7 +49,11 @@ public static class Retrainer
         var (student, config) = (model.Preprocessing, teacher.Preprocessing);
         if (!teacher.ClassNames.SequenceEqual(model.ClassNames))
             throw new ArgumentException($"The teacher has {teacher.ClassNames.Count} classes and the network {model.ClassNames.Count}, or their names or order differ; distillation needs the same classes in the same order. Use VimModel.WithHead, or set TeacherLossWeight to 0.", nameof(teacher));
+        if (teacher.InputFrames != model.InputFrames)
+            throw new ArgumentException($"The teacher takes {Input(teacher)} and the network {Input(model)}; both see the same input. Use another teacher, or set TeacherLossWeight to 0.", nameof(teacher));
         if ((config.ImageHeight, config.ImageWidth) != (student.ImageHeight, student.ImageWidth) || !config.Normalization.Equals(student.Normalization))
             throw new ArgumentException($"The teacher takes images of {config.ImageWidth}×{config.ImageHeight} pixels and the network {student.ImageWidth}×{student.ImageHeight}, or they are normalised otherwise; both see the same input, so use VimModel.WithImageSize, or set TeacherLossWeight to 0.", nameof(teacher));
     }
+
+    private static string Input(ClassifierModel model) => model.InputFrames == 0 ? "images" : $"clips of {model.InputFrames} frames";
 }

@@ -59,9 +59,12 @@ internal sealed record RunFingerprint(IReadOnlyDictionary<string, string> Entrie
             int index = images.Indices[k];
             hash.AppendData([.. BitConverter.GetBytes(index), .. BitConverter.GetBytes(images.Label(k))]);
             if (k % stride != 0) continue;
-            var image = images.Store.Read(index, buffer);
-            hash.AppendData([.. BitConverter.GetBytes(image.Width), .. BitConverter.GetBytes(image.Height)]);
-            hash.AppendData(image.Pixels.Span);
+            for (int frame = 0; frame < images.Store.Frames(index); frame++)
+            {
+                var image = images.Store.ReadFrame(index, frame, buffer);
+                hash.AppendData([.. BitConverter.GetBytes(image.Width), .. BitConverter.GetBytes(image.Height)]);
+                hash.AppendData(image.Pixels.Span);
+            }
         }
         return $"{images.Count} ({Convert.ToHexStringLower(hash.GetHashAndReset().AsSpan(0, 6))})";
     }

@@ -113,7 +113,7 @@ internal sealed class TrainingWorkers : IDisposable
             for (int i = 0; i < batch.Length; i++)
             {
                 int index = images.Indices[batch[i]];
-                preprocessing.Apply(images.Store.Read(index, _read), _image, options.Seed, epoch, index);
+                images.Prepare(batch[i], student.InputFrames, preprocessing, _read, _image, options.Seed, epoch);
                 _student.Images.Buffer.Write(_image, (long)i * _image.Length);
                 _teacher?.Images.Buffer.Write(_image, (long)i * _image.Length);
                 _student.SetShuffleKey(i, new ShuffleKey(options.Seed, epoch, index));
