@@ -83,12 +83,12 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
         using var cancellation = new FitCancellation(_environment, _options.CancellationToken);
         var weights = WeightsSource.Open(_options, _checkpointBytes);
         SampleColumns.Find(input.Schema, _options.Columns, weights.Config.IsVideo);
-        var (schedule, _) = weights.Merges();
+        var (schedule, merging) = weights.Merges();
         channel.Say(_options.Target is { } wanted ? $"Merge schedule: to be found, {wanted}." : $"Merge schedule: {schedule}.");
         if (Recipe.Epochs == 0 && _options.Target is null) return MergeOnly(input, weights, channel, cancellation);
         var device = _options.Retraining.Device ?? DeviceChoice.Resolve(_environment, _options.GpuDeviceId, _options.FallbackToCpu, channel) ?? CpuDeviceProvider.Instance;
         channel.Say($"Device: {device.Name}, {device.Workers(Recipe.Threads)} threads.");
-        long forImages = FitMemory.ForImages(weights.Config, schedule, Recipe with { Device = device }, _options.MemoryBudget);
+        long forImages = FitMemory.ForImages(weights.Config, schedule, merging, Recipe with { Device = device }, _options.MemoryBudget);
         int readers = Recipe.Threads > 0 ? Recipe.Threads : Environment.ProcessorCount;
         var images = new ImageStoreOptions { ShorterEdge = weights.Preprocessing.ShorterEdge, MemoryBudget = forImages, TemporaryFolder = MlNetInternals.TemporaryFolder(_environment) };
         using var rows = TrainingRows.Read(input, _options, weights.Config, images, readers, channel, cancellation);

@@ -12,20 +12,21 @@ internal static class FitMemory
     /// <summary>Bytes that are left for images beside the network; images that do not fit go to a temporary file.</summary>
     /// <param name="config">The network.</param>
     /// <param name="schedule">Its merges.</param>
+    /// <param name="merging">How they merge.</param>
     /// <param name="options">Lanes, threads, teacher and device.</param>
     /// <param name="budget">Bytes for all; null: three quarters of what the process may have.</param>
     /// <exception cref="InsufficientMemoryException">The network alone takes more than the budget.</exception>
-    public static long ForImages(VimConfig config, MergeSchedule schedule, RetrainOptions options, long? budget)
+    public static long ForImages(VimConfig config, MergeSchedule schedule, MergeOptions merging, RetrainOptions options, long? budget)
     {
         long allowed = budget ?? (long)(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes * DefaultShare);
         try
         {
-            RetrainMemory.ThrowIfInsufficient(config, schedule, options, allowed);
+            RetrainMemory.ThrowIfInsufficient(config, schedule, options, allowed, merging);
         }
         catch (InsufficientMemoryException tooLarge) when (budget is not null)
         {
             throw new InsufficientMemoryException($"{tooLarge.Message} Or raise MemoryBudget, which is {budget} bytes.", tooLarge);
         }
-        return allowed - RetrainMemory.Estimate(config, schedule, options, options.Threads);
+        return allowed - RetrainMemory.Estimate(config, schedule, options, options.Threads, merging);
     }
 }

@@ -17,7 +17,8 @@ public static class RetrainMemory
     /// <param name="schedule">Its merges.</param>
     /// <param name="options">Batch size, lanes, teacher and device are taken from here.</param>
     /// <param name="threads">Threads; 0 means one a processor.</param>
-    public static long Estimate(VimConfig config, MergeSchedule schedule, RetrainOptions options, int threads)
+    /// <param name="merging">How it merges; <see cref="MergeOptions.Default"/> unless given.</param>
+    public static long Estimate(VimConfig config, MergeSchedule schedule, RetrainOptions options, int threads, MergeOptions? merging = null)
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(schedule);
@@ -31,9 +32,10 @@ public static class RetrainMemory
         int batch = NetworkRunner.BatchFor(config.Tokens);
 
         long shared = (Copies + lanes) * weights + 2 * packed + (teacher ? weights + packed : 0);
-        long gradientWorker = Activations(device, config, schedule, batch, forTraining: true)
-            + (teacher ? Activations(device, config, MergeSchedule.Dense(config), batch, forTraining: false) : 0);
-        long validationWorker = Activations(device, config, schedule, batch, forTraining: false);
+        merging ??= MergeOptions.Default;
+        long gradientWorker = Activations(device, config, schedule, merging, batch, forTraining: true)
+            + (teacher ? Activations(device, config, MergeSchedule.Dense(config), merging, batch, forTraining: false) : 0);
+        long validationWorker = Activations(device, config, schedule, merging, batch, forTraining: false);
         return sizeof(float) * (shared + Math.Min(workers, lanes) * gradientWorker + workers * validationWorker);
     }
 
@@ -42,10 +44,11 @@ public static class RetrainMemory
     /// <param name="schedule">Its merges.</param>
     /// <param name="options">Batch size, lanes, threads, teacher and device are taken from here.</param>
     /// <param name="availableBytes">Memory that there is for it, such as <c>GC.GetGCMemoryInfo().TotalAvailableMemoryBytes</c> less what the images take.</param>
+    /// <param name="merging">How it merges; <see cref="MergeOptions.Default"/> unless given.</param>
     /// <exception cref="InsufficientMemoryException">It would not fit; the message says how much it takes and what takes less.</exception>
-    public static void ThrowIfInsufficient(VimConfig config, MergeSchedule schedule, RetrainOptions options, long availableBytes)
+    public static void ThrowIfInsufficient(VimConfig config, MergeSchedule schedule, RetrainOptions options, long availableBytes, MergeOptions? merging = null)
     {
-        long needed = Estimate(config, schedule, options, options.Threads);
+        long needed = Estimate(config, schedule, options, options.Threads, merging);
         if (needed <= availableBytes) return;
         var provider = options.Device ?? CpuDeviceProvider.Instance;
         throw new InsufficientMemoryException($"Re-training this network takes about {Show(needed)} of memory, and {Show(availableBytes)} are available. Every thread takes a part of it ({provider.Workers(options.Threads)} threads), every lane another ({options.LanesFor(new VimParameters(config).BufferLength * sizeof(float))} lanes): set fewer Threads or Lanes, or take a smaller network or image size.");
@@ -64,13 +67,13 @@ public static class RetrainMemory
     private static int Up(int edge) => (edge + 15) / 16 * 16;
 
     /// <summary>Values of a <see cref="Workspace"/>.</summary>
-    private static long Activations(VimDevice device, VimConfig config, MergeSchedule schedule, int batch, bool forTraining)
+    private static long Activations(VimDevice device, VimConfig config, MergeSchedule schedule, MergeOptions merging, int batch, bool forTraining)
     {
         long tokens = (long)batch * config.Tokens, c = config.Width;
         long sum = batch * (2L * config.InputLength + config.Patches * (config.PatchLength + c)) + tokens * (4 * c + 2);
         long headRows = (long)batch * HeadActivations.RowsPerImage(config, schedule);
         sum += headRows * (3 * c + 2) + batch * (c + 2L * config.Classes);
-        foreach (var step in schedule.Steps) sum += batch * 2L * step.TokensIn + (step.TokensIn / 2 + 16) * c;
+        sum += Merges(config, schedule, merging, batch, forTraining);
         if (!forTraining) return sum + Block(config.Tokens);
         sum += tokens * (3 * c + config.ProjectionWidth + 5L * config.InnerWidth + (config.LayerScale ? c : 0)) + headRows * 2 * c + batch * 2L * config.Classes;
         return sum + schedule.TokensPerBlock.Sum(Block);
@@ -83,5 +86,18 @@ public static class RetrainMemory
             direction += device.ScanCheckpointLength(batch, length, config.InnerWidth, config.StateSize);
             return block + rows * (c + (config.LayerScale ? c : 0)) + 2 * direction;
         }
+    }
+
+    /// <summary>Values that the merges add: plans, the metric and its packed rows, importances, and who won where values are contested.</summary>
+    private static long Merges(VimConfig config, MergeSchedule schedule, MergeOptions merging, int batch, bool forTraining)
+    {
+        if (schedule.IsDense) return 0;
+        long tokens = (long)batch * config.Tokens;
+        int metric = merging.Metric switch { MergeMetric.HiddenState => config.Width, MergeMetric.Delta => config.InnerWidth, _ => config.StateSize };
+        bool contested = forTraining && merging.HasWinners;
+        long sum = (merging.Metric == MergeMetric.HiddenState ? 0 : tokens * metric) + (merging.Importance == MergeImportance.None ? 0 : tokens) + (contested ? tokens * config.Width : 0);
+        foreach (var step in schedule.Steps)
+            sum += batch * 2L * step.TokensIn + (step.TokensIn / 2 + 16L) * metric + (contested ? 2L * batch * step.TokensOut * config.Width : 0);
+        return sum;
     }
 }

@@ -1,3 +1,4 @@
+using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Retraining;
 
 namespace RMeeTo.Vim.Tests.Retraining;
@@ -27,6 +28,23 @@ public sealed class DeterminismTests
         Assert.IsFalse(Run(s_options with { Lanes = 3 }).Model.Weights.Values.AsSpan().SequenceEqual(s_uninterrupted.Value.Model.Weights.Values), "lanes");
         Assert.IsFalse(Run(s_options with { Seed = 8 }).Model.Weights.Values.AsSpan().SequenceEqual(s_uninterrupted.Value.Model.Weights.Values), "seed");
         TinyTask.AssertSameWeights(s_uninterrupted.Value.Model, Run(s_options with { Lanes = 8 }).Model, "8 lanes are the default");
+    }
+
+    /// <summary>Shuffles are drawn anew for every image of every epoch, and are the same from any number of threads; the trained model classifies by fixed ones.</summary>
+    [TestMethod]
+    public void ShufflesComeFromTheSeedOfTheRun()
+    {
+        VimModel one = Shuffled(0.5, 1), two = Shuffled(0.5, 2), plain = Shuffled(0, 1);
+        TinyTask.AssertSameWeights(one, two, "two threads");
+        Assert.IsFalse(one.Weights.Values.AsSpan().SequenceEqual(plain.Weights.Values), "without shuffling");
+        var images = TinyTask.Images(9, 3);
+        Assert.AreEqual(TinyTask.Top1(one, images), TinyTask.Top1(two, images));
+
+        static VimModel Shuffled(double rate, int threads)
+        {
+            var model = TinyTask.Model(4).WithSchedule(TinyTask.Model(4).Schedule, new() { ShuffleRate = rate });
+            return Retrainer.Run(model, TinyTask.Images(65, seed: 1), TinyTask.Images(30, seed: 2), s_options with { Epochs = 1, Threads = threads }).Model;
+        }
     }
 
     [TestMethod]

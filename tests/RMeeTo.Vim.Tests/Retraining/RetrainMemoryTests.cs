@@ -4,6 +4,7 @@ using RMeeTo.Vim.Devices.Cpu;
 using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Network;
 using RMeeTo.Vim.Retraining;
+using RMeeTo.Vim.Tests.Network;
 
 namespace RMeeTo.Vim.Tests.Retraining;
 
@@ -22,10 +23,14 @@ public sealed class RetrainMemoryTests
         Check("layer norm and scale", s_config with { Norm = NormKind.Layer, LayerScale = true, StateSize = 16 }, 3, 0.5, 2);
     }
 
-    private static void Check(string what, VimConfig config, int tokensPerMerge, double teacherWeight, int threads)
+    [TestMethod]
+    [DynamicData(nameof(MergeVariants.Names), typeof(MergeVariants))]
+    public void TheEstimateKnowsEveryMergeOption(string variant) => Check(variant, s_config, 5, 0.5, 1, MergeVariants.Named(variant));
+
+    private static void Check(string what, VimConfig config, int tokensPerMerge, double teacherWeight, int threads, MergeOptions? merging = null)
     {
         var names = Enumerable.Range(0, config.Classes).Select(i => $"{i}").ToArray();
-        var model = new VimModel(VimInitializer.Create(config, 1), names, MergeSchedule.Uniform(config, tokensPerMerge));
+        var model = new VimModel(VimInitializer.Create(config, 1), names, MergeSchedule.Uniform(config, tokensPerMerge, merging: merging), merging);
         var options = TinyTask.Options with { Epochs = 1, TeacherLossWeight = teacherWeight, Threads = threads, Lanes = threads };
         var teacher = teacherWeight > 0 && tokensPerMerge > 0 ? model.WithSchedule(MergeSchedule.Dense(config)) : null;
         using var run = new RetrainRun<VimModel>(model, TinyTask.Images(24, 1), TinyTask.Images(24, 1), options, teacher);
@@ -34,7 +39,7 @@ public sealed class RetrainMemoryTests
         var walk = new Walk();
         walk.Visit(run);
         long held = walk.Bytes - model.Weights.Values.Length * sizeof(float);
-        long estimate = RetrainMemory.Estimate(config, model.Schedule, options, threads);
+        long estimate = RetrainMemory.Estimate(config, model.Schedule, options, threads, merging);
         // Of several threads, some may never have had images to classify, and so hold less.
         Assert.IsGreaterThan(0.97, estimate / (double)held, what);
         if (threads == 1) Assert.IsLessThan(1.1, estimate / (double)held, what);
