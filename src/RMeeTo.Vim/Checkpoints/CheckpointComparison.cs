@@ -10,7 +10,14 @@ internal static class CheckpointComparison
 
     /// <summary>Passes where every tensor of the network is there with its shape, and no other.</summary>
     /// <exception cref="CheckpointMismatchException">Anything is missing, unexpected or of another shape.</exception>
-    public static void ThrowIfDifferent(ICheckpointSource source, VimParameters parameters)
+    public static void ThrowIfDifferent(ICheckpointSource source, VimParameters parameters) => ThrowIfDifferent(source, parameters, () => Hint(source, parameters.Config));
+
+    /// <summary>The same for a network of any kind.</summary>
+    /// <param name="source">The checkpoint.</param>
+    /// <param name="parameters">The network's.</param>
+    /// <param name="hint">What the checkpoint is instead and what to do, without a capital; may be empty.</param>
+    /// <exception cref="CheckpointMismatchException">Anything is missing, unexpected or of another shape.</exception>
+    public static void ThrowIfDifferent(ICheckpointSource source, ParameterLayout parameters, Func<string> hint)
     {
         var problems = new List<string>();
         foreach (var parameter in parameters.All)
@@ -21,7 +28,7 @@ internal static class CheckpointComparison
         }
         foreach (var tensor in source.Tensors)
             if (parameters.Find(tensor.Name) == null) problems.Add($"{SafetensorsHeader.Show(tensor.Name).Trim('\'')}: unexpected, shape {tensor.ShapeText}");
-        if (problems.Count > 0) throw new CheckpointMismatchException(Message(source, parameters.Config, problems), problems);
+        if (problems.Count > 0) throw new CheckpointMismatchException(Message(source, hint(), problems), problems);
     }
 
     /// <summary>Whether a file's network differs from <paramref name="config"/> in nothing but class count, image size and number of frames, which <see cref="CheckpointFit"/> adapts, and in what no file tells.</summary>
@@ -30,9 +37,8 @@ internal static class CheckpointComparison
     private static ((int, int, int, int, int, int, int) Sizes, (bool, int, int, NormKind, bool, bool) Kinds) Shapes(VimConfig c) =>
         ((c.Width, c.Depth, c.StateSize, c.ConvolutionWidth, c.Expansion, c.TimeStepRank, c.PatchSize), (c.IsVideo, c.TubeletSize, c.ClassTokens, c.Norm, c.LayerScale, c.ProjectionBias));
 
-    private static string Message(ICheckpointSource source, VimConfig config, List<string> problems)
+    private static string Message(ICheckpointSource source, string hint, List<string> problems)
     {
-        string hint = Hint(source, config);
         if (problems.Count == 1) return $"{problems[0]} in {source.Name}{(hint.Length > 0 ? ": " + hint : ".")}";
         var text = new StringBuilder($"{source.Name} does not fit the configured network; {problems.Count} tensors differ.");
         if (hint.Length > 0) text.Append(' ').Append(char.ToUpperInvariant(hint[0])).Append(hint[1..]);

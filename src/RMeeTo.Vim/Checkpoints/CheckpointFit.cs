@@ -14,7 +14,16 @@ internal static class CheckpointFit
     {
         var result = CopyExceptChangedShapes(weights, weights.Config with { Classes = newNames.Count });
         VimInitializer.FillHead(result, seed);
-        var (from, to, c) = (weights.Parameters, result.Parameters, weights.Config.Width);
+        var (from, to) = (weights.Parameters, result.Parameters);
+        return new(result, KeepRows(weights, (from.HeadWeight, from.HeadBias), oldNames, result, (to.HeadWeight, to.HeadBias), newNames));
+    }
+
+    /// <summary>Copies the rows of the classes that both heads have.</summary>
+    /// <returns>What became of the head.</returns>
+    public static CheckpointReport KeepRows(NetworkWeights weights, (VimParameter Weight, VimParameter Bias) from, IReadOnlyList<string>? oldNames,
+        NetworkWeights result, (VimParameter Weight, VimParameter Bias) to, IReadOnlyList<string> newNames)
+    {
+        int c = from.Weight.Length / from.Bias.Length;
         var rowOfName = new Dictionary<string, int>();
         for (int i = 0; i < oldNames?.Count; i++) rowOfName.TryAdd(oldNames[i], i);
         var (kept, added) = (new List<string>(), new List<string>());
@@ -25,16 +34,16 @@ internal static class CheckpointFit
                 added.Add(newNames[i]);
                 continue;
             }
-            weights[from.HeadWeight].Slice(row * c, c).CopyTo(result[to.HeadWeight][(i * c)..]);
-            result[to.HeadBias][i] = weights[from.HeadBias][row];
+            weights[from.Weight].Slice(row * c, c).CopyTo(result[to.Weight][(i * c)..]);
+            result[to.Bias][i] = weights[from.Bias][row];
             kept.Add(newNames[i]);
         }
         string origin = oldNames == null ? "the checkpoint carries no class names" : $"{kept.Count} classes kept by name, {added.Count} new";
-        string line = $"Head replaced: {weights.Config.Classes} classes before, {newNames.Count} now; {origin}.";
+        string line = $"Head replaced: {from.Bias.Length} classes before, {newNames.Count} now; {origin}.";
         var lines = new List<string> { line };
         if (kept.Count > 0) lines.Add($"Classes kept: {List(kept)}.");
         if (kept.Count > 0 && added.Count > 0) lines.Add($"Classes new: {List(added)}.");
-        return new(result, new() { Lines = lines, KeptClasses = kept, NewClasses = added, HeadReplaced = true });
+        return new() { Lines = lines, KeptClasses = kept, NewClasses = added, HeadReplaced = true };
     }
 
     /// <summary>Interpolates the position tables for image size and frames of <paramref name="config"/>, which may differ from the weights' in nothing else.</summary>
@@ -82,9 +91,15 @@ internal static class CheckpointFit
     private static VimWeights CopyExceptChangedShapes(VimWeights weights, VimConfig config)
     {
         var result = new VimWeights(config);
+        CopyEqualShapes(weights, result);
+        return result;
+    }
+
+    /// <summary>Copies every parameter that has the same shape in both networks.</summary>
+    public static void CopyEqualShapes(NetworkWeights weights, NetworkWeights result)
+    {
         foreach (var parameter in result.Parameters.All)
             if (weights.Parameters.Find(parameter.Name) is { } old && old.Shape.SequenceEqual(parameter.Shape)) weights[old].CopyTo(result[parameter]);
-        return result;
     }
 
     private static string List(List<string> names) => string.Join(", ", names.Take(10)) + (names.Count > 10 ? $" and {names.Count - 10} more" : "");

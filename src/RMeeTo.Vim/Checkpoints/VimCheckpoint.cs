@@ -96,7 +96,7 @@ public static class VimCheckpoint
     public static void Save(Stream stream, VimWeights weights, IReadOnlyDictionary<string, string>? metadata = null) =>
         SafetensorsWriter.Write(stream, Tensors(weights), ForPyTorch(metadata));
 
-    private static FloatTensor[] Tensors(VimWeights weights)
+    internal static FloatTensor[] Tensors(NetworkWeights weights)
     {
         ArgumentNullException.ThrowIfNull(weights);
         return [.. weights.Parameters.All.Select(p => new FloatTensor(p.Name, p.Shape, weights.Values.AsMemory((int)p.Offset, p.Length)))];

@@ -77,7 +77,7 @@ internal static class VimConfigInference
         if (source.Tensors.Count == 0) return "The file holds no tensors.";
         string? nested = source.Tensors.Select(t => t.Name).FirstOrDefault(n => n.EndsWith(".cls_token", StringComparison.Ordinal));
         if (nested != null) return $"Its names start with '{nested[..^"cls_token".Length]}'; save the state dict without that prefix.";
-        if (Has(n => n.StartsWith("blocks.", StringComparison.Ordinal))) return "This looks like a vision transformer (DeiT, ViT), not like a Vision Mamba.";
+        if (Has(n => n.StartsWith("blocks.", StringComparison.Ordinal))) return "This looks like a vision transformer (DeiT, ViT), not like a Vision Mamba; DeitCheckpoint loads a DeiT.";
         if (Has(n => n == "temporal_pos_embedding")) return "This is a VideoMamba for clips.";
         if (Has(n => n == "cls_token_head")) return "This Vim has two class tokens.";
         if (Has(n => n.StartsWith("layers.0.mixer.", StringComparison.Ordinal))) return Has(n => n == "cls_token") ? "" : "This Vim has no class token.";

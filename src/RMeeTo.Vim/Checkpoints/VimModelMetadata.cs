@@ -22,12 +22,12 @@ internal static class VimModelMetadata
     public const string FormatKey = "rmeeto.format";
 
     private const string ConfigKey = "rmeeto.config";
-    private const string ClassesKey = "rmeeto.classes";
+    internal const string ClassesKey = "rmeeto.classes";
     private const string MergingKey = "rmeeto.merging";
-    private const string PreprocessingKey = "rmeeto.preprocessing";
-    private const string HashKey = "rmeeto.sha256";
+    internal const string PreprocessingKey = "rmeeto.preprocessing";
+    internal const string HashKey = "rmeeto.sha256";
 
-    private static readonly JsonSerializerOptions ReadableText = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    internal static readonly JsonSerializerOptions ReadableText = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>The metadata of a model.</summary>
     public static Dictionary<string, string> Write(VimModel model) => new()
@@ -119,7 +119,7 @@ internal static class VimModelMetadata
     }
 
     /// <summary>Checks that the weights are those that were saved.</summary>
-    public static void CheckHash(ICheckpointSource source, VimWeights weights)
+    public static void CheckHash(ICheckpointSource source, NetworkWeights weights)
     {
         if (!source.Metadata.TryGetValue(HashKey, out string? expected)) throw MetadataFields.Bad(source.Name, $"its metadata lack '{HashKey}'");
         string found = Hash(weights);
@@ -128,7 +128,7 @@ internal static class VimModelMetadata
     }
 
     /// <summary>SHA-256 over all values as little-endian single-precision numbers in official order, whatever the order of the file.</summary>
-    internal static string Hash(VimWeights weights)
+    internal static string Hash(NetworkWeights weights)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         foreach (var parameter in weights.Parameters.All) SafetensorsWriter.WriteValues(hash.AppendData, weights[parameter]);
@@ -170,7 +170,7 @@ internal static class VimModelMetadata
         return fields.ToJsonString();
     }
 
-    private static string Write(EvaluationPreprocessing preprocessing) => new JsonObject
+    internal static string Write(EvaluationPreprocessing preprocessing) => new JsonObject
     {
         ["imageHeight"] = preprocessing.ImageHeight,
         ["imageWidth"] = preprocessing.ImageWidth,

@@ -71,8 +71,8 @@ public sealed record DeitConfig
     /// <summary>DeiT-Base: width 768, 12 heads, 86,567,656 parameters at 1000 classes.</summary>
     public static DeitConfig DeitBase { get; } = new() { Width = 768, Heads = 12 };
 
-    /// <summary>What the devices' patch extraction needs to know of the image.</summary>
-    internal VimConfig Geometry => new() { ImageHeight = ImageHeight, ImageWidth = ImageWidth, PatchSize = PatchSize, Stride = PatchSize, ClassToken = ClassTokenPosition.First };
+    /// <summary>Patches and positions are those of a Vim with its class token first; for the code that cuts the ones and resizes the others.</summary>
+    internal VimConfig Geometry => new() { ImageHeight = ImageHeight, ImageWidth = ImageWidth, PatchSize = PatchSize, Stride = PatchSize, Width = Width, ClassToken = ClassTokenPosition.First };
 
     /// <summary>Checks what no single property can see.</summary>
     /// <returns>This configuration.</returns>

@@ -56,11 +56,17 @@ public sealed class GoldenRealSizeTests
 
     private static VimConfig? Config(string model) => RealModels.Preset(model);
 
-    /// <summary>The generator of the recording: SplitMix64 on (seed, parameter, value), uniform between the bounds of the index.</summary>
     private static VimWeights Weights(VimConfig config, JsonElement index, string model)
     {
-        ulong seed = index.GetProperty("seed").GetUInt64();
         var weights = new VimWeights(config);
+        Fill(weights, index, model);
+        return weights;
+    }
+
+    /// <summary>The generator of the recording: SplitMix64 on (seed, parameter, value), uniform between the bounds of the index.</summary>
+    internal static void Fill(NetworkWeights weights, JsonElement index, string model)
+    {
+        ulong seed = index.GetProperty("seed").GetUInt64();
         ulong k = 0;
         foreach (var parameter in index.GetProperty("models").GetProperty(model).GetProperty("parameters").EnumerateArray())
         {
@@ -76,7 +82,6 @@ public sealed class GoldenRealSizeTests
             }
             k++;
         }
-        return weights;
     }
 
     /// <summary>The class row of every image [B, C].</summary>

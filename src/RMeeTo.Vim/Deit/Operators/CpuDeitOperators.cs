@@ -1,6 +1,6 @@
 using System.Runtime.Intrinsics;
-using RMeeTo.Vim.Devices.Cpu;
 using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Devices.Cpu;
 using RMeeTo.Vim.Merging;
 using static RMeeTo.Vim.Devices.Cpu.CpuDevice;
 
@@ -130,9 +130,9 @@ internal sealed unsafe class CpuDeitOperators<TSimd, TVector>(SimdWidth width) :
         int channels = metric.Columns, evens = plan.EvenCount, odds = plan.OddCount;
         float* rows = Pointer(metric, plan.TokensIn, channels, nameof(metric));
         float* even = Scratch((nint)(evens + odds) * channels + (nint)evens * odds), odd = even + (nint)evens * channels, similarity = odd + (nint)odds * channels;
-        for (int k = 0; k < evens; k++) Normalise(rows + 2L * k * metric.Stride, even + (nint)k * channels, channels);
-        for (int k = 0; k < odds; k++) Normalise(rows + (2L * k + 1) * metric.Stride, odd + (nint)k * channels, channels);
-        if (plan.Options.Distance == MergeDistance.L1) NegativeL1(even, evens, odd, odds, channels, similarity);
+        for (int k = 0; k < evens; k++) CpuDevice<TSimd, TVector>.Normalise(rows + 2L * k * metric.Stride, even + (nint)k * channels, channels);
+        for (int k = 0; k < odds; k++) CpuDevice<TSimd, TVector>.Normalise(rows + (2L * k + 1) * metric.Stride, odd + (nint)k * channels, channels);
+        if (plan.Options.Distance == MergeDistance.L1) RowDistances<TSimd, TVector>.NegativeL1(even, evens, odd, odds, channels, similarity);
         else Gemm<TSimd, TVector>.Multiply(even, channels, evens, Pack(odd, channels, odds, channels, PackedFor.Output), similarity, odds, false, null); // L2 ranks unit rows as the cosine does
         for (int k = 0; k < evens; k++, similarity += odds)
         {
@@ -167,25 +167,6 @@ internal sealed unsafe class CpuDeitOperators<TSimd, TVector>(SimdWidth width) :
         if (!_packed.TryGetValue((rows, columns, use), out var packed)) _packed.Add((rows, columns, use), packed = new PackedMatrix(rows, columns, use, width));
         packed.Pack(values, stride);
         return packed;
-    }
-
-    private static void NegativeL1(float* a, int m, float* b, int n, int channels, float* result)
-    {
-        for (int i = 0; i < m; i++, a += channels)
-            for (int j = 0; j < n; j++)
-            {
-                float* other = b + (nint)j * channels;
-                float sum = 0;
-                for (int c = 0; c < channels; c++) sum += MathF.Abs(a[c] - other[c]);
-                *result++ = -sum;
-            }
-    }
-
-    /// <summary>destination = row / ‖row‖; NaN throughout where the row has no direction, and then nothing is similar to it.</summary>
-    private static void Normalise(float* row, float* destination, int channels)
-    {
-        float length = MathF.Sqrt(RowMath<TSimd, TVector>.SumOfSquares(row, channels));
-        RowMath<TSimd, TVector>.Scale(row, length > 0 && float.IsFinite(length) ? 1 / length : float.NaN, destination, channels);
     }
 
     /// <summary>Room that grows and stays.</summary>

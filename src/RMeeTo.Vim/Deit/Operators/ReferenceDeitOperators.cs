@@ -1,5 +1,5 @@
-using RMeeTo.Vim.Devices.Reference;
 using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Devices.Reference;
 using RMeeTo.Vim.Merging;
 using static RMeeTo.Vim.Devices.Reference.ReferenceMatrix;
 

@@ -76,7 +76,7 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
     }
 
     /// <summary>destination = row / ‖row‖; NaN throughout where the row has no direction, and then whatever is computed of it.</summary>
-    private static void Normalise(float* row, float* destination, int channels)
+    internal static void Normalise(float* row, float* destination, int channels)
     {
         float length = MathF.Sqrt(RowMath<TSimd, TVector>.SumOfSquares(row, channels));
         RowMath<TSimd, TVector>.Scale(row, length > 0 && float.IsFinite(length) ? 1 / length : float.NaN, destination, channels);

@@ -1,0 +1,111 @@
+using RMeeTo.Vim.Deit;
+using RMeeTo.Vim.Devices.Cpu;
+using RMeeTo.Vim.Merging;
+using RMeeTo.Vim.Retraining;
+using RMeeTo.Vim.Tests.Retraining;
+
+namespace RMeeTo.Vim.Tests.Deit;
+
+/// <summary>The same re-training as a Vision Mamba's, of a transformer: it learns, recovers from merging, and is the same to the last bit from any number of threads and after a resume.</summary>
+[TestClass]
+public sealed class DeitRetrainingTests
+{
+    private static readonly RetrainOptions s_options = TinyTask.Options with { Epochs = 3, BatchSize = 20, TeacherLossWeight = 0.5, MinimumCropArea = 0.3 };
+
+    private static readonly Lazy<RetrainResult<DeitModel>> s_uninterrupted = new(() => Run(s_options));
+
+    [TestMethod]
+    public void ItLearnsAndRecoversFromMerging()
+    {
+        var (train, test) = (TinyTask.Images(150, 1), TinyTask.Images(90, 2));
+        var scratch = Retrainer.Run(DeitTask.Model(), train, test, TinyTask.Options with { Epochs = 30, LearningRate = 5e-3 });
+        Assert.IsGreaterThan(0.9, scratch.BestTop1!.Value);
+        Assert.AreEqual(scratch.BestTop1.Value, DeitTask.Top1(scratch.Model, test), 0.02);
+
+        var merged = scratch.Model.WithSchedule(DeitMergeSchedule.Uniform(DeitTask.Config, 14));
+        var rebuilt = Retrainer.Run(merged, train, test, TinyTask.Options with { Epochs = 6, TeacherLossWeight = 0.5 });
+        Console.WriteLine($"dense {scratch.BestTop1:P1}, merged {rebuilt.StartTop1:P1}, rebuilt {rebuilt.BestTop1:P1}");
+        Assert.IsLessThan(scratch.BestTop1.Value, rebuilt.StartTop1!.Value);
+        Assert.IsGreaterThan(rebuilt.StartTop1.Value, rebuilt.BestTop1!.Value);
+        CollectionAssert.AreEqual(new[] { 14, 14, 14 }, rebuilt.Model.Schedule.RemovedPerBlock.ToArray());
+    }
+
+    [TestMethod]
+    [DataRow(2)]
+    [DataRow(3)]
+    public void ThreadsDoNotMatter(int threads) => AssertSame(s_uninterrupted.Value, Run(s_options with { Threads = threads }), $"{threads} threads");
+
+    [TestMethod]
+    [DataRow(1, 2)]
+    [DataRow(3, 1)]
+    public void ACancelledRunResumes(int epoch, int step)
+    {
+        using var folder = new TemporaryFolder();
+        using var cancel = new CancellationTokenSource();
+        var options = s_options with
+        {
+            CheckpointPath = folder.File("run.safetensors"),
+            Progress = new Told<RetrainProgress>(p =>
+            {
+                if ((p.Epoch, p.Step) == (epoch, step)) cancel.Cancel();
+            }),
+        };
+        Assert.IsTrue(Run(options, cancel.Token).Cancelled);
+        AssertSame(s_uninterrupted.Value, Run(options with { Progress = null, Threads = 2 }), "resumed");
+    }
+
+    [TestMethod]
+    public void ACheckpointOfOtherMergesIsRefused()
+    {
+        using var folder = new TemporaryFolder();
+        var options = s_options with { CheckpointPath = folder.File("run.safetensors"), Epochs = 1 };
+        Run(options);
+        var other = DeitTask.Model(6, merging: new DeitMergeOptions { Metric = DeitMetric.Keys });
+        var e = Assert.ThrowsExactly<InvalidDataException>(() => Retrainer.Run(other, TinyTask.Images(65, seed: 1), TinyTask.Images(30, seed: 2), options));
+        Assert.Contains("Metric", e.Message);
+        Assert.IsFalse(e.Message.Contains("schedule"), e.Message);
+    }
+
+    /// <summary>Each kind of network can teach the other: a teacher is known by its logits.</summary>
+    [TestMethod]
+    public void NetworksOfTwoKindsTeachEachOther()
+    {
+        var (train, options) = (TinyTask.Images(30, 1), TinyTask.Options with { Epochs = 1, TeacherLossWeight = 0.5 });
+        var vim = Retrainer.Run(TinyTask.Model(), train, null, options, teacher: DeitTask.Model());
+        var alone = Retrainer.Run(TinyTask.Model(), train, null, options);
+        Assert.IsFalse(vim.Model.Weights.Values.AsSpan().SequenceEqual(alone.Model.Weights.Values), "a Vision Mamba learns from a transformer");
+        var deit = Retrainer.Run(DeitTask.Model(), train, null, options, teacher: TinyTask.Model());
+        Assert.IsFalse(deit.Model.Weights.Values.AsSpan().SequenceEqual(Retrainer.Run(DeitTask.Model(), train, null, options).Model.Weights.Values), "and the other way round");
+    }
+
+    /// <summary>An image's probabilities are the same bit for bit whatever is classified beside it.</summary>
+    [TestMethod]
+    [DataRow(MergeOrder.Original)]
+    [DataRow(MergeOrder.OddEven)]
+    public void AnImageDoesNotDependOnItsBatch(MergeOrder order)
+    {
+        var images = TinyTask.Images(23, 3);
+        foreach (var width in SimdWidths.Supported)
+        {
+            var model = DeitTask.Model(6, merging: new DeitMergeOptions { Order = order });
+            using var classifier = new DeitClassifier(model, threads: 2, new CpuDeviceProvider(width));
+            var together = new float[23 * 3];
+            classifier.Predict([.. images.Indices.Select(images.Store.Read)], together);
+            var alone = new float[3];
+            for (int i = 0; i < 23; i++)
+            {
+                classifier.Predict([images.Store.Read(i)], alone);
+                Assert.IsTrue(together.AsSpan(3 * i, 3).SequenceEqual(alone), $"{width}, image {i}");
+            }
+        }
+    }
+
+    private static void AssertSame(RetrainResult<DeitModel> expected, RetrainResult<DeitModel> actual, string what)
+    {
+        DeitTask.AssertSameWeights(expected.Model, actual.Model, what);
+        CollectionAssert.AreEqual(expected.Epochs.Select(e => (e.Loss, e.ValidationTop1)).ToArray(), actual.Epochs.Select(e => (e.Loss, e.ValidationTop1)).ToArray(), what);
+    }
+
+    private static RetrainResult<DeitModel> Run(RetrainOptions options, CancellationToken cancellation = default) =>
+        Retrainer.Run(DeitTask.Model(6), TinyTask.Images(65, seed: 1), TinyTask.Images(30, seed: 2), options, cancellation: cancellation);
+}
