@@ -31,6 +31,7 @@ Row("exact class position", paper with { ClassPosition = MergeClassPosition.Exac
 foreach (int n in new[] { 1, 2, 4 }) Row($"{n} neighbours of the class token protected", paper with { ProtectedNeighbours = n });
 Row("exact position, 2 neighbours", paper with { ClassPosition = MergeClassPosition.Exact, ProtectedNeighbours = 2 });
 Row("important tokens (Δ) stay", paper with { Importance = MergeImportance.Delta });
+Row("exact position, important tokens (Δ) stay", paper with { ClassPosition = MergeClassPosition.Exact, Importance = MergeImportance.Delta });
 Write("schedule searched, as fast as the paper's", ratio =>
     ScheduleSearch.Find(model, MergeSchedule.ForSpeedup(evaluator.Evaluate(Nearest(paper, ratio)!).Speedup), new(calibration)).Chosen.Schedule, paper);
 
