@@ -1,8 +1,18 @@
 namespace RMeeTo.Vim.Network;
 
+/// <summary>From which distributions the weights of a network that is trained from scratch are drawn.</summary>
+public enum InitialisationFamily
+{
+    /// <summary>As hustvl/Vim (spec 1.1).</summary>
+    Vim,
+
+    /// <summary>As OpenGVLab/VideoMamba (spec 1.3).</summary>
+    VideoMamba,
+}
+
 /// <summary>
-/// Weights for training from scratch, as Vim initialises them (hustvl/Vim, <c>VisionMamba.__init__</c>; spec 1.1). VideoMamba's own initialisation differs and is not here.
-/// Each parameter draws from a stream of its own, so the values are a function of the seed, the parameter's number and the place in it.
+/// Weights for training from scratch, as Vim and VideoMamba initialise them (<c>VisionMamba.__init__</c> of each; spec 1.1 and 1.3). Each parameter draws from a stream of
+/// its own, so the values are a function of the seed, the parameter's number and the place in it.
 /// </summary>
 public static class VimInitializer
 {
@@ -15,27 +25,29 @@ public static class VimInitializer
     /// <param name="config">The network.</param>
     /// <param name="seed">Seed.</param>
     /// <param name="layerScale">Value of the factors γ where <see cref="VimConfig.LayerScale"/> is set (official name <c>init_layer_scale</c>).</param>
+    /// <param name="family">Unless given: VideoMamba's where the class token is first and the directions are added, as in all of its networks; else Vim's.</param>
     /// <remarks>
     /// C width, D inner width, N states, K taps, R rank of Δ; U(b) is uniform on [−b, b].
-    /// Class token, positions, head: normal, σ = 0.02. Patches: normal, σ = 1 / (0.8796 √(3P²)). in_proj: U(1/√C). conv1d, bias included: U(1/√K). x_proj: U(1/√D). dt_proj: U(1/√R), its bias the inverse
-    /// of softplus at τ, ln τ uniform on [ln 0.001, ln 0.1]; the backward direction's dt_proj_b alike but with bias 0. A_log: ln 1 … ln N. D, norms: 1. out_proj: U(1/√D) / √depth. Other biases: 0.
+    /// Both: positions, head: normal, σ = 0.02. Places in time: 0. conv1d, bias included: U(1/√K). A_log: ln 1 … ln N. D, norms: 1. out_proj: U(1/√D) / √depth. Biases not named: 0.
+    /// Vim: class token: normal, σ = 0.02. Patches: normal, σ = 1 / (0.8796 √(3P²)). in_proj: U(1/√C). x_proj: U(1/√D). dt_proj: U(1/√R), its bias the inverse
+    /// of softplus at τ, ln τ uniform on [ln 0.001, ln 0.1]; the backward direction's dt_proj_b alike but with bias 0.
+    /// VideoMamba: class token: 0. Patches, bias included: U(1/√(3P²)), or one over the root of 3 · tubelet · P². in_proj, x_proj, dt_proj: normal, σ = 0.02; the biases of both dt_proj are 0.
     /// </remarks>
     /// <exception cref="ArgumentException">The configuration contradicts itself.</exception>
-    public static VimWeights Create(VimConfig config, ulong seed, float layerScale = 1f)
+    public static VimWeights Create(VimConfig config, ulong seed, float layerScale = 1f, InitialisationFamily? family = null)
     {
         var weights = new VimWeights(config);
         var p = weights.Parameters;
         var draw = new Drawer(weights, seed);
-        if (p.ClassToken != null) draw.Normal(p.ClassToken, SmallDeviation);
-        if (p.TailClassToken != null) draw.Normal(p.TailClassToken, SmallDeviation);
+        bool videoMamba = (family ?? FamilyOf(config)) == InitialisationFamily.VideoMamba;
         draw.Normal(p.Positions, SmallDeviation);
-        draw.Normal(p.PatchWeight, Math.Sqrt(1.0 / config.PatchLength) / TruncatedDeviation);
+        FillEmbedding(draw, p, videoMamba);
         FillHead(weights, seed);
         foreach (var block in p.Blocks)
         {
-            draw.Uniform(block.Input, 1 / Math.Sqrt(config.Width));
+            if (videoMamba) FillVideoMambaLayers(draw, block);
+            else FillVimLayers(draw, block, config);
             FillDirection(draw, block.Forward, config);
-            draw.InverseSoftplusOfTimeSteps(block.Forward.DeltaBias);
             FillDirection(draw, block.Backward, config);
             draw.Uniform(block.Output, 1 / Math.Sqrt(config.InnerWidth) / Math.Sqrt(config.Depth));
             if (block.Gamma != null) weights[block.Gamma].Fill(layerScale);
@@ -43,6 +55,44 @@ public static class VimInitializer
         }
         weights[p.FinalNorm].Fill(1);
         return weights;
+    }
+
+    private static InitialisationFamily FamilyOf(VimConfig config) =>
+        config is { ClassToken: ClassTokenPosition.First, AverageDirections: false } ? InitialisationFamily.VideoMamba : InitialisationFamily.Vim;
+
+    private static void FillEmbedding(Drawer draw, VimParameters p, bool videoMamba)
+    {
+        double fanIn = Math.Sqrt(p.Config.PatchLength);
+        if (videoMamba)
+        {
+            draw.Uniform(p.PatchWeight, 1 / fanIn);
+            draw.Uniform(p.PatchBias, 1 / fanIn);
+            return;
+        }
+        if (p.ClassToken != null) draw.Normal(p.ClassToken, SmallDeviation);
+        if (p.TailClassToken != null) draw.Normal(p.TailClassToken, SmallDeviation);
+        draw.Normal(p.PatchWeight, 1 / fanIn / TruncatedDeviation);
+    }
+
+    private static void FillVimLayers(Drawer draw, BlockParameters block, VimConfig config)
+    {
+        draw.Uniform(block.Input, 1 / Math.Sqrt(config.Width));
+        foreach (var direction in (DirectionParameters[])[block.Forward, block.Backward])
+        {
+            draw.Uniform(direction.Projection, 1 / Math.Sqrt(config.InnerWidth));
+            draw.Uniform(direction.DeltaWeight, 1 / Math.Sqrt(config.TimeStepRank));
+        }
+        draw.InverseSoftplusOfTimeSteps(block.Forward.DeltaBias);
+    }
+
+    private static void FillVideoMambaLayers(Drawer draw, BlockParameters block)
+    {
+        draw.Normal(block.Input, SmallDeviation);
+        foreach (var direction in (DirectionParameters[])[block.Forward, block.Backward])
+        {
+            draw.Normal(direction.Projection, SmallDeviation);
+            draw.Normal(direction.DeltaWeight, SmallDeviation);
+        }
     }
 
     /// <summary>Head weights normal with σ = 0.02, biases 0. The values of a row depend on the seed and the row only.</summary>
@@ -60,8 +110,6 @@ public static class VimInitializer
         double taps = 1 / Math.Sqrt(config.ConvolutionWidth);
         draw.Uniform(direction.ConvWeight, taps);
         draw.Uniform(direction.ConvBias, taps);
-        draw.Uniform(direction.Projection, 1 / Math.Sqrt(config.InnerWidth));
-        draw.Uniform(direction.DeltaWeight, 1 / Math.Sqrt(config.TimeStepRank));
     }
 
     /// <summary>Fills parameters, each from its own stream of random numbers.</summary>

@@ -74,14 +74,44 @@ public sealed class VimInitializerTests
         AssertAll("layers.3.mixer.gamma", 0.5f);
     }
 
-    private static void AssertAll(string name, float expected)
+    /// <summary>Spec 1.3: all linear layers normal with σ = 0.02 and bias 0, Δ included; class token and places in time 0.</summary>
+    [TestMethod]
+    public void VideoMambaDrawsOtherwise()
     {
-        foreach (float value in Weights[name]) Assert.AreEqual(expected, value, name);
+        var config = Config with { ClassToken = ClassTokenPosition.First, AverageDirections = false, Frames = 4, TubeletSize = 2, ProjectionBias = true };
+        var weights = VimInitializer.Create(config, 11, layerScale: 0.5f);
+        foreach (string name in (string[])["pos_embed", "head.weight", "layers.2.mixer.in_proj.weight", "layers.2.mixer.x_proj.weight", "layers.2.mixer.x_proj_b.weight", "layers.2.mixer.dt_proj.weight", "layers.2.mixer.dt_proj_b.weight"])
+        {
+            var (mean, deviation, _) = Moments(name, weights);
+            Assert.AreEqual(0, mean, 0.004, name);
+            Assert.AreEqual(0.02, deviation, 0.0025, name);
+        }
+        double bound = 1 / Math.Sqrt(3 * 2 * 16 * 16);
+        foreach (string name in (string[])["patch_embed.proj.weight", "patch_embed.proj.bias"])
+        {
+            double largest = Moments(name, weights).Largest;
+            Assert.IsTrue(largest <= bound * 1.000001 && largest > 0.9 * bound, $"{name}: {largest} of {bound}");
+        }
+        double output = Moments("layers.2.mixer.out_proj.weight", weights).Largest, expected = 1 / Math.Sqrt(128) / 2;
+        Assert.IsTrue(output <= expected * 1.000001 && output > 0.95 * expected, $"{output} of {expected}");
+        foreach (string name in (string[])["cls_token", "temporal_pos_embedding", "head.bias", "layers.1.mixer.dt_proj.bias", "layers.1.mixer.dt_proj_b.bias", "layers.1.mixer.in_proj.bias", "layers.1.mixer.out_proj.bias"])
+            AssertAll(name, 0, weights);
+        AssertAll("layers.0.mixer.D_b", 1, weights);
+        Assert.AreEqual((float)Math.Log(3), weights["layers.0.mixer.A_b_log"][2]);
+
+        var asVim = VimInitializer.Create(config, 11, family: InitialisationFamily.Vim);
+        Assert.AreNotEqual(0f, asVim["cls_token"][0]);
+        Assert.AreNotEqual(0f, asVim["layers.1.mixer.dt_proj.bias"][0]);
     }
 
-    private static (double Mean, double Deviation, double Largest) Moments(string name)
+    private static void AssertAll(string name, float expected, VimWeights? weights = null)
     {
-        double[] values = [.. Weights[name].ToArray().Select(v => (double)v)];
+        foreach (float value in (weights ?? Weights)[name]) Assert.AreEqual(expected, value, name);
+    }
+
+    private static (double Mean, double Deviation, double Largest) Moments(string name, VimWeights? weights = null)
+    {
+        double[] values = [.. (weights ?? Weights)[name].ToArray().Select(v => (double)v)];
         double mean = values.Average();
         return (mean, Math.Sqrt(values.Average(v => (v - mean) * (v - mean))), values.Max(Math.Abs));
     }
