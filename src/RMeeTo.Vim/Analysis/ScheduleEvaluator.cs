@@ -34,13 +34,14 @@ public sealed class ScheduleEvaluator : IDisposable
     /// <param name="threads">Thread budget; 0 means one a processor. It changes no result.</param>
     /// <param name="device">Where to run; null means the CPU.</param>
     /// <param name="cancellation">Stops between batches.</param>
-    /// <exception cref="ArgumentException">No images, or a label that is not a class.</exception>
+    /// <exception cref="ArgumentException">No images, a label that is not a class, or a clip for a network that takes images.</exception>
     public ScheduleEvaluator(VimModel model, ImageSet images, int threads = 0, IVimDeviceProvider? device = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(images);
         if (images.Count == 0) throw new ArgumentException("There are no images to evaluate schedules on.", nameof(images));
         images.CheckLabels(model.Config.Classes, "calibration");
+        images.CheckFrames(model.Config.Frames, "calibration");
         (_model, _threads, _provider) = (model, threads, device ?? CpuDeviceProvider.Instance);
         _labels = [.. Enumerable.Range(0, images.Count).Select(images.Label)];
         _inputs = Prepare(images, cancellation);
@@ -71,11 +72,11 @@ public sealed class ScheduleEvaluator : IDisposable
         merging ??= _model.Merging;
         _ = _model.WithSchedule(schedule, merging); // checks that they fit each other and the network
         float[] probabilities = schedule.IsDense ? _reference : Probabilities(schedule, merging, cancellation);
-        return new(schedule, merging, SpeedupOf(schedule), Top1(probabilities), Divergence(probabilities));
+        return new(schedule, merging, SpeedupOf(schedule, merging), Top1(probabilities), Divergence(probabilities));
     }
 
     /// <summary>The arithmetic that a schedule saves, as a factor; nothing is run.</summary>
-    internal double SpeedupOf(MergeSchedule schedule) => _denseCost / VimCost.Of(_model.Config, schedule).Bidirectional;
+    internal double SpeedupOf(MergeSchedule schedule, MergeOptions merging) => _denseCost / VimCost.Of(_model.Config, schedule, merging).Bidirectional;
 
     /// <summary>Frees the weights.</summary>
     public void Dispose()
@@ -90,8 +91,8 @@ public sealed class ScheduleEvaluator : IDisposable
         using var buffers = new ThreadLocal<ImageReadBuffer>(() => new ImageReadBuffer());
         Parallel.For(0, inputs.Length, new ParallelOptions { MaxDegreeOfParallelism = _provider.Workers(_threads), CancellationToken = cancellation }, i =>
         {
-            inputs[i] = new float[_model.Preprocessing.OutputLength];
-            _model.Preprocessing.Apply(images.Store.Read(images.Indices[i], buffers.Value!), inputs[i]);
+            inputs[i] = new float[_model.Config.InputLength];
+            images.Prepare(i, _model.Config.Frames, _model.Preprocessing, buffers.Value!, inputs[i]);
         });
         return inputs;
     }

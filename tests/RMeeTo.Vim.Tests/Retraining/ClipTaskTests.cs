@@ -1,3 +1,4 @@
+using RMeeTo.Vim.Analysis;
 using RMeeTo.Vim.Images;
 using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Network;
@@ -66,6 +67,30 @@ public sealed class ClipTaskTests
         Assert.IsTrue(features.All(f => f != 0));
         Assert.IsGreaterThan(1, Enumerable.Range(0, 6).Select(view => alone[view * 3]).Distinct().Count(), "views differ");
         Assert.AreEqual(1, model.Preprocessing.CropRatio, "clips are not cut at all four edges");
+    }
+
+    [TestMethod]
+    public void TheTokensOfAClipAreFollowed()
+    {
+        var model = new VimModel(VimInitializer.Create(Config, 5), Names, MergeSchedule.Uniform(Config, 9, interval: 1));
+        var sources = MergedTokens.Trace(model, Images.VideoClipTests.Clip(4, 24, 24));
+        Assert.AreEqual(73, model.Config.Tokens);
+        int[] rows = [.. Enumerable.Range(0, 73).Select(token => sources.RowOfToken[token])];
+        Assert.AreEqual(0, rows[0], "class token");
+        Assert.AreEqual(73 - 3 * 9, rows.Distinct().Count());
+        Assert.ThrowsExactly<ArgumentException>(() => MergedTokens.Trace(model, RgbImage.FromGrey(new byte[4], 2, 2)));
+        Assert.ThrowsExactly<ArgumentException>(() => MergedTokens.Trace(TinyTask.Model(), Images.VideoClipTests.Clip(4, 24, 24)));
+    }
+
+    [TestMethod]
+    public void SchedulesAreSearchedOnClipsToo()
+    {
+        var model = new VimModel(VimInitializer.Create(Config, 5), Names);
+        using var evaluator = new ScheduleEvaluator(model, Clips(6, 1), threads: 1);
+        var evaluation = evaluator.Evaluate(MergeSchedule.Uniform(Config, 9, interval: 1));
+        Assert.IsGreaterThan(1, evaluation.Speedup);
+        Assert.IsGreaterThan(0, evaluation.Divergence);
+        Assert.ThrowsExactly<ArgumentException>(() => new ScheduleEvaluator(TinyTask.Model(), Clips(6, 1), threads: 1));
     }
 
     [TestMethod]

@@ -11,12 +11,11 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
             for (int step = 0; step < config.TimeSteps; step++)
                 for (int y = 0; y < config.GridHeight; y++)
                     for (int x = 0; x < config.GridWidth; x++, patch += patches.Stride)
-                        for (int line = 0; line < 3 * tubelet * edge; line++)
+                        for (int plane = 0; plane < 3 * tubelet; plane++)
                         {
-                            var (plane, dy) = (line / edge, line % edge);
                             int frame = plane / tubelet * frames + step * tubelet + plane % tubelet; // of the planes of one colour after another
-                            float* from = image + ((long)frame * height + y * config.Stride + dy) * width + x * config.Stride;
-                            RowMath<TSimd, TVector>.Copy(from, patch + line * edge, edge);
+                            float* from = image + ((long)frame * height + y * config.Stride) * width + x * config.Stride, to = patch + (long)plane * edge * edge;
+                            for (int line = 0; line < edge; line++) RowMath<TSimd, TVector>.Copy(from + (long)line * width, to + line * edge, edge);
                         }
     }
 
