@@ -105,7 +105,8 @@ public static class VimCheckpoint
     private static Dictionary<string, string> ForPyTorch(IReadOnlyDictionary<string, string>? metadata)
     {
         var all = new Dictionary<string, string> { ["format"] = "pt" };
-        foreach (var (key, value) in metadata ?? all) all[key] = value;
+        if (metadata == null) return all;
+        foreach (var (key, value) in metadata) all[key] = value;
         return all;
     }
 
