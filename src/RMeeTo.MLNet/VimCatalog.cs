@@ -9,7 +9,7 @@ public static class VimCatalog
     /// <param name="catalog">The catalog.</param>
     /// <param name="labelColumnName">Column of class labels: key, text or number.</param>
     /// <param name="imageColumnName">Column of images: <c>MLImage</c>, encoded bytes (vector of <see cref="byte"/>) or paths (text).</param>
-    /// <param name="checkpoint">Path of the weights: a safetensors file with the official tensor names, or a saved <c>VimModel</c>. The head is replaced where its classes are others.</param>
+    /// <param name="checkpoint">Path of the weights: an official <c>.pth</c> file, safetensors with the official tensor names, or a saved <c>VimModel</c>. The head is replaced where its classes are others.</param>
     /// <param name="tokensPerMerge">r, tokens removed at every second block; 0 merges nothing.</param>
     /// <param name="epochs">Times that all training images are shown; 0 merges without training.</param>
     /// <param name="scoreColumnName">New column of class probabilities.</param>
@@ -30,7 +30,7 @@ public static class VimCatalog
     /// <example><code>
     /// var pipeline = mlContext.Transforms.Conversion.MapValueToKey("Label")
     ///     .Append(mlContext.Transforms.LoadImages("Image", folder, "ImagePath"))
-    ///     .Append(mlContext.Transforms.VimMergedClassifier(checkpoint: "vim_tiny.safetensors"))
+    ///     .Append(mlContext.Transforms.VimMergedClassifier(checkpoint: "vim_t_midclstok_76p1acc.pth"))
     ///     .Append(mlContext.Transforms.Conversion.MapKeyToValue("PredictedLabel"));
     /// </code></example>
     public static VimMergedClassifierEstimator VimMergedClassifier(this TransformsCatalog catalog, string labelColumnName = "Label", string imageColumnName = "Image", string? checkpoint = null,
