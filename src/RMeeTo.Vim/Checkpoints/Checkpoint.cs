@@ -34,7 +34,8 @@ public static class Checkpoint
         }
     }
 
-    /// <summary>The same for a stream, from its position to its end. One that can seek is read on demand; one that cannot is read to its end at once and kept in memory.</summary>
+    /// <summary>The same for a stream, from its position to its end. One that can seek is read on demand; one that cannot is read to its end at once and
+    /// kept in memory.</summary>
     /// <param name="stream">Any stream that can be read.</param>
     /// <param name="options">Which weights of it; <see cref="CheckpointWeights.Model"/> unless given.</param>
     /// <param name="name">What messages call it; "The stream" unless given.</param>
@@ -52,12 +53,14 @@ public static class Checkpoint
         if (stream.CanSeek) stream.Position = position;
         else stream = new PrefixedStream(start.ToArray(), stream, leaveOpen);
         if (start.Length == StartBytes && start[TarMarkPlace..].SequenceEqual("ustar"u8))
-            throw new CheckpointFormatException($"{name ?? "The stream"} is a tar archive, as PyTorch wrote before version 0.1.10 or as folders are packed. Unpack it, if it holds a checkpoint as a file; else load it with the PyTorch that wrote it and save it again.");
+            throw new CheckpointFormatException($"{name ?? "The stream"} is a tar archive, as PyTorch wrote before version 0.1.10 or as folders are packed. "
+                + "Unpack it, if it holds a checkpoint as a file; else load it with the PyTorch that wrote it and save it again.");
         bool pyTorch = !IsSafetensors(start) && PyTorchReader.Recognises(start);
         return pyTorch ? new PyTorchReader(stream, name, options, leaveOpen) : new SafetensorsReader(stream, name, leaveOpen);
     }
 
     // The length of the header, then the header's first byte.
     private static bool IsSafetensors(ReadOnlySpan<byte> start) =>
-        start.Length > SafetensorsHeader.LengthBytes && start[SafetensorsHeader.LengthBytes] == (byte)'{' && BinaryPrimitives.ReadUInt64LittleEndian(start) <= SafetensorsHeader.MaxBytes;
+        start.Length > SafetensorsHeader.LengthBytes && start[SafetensorsHeader.LengthBytes] == (byte)'{'
+            && BinaryPrimitives.ReadUInt64LittleEndian(start) <= SafetensorsHeader.MaxBytes;
 }

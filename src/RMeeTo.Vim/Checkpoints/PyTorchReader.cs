@@ -4,15 +4,17 @@ using RMeeTo.Vim.Checkpoints.PyTorch;
 namespace RMeeTo.Vim.Checkpoints;
 
 /// <summary>
-/// Reads the weights in a file of <c>torch.save</c> (<c>.pth</c>, <c>.pt</c>): of the zip format of PyTorch 1.6 and later, or of the legacy format before it. Of a training checkpoint, one
-/// set of weights is taken; optimizer state, options and whatever else stands beside it is passed over, and its numbers are never read.
+/// Reads the weights in a file of <c>torch.save</c> (<c>.pth</c>, <c>.pt</c>): of the zip format of PyTorch 1.6 and later, or of the legacy format before
+/// it. Of a training checkpoint, one set of weights is taken; optimizer state, options and whatever else stands beside it is passed over, and its numbers
+/// are never read.
 /// </summary>
 /// <remarks>
-/// <para>Such a file is a program for Python's pickle machine. Here it is data: a machine with the steps that PyTorch writes and no others, which knows by name the functions and classes that
-/// weights need and refuses every other name. None is ever looked up, and nothing is executed. No size is believed before it is checked: storages lie inside the file, tensors inside their
-/// storages, checksums agree, the pickle's objects together take no more memory than the file is long (and 4 MiB), and no single buffer is longer than the file.</para>
-/// <para>The tensors may be views of one storage, transposed or strided. A tensor that shows numbers more than once, and tensors that together have more than four times the file's bytes,
-/// are refused: a small file must not ask for a large network.</para>
+/// <para>Such a file is a program for Python's pickle machine. Here it is data: a machine with the steps that PyTorch writes and no others, which knows by
+/// name the functions and classes that weights need and refuses every other name. None is ever looked up, and nothing is executed. No size is believed
+/// before it is checked: storages lie inside the file, tensors inside their storages, checksums agree, the pickle's objects together take no more memory
+/// than the file is long (and 4 MiB), and no buffer is longer than the file, small fixed ones aside.</para>
+/// <para>The tensors may be views of one storage, transposed or strided. A tensor that shows numbers more than once, and tensors that together have more
+/// than four times the file's bytes, are refused: a small file must not ask for a large network.</para>
 /// </remarks>
 public sealed class PyTorchReader : ICheckpointSource
 {
@@ -27,7 +29,8 @@ public sealed class PyTorchReader : ICheckpointSource
     private byte[]? _chunk;
 
     /// <summary>Reads the pickle and checks everything but the numbers.</summary>
-    /// <param name="stream">One that can seek is read from its current position to its end, on demand, and must stay open. One that cannot is read to its end at once and kept in memory.</param>
+    /// <param name="stream">One that can seek is read from its current position to its end, on demand, and must stay open. One that cannot is read to its
+    /// end at once and kept in memory.</param>
     /// <param name="name">What messages call it; "The stream" unless given.</param>
     /// <param name="options">Which weights; <see cref="CheckpointWeights.Model"/> unless given.</param>
     /// <param name="leaveOpen">False: <see cref="Dispose"/> closes the stream.</param>
@@ -97,7 +100,8 @@ public sealed class PyTorchReader : ICheckpointSource
             _views.Add(name, view);
         }
         if (bytes > (Int128)length * MaxGrowth)
-            throw _fault.Refused($"describes tensors of {bytes} bytes in a file of {length}, most of them the same numbers", "Save copies: {name: tensor.clone() for each tensor}.");
+            throw _fault.Refused($"describes tensors of {bytes} bytes in a file of {length}, most of them the same numbers",
+                "Save copies: {name: tensor.clone() for each tensor}.");
         return [.. chosen.Tensors.Select(t => _views[t.Name].Tensor)];
     }
 
@@ -119,7 +123,8 @@ public sealed class PyTorchReader : ICheckpointSource
         var chunk = new byte[1 << 16];
         for (int got; (got = stream.Read(chunk)) > 0;)
         {
-            if (all.Length > Array.MaxLength - got) throw _fault.Refused($"is longer than {Array.MaxLength} bytes, which a stream that cannot seek must not be", "Pass a file.");
+            if (all.Length > Array.MaxLength - got)
+                throw _fault.Refused($"is longer than {Array.MaxLength} bytes, which a stream that cannot seek must not be", "Pass a file.");
             all.Write(chunk, 0, got);
         }
         all.Position = 0;

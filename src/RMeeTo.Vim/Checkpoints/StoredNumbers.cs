@@ -27,9 +27,11 @@ internal static class StoredNumbers
     {
         if (tensor == null) throw new ArgumentException($"{source} holds no tensor '{name}'.", nameof(name));
         if (destination != tensor.Length)
-            throw new ArgumentException($"{name} has {tensor.Length} values in {source} and the destination room for {destination}; they must be equal.", nameof(destination));
+            throw new ArgumentException($"{name} has {tensor.Length} values in {source} and the destination room for {destination}; they must be equal.",
+                nameof(destination));
         if (tensor.DataType is not (CheckpointDataType.Float16 or CheckpointDataType.BFloat16 or CheckpointDataType.Float32 or CheckpointDataType.Float64))
-            throw new CheckpointFormatException($"{name} is stored as {tensor.DataType} in {source}; only Float32, Float64, Float16 and BFloat16 can be read as weights. Convert the tensor to Float32 where the file is made.");
+            throw new CheckpointFormatException($"{name} is stored as {tensor.DataType} in {source}; only Float32, Float64, Float16 and BFloat16 can be read "
+                + "as weights. Convert the tensor to Float32 where the file is made.");
     }
 
     /// <summary>Reads as many values as <paramref name="destination"/> holds, one after the other.</summary>
@@ -63,7 +65,8 @@ internal static class StoredNumbers
                 for (int i = 0; i < values.Length; i++) values[i] = (float)BinaryPrimitives.ReadHalfLittleEndian(bytes[(2 * i)..]);
                 break;
             case CheckpointDataType.BFloat16:
-                for (int i = 0; i < values.Length; i++) values[i] = BitConverter.UInt32BitsToSingle((uint)BinaryPrimitives.ReadUInt16LittleEndian(bytes[(2 * i)..]) << 16);
+                for (int i = 0; i < values.Length; i++)
+                    values[i] = BitConverter.UInt32BitsToSingle((uint)BinaryPrimitives.ReadUInt16LittleEndian(bytes[(2 * i)..]) << 16);
                 break;
             case CheckpointDataType.Float32:
                 for (int i = 0; i < values.Length; i++) values[i] = BinaryPrimitives.ReadSingleLittleEndian(bytes[(4 * i)..]);

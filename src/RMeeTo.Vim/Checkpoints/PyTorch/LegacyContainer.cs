@@ -1,18 +1,19 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Numerics;
 
 namespace RMeeTo.Vim.Checkpoints.PyTorch;
 
 /// <summary>
-/// The format of <c>torch.save</c> before PyTorch 1.6: five pickles (a magic number, the format's version, the system, the object, the keys of the storages), then for each key a count
-/// of 8 bytes and the numbers.
+/// The format of <c>torch.save</c> before PyTorch 1.6: five pickles (a magic number, the format's version, the system, the object, the keys of the
+/// storages), then for each key a count of 8 bytes and the numbers.
 /// </summary>
 internal sealed class LegacyContainer : ITorchContainer
 {
     private const long Version = 1001;
     private const int CountBytes = 8;
 
-    private static readonly BigInteger Magic = BigInteger.Parse("1950a86a20f9469cfc6c", System.Globalization.NumberStyles.HexNumber, System.Globalization.CultureInfo.InvariantCulture);
+    private static readonly BigInteger Magic = BigInteger.Parse("1950a86a20f9469cfc6c", NumberStyles.HexNumber, CultureInfo.InvariantCulture);
 
     private readonly Dictionary<string, PickledStorage> _named = [];
     private readonly Dictionary<string, long> _begins = [];
@@ -36,9 +37,11 @@ internal sealed class LegacyContainer : ITorchContainer
 
         if (Next(Never) is not BigInteger magic || magic != Magic)
             throw fault.Refused("is a Python pickle, but not one that torch.save wrote", "Save the weights in Python: torch.save(state_dict, 'weights.pth').");
-        if (Next(Never) is not Version) throw fault.Refused($"is of a legacy format other than {Version}", "Load it with the PyTorch that wrote it and save it again.");
+        if (Next(Never) is not Version)
+            throw fault.Refused($"is of a legacy format other than {Version}", "Load it with the PyTorch that wrote it and save it again.");
         if (Next(Never) is PickledDict system && system.Find("little_endian") is false)
-            throw fault.Refused("was written on a big-endian machine, whose numbers are not read", "Load it with PyTorch on an ordinary machine and save it again.");
+            throw fault.Refused("was written on a big-endian machine, whose numbers are not read",
+                "Load it with PyTorch on an ordinary machine and save it again.");
         Root = Next(Name);
         if (Next(Never) is not PickledList keys) throw fault.Bad("no list of storages follows its pickle");
         FindStorages(keys, input.Consumed);
@@ -50,7 +53,8 @@ internal sealed class LegacyContainer : ITorchContainer
     /// <inheritdoc/>
     public void Check(PickledStorage storage)
     {
-        if (!_begins.ContainsKey(storage.Key)) throw _fault.Bad($"its pickle names storage {SafetensorsHeader.Show(storage.Key)}, which the file does not hold");
+        if (!_begins.ContainsKey(storage.Key))
+            throw _fault.Bad($"its pickle names storage {SafetensorsHeader.Show(storage.Key)}, which the file does not hold");
     }
 
     /// <inheritdoc/>
@@ -63,9 +67,11 @@ internal sealed class LegacyContainer : ITorchContainer
     private PickledStorage Name(object? id)
     {
         var storage = PersistentIds.Storage(id, _length, _fault);
-        if (!_named.TryAdd(storage.Key, storage) && _named[storage.Key] is var other && (other.TypeName, other.Length) != (storage.TypeName, storage.Length))
-            throw _fault.Bad($"its pickle names storage {SafetensorsHeader.Show(storage.Key)} with {other.Length} and with {storage.Length} numbers, or of two types");
-        return storage;
+        if (_named.TryAdd(storage.Key, storage)) return storage;
+        var other = _named[storage.Key];
+        string shown = SafetensorsHeader.Show(storage.Key);
+        return (other.TypeName, other.Length) == (storage.TypeName, storage.Length) ? storage
+            : throw _fault.Bad($"its pickle names storage {shown} with {other.Length} and with {storage.Length} numbers, or of two types");
     }
 
     private void FindStorages(PickledList keys, long place)
@@ -73,7 +79,8 @@ internal sealed class LegacyContainer : ITorchContainer
         Span<byte> bytes = stackalloc byte[CountBytes];
         foreach (object? item in keys.Items)
         {
-            if (item is not string key || !_named.TryGetValue(key, out var storage)) throw _fault.Bad("its list of storages names one that its pickle does not");
+            if (item is not string key || !_named.TryGetValue(key, out var storage))
+                throw _fault.Bad("its list of storages names one that its pickle does not");
             string shown = SafetensorsHeader.Show(key);
             if (_begins.ContainsKey(key)) throw _fault.Bad($"its list of storages names {shown} twice");
             if (place > _length - CountBytes) throw _fault.CutOff($"it ends before storage {shown}");
@@ -82,7 +89,8 @@ internal sealed class LegacyContainer : ITorchContainer
             long count = BinaryPrimitives.ReadInt64LittleEndian(bytes);
             if (count != storage.Length) throw _fault.Bad($"storage {shown} has {count} numbers, and its pickle says {storage.Length}");
             place += CountBytes;
-            if (PersistentIds.Bytes(storage) > _length - place) throw _fault.CutOff($"storage {shown} has {PersistentIds.Bytes(storage)} bytes and {_length - place} are left");
+            if (PersistentIds.Bytes(storage) > _length - place)
+                throw _fault.CutOff($"storage {shown} has {PersistentIds.Bytes(storage)} bytes and {_length - place} are left");
             _begins.Add(key, place);
             place += PersistentIds.Bytes(storage);
         }

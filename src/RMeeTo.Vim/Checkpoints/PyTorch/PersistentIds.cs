@@ -11,8 +11,10 @@ internal static class PersistentIds
     public static PickledStorage Storage(object? id, long fileLength, TorchFault fault)
     {
         if (id is PickledTuple { Items: ["module", ..] })
-            throw fault.Refused("is a whole pickled model with its source text, of which nothing was executed", "Save its weights alone in Python: torch.save(model.state_dict(), 'weights.pth').");
-        if (id is not PickledTuple { Items: ["storage", PickledGlobal { Kind: GlobalKind.Storage } type, string key, _, long count, ..] items } || items.Length > 6)
+            throw fault.Refused("is a whole pickled model with its source text, of which nothing was executed",
+                "Save its weights alone in Python: torch.save(model.state_dict(), 'weights.pth').");
+        if (id is not PickledTuple { Items: ["storage", PickledGlobal { Kind: GlobalKind.Storage } type, string key, _, long count, ..] items }
+            || items.Length > 6)
             throw fault.Bad("its pickle refers to something outside itself that is no storage");
         int size = type.DataType is { } known ? StoredNumbers.SizeOf(known) : 1;
         if (count < 0 || count > fileLength / size)

@@ -1,8 +1,8 @@
 namespace RMeeTo.Vim.Checkpoints.PyTorch;
 
 /// <summary>
-/// Memory that a pickle's objects may take, all together: the file's own length and a little more. It bounds stack, memo, nesting, texts and the number of objects at once, since
-/// each step of the machine and each byte of text pays, and no step makes more than it paid for.
+/// Memory that a pickle's objects may take, all together: the file's own length and a little more. It bounds stack, memo, nesting, texts and the number of
+/// objects at once, since each step of the machine and each byte of text pays, and no step makes more than it paid for.
 /// </summary>
 /// <param name="fileLength">Bytes of the file.</param>
 /// <param name="fault">For messages.</param>
@@ -20,6 +20,7 @@ internal sealed class PickleBudget(long fileLength, TorchFault fault)
     public void Spend(long bytes)
     {
         _left -= bytes;
-        if (_left < 0) throw fault.Bad($"its pickle describes objects of more than {fileLength + Slack} bytes, out of proportion to the file of {fileLength} bytes");
+        if (_left < 0)
+            throw fault.Bad($"its pickle describes objects of more than {fileLength + Slack} bytes, out of proportion to the file of {fileLength} bytes");
     }
 }

@@ -22,7 +22,8 @@ internal sealed class PickleCalls(UnknownObjects unknown, PickleBudget budget, T
         GlobalKind.RebuildTensor => MakeTensor(global, arguments, null),
         GlobalKind.RebuildTensorV3 when arguments.Length >= 7 => MakeTensor(global, arguments[..6], arguments[6]),
         GlobalKind.RebuildParameter when arguments.Length >= 1 && arguments[0] is PickledTensor tensor => tensor,
-        GlobalKind.RebuildFromType when arguments is [PickledGlobal { Kind: GlobalKind.RebuildTensor } rebuild, _, PickledTuple inner, _] => Call(rebuild, inner.Items),
+        GlobalKind.RebuildFromType when arguments is [PickledGlobal { Kind: GlobalKind.RebuildTensor } rebuild, _, PickledTuple inner, _] =>
+            Call(rebuild, inner.Items),
         _ => throw WrongArguments(global),
     };
 
@@ -43,7 +44,7 @@ internal sealed class PickleCalls(UnknownObjects unknown, PickleBudget budget, T
 
     private PickledTensor MakeTensor(PickledGlobal global, object?[] arguments, object? typeArgument)
     {
-        if (arguments.Length < 4 || arguments[0] is not PickledStorage storage || arguments[1] is not long offset || arguments[2] is not PickledTuple shape || arguments[3] is not PickledTuple strides)
+        if (arguments is not [PickledStorage storage, long offset, PickledTuple shape, PickledTuple strides, ..])
             throw WrongArguments(global);
         if (global.Kind == GlobalKind.RebuildTensorV3 && typeArgument is not PickledGlobal { Kind: GlobalKind.DataType }) throw WrongArguments(global);
         if (storage.IsUntyped != (typeArgument != null)) throw WrongArguments(global);
@@ -60,7 +61,9 @@ internal sealed class PickleCalls(UnknownObjects unknown, PickleBudget budget, T
         return numbers;
     }
 
-    private long NotNegative(long number) => number >= 0 ? number : throw fault.Bad($"its pickle gives a tensor the size, offset or stride {number}; none can be negative");
+    private long NotNegative(long number) =>
+        number >= 0 ? number : throw fault.Bad($"its pickle gives a tensor the size, offset or stride {number}; none can be negative");
 
-    private CheckpointFormatException WrongArguments(PickledGlobal global) => fault.Bad($"its pickle calls {SafetensorsHeader.Show(global.Name)} with arguments that PyTorch does not write");
+    private CheckpointFormatException WrongArguments(PickledGlobal global) =>
+        fault.Bad($"its pickle calls {SafetensorsHeader.Show(global.Name)} with arguments that PyTorch does not write");
 }

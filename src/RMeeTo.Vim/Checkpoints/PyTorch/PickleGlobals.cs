@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Type = RMeeTo.Vim.Checkpoints.CheckpointDataType;
 
 namespace RMeeTo.Vim.Checkpoints.PyTorch;
 
@@ -34,8 +35,8 @@ internal enum GlobalKind
 }
 
 /// <summary>
-/// The functions and classes that a checkpoint may name. None of them is ever looked up or run: each stands for a way to make plain data of its arguments, and most for an object that
-/// is carried along unread. Whatever is not on the list is refused by its name.
+/// The functions and classes that a checkpoint may name. None of them is ever looked up or run: each stands for a way to make plain data of its arguments,
+/// and most for an object that is carried along unread. Whatever is not on the list is refused by its name.
 /// </summary>
 internal static class PickleGlobals
 {
@@ -48,14 +49,25 @@ internal static class PickleGlobals
         string full = $"{module}.{name}";
         if (s_known.TryGetValue(full, out var known)) return known;
         string shown = SafetensorsHeader.Show(full);
-        if (module == "torch._utils" && name.StartsWith("_rebuild_", StringComparison.Ordinal) || module == "torch" && (name.EndsWith("Storage", StringComparison.Ordinal) || name.StartsWith("per_", StringComparison.Ordinal)))
-            throw fault.Refused($"holds a tensor of a kind that no weights here have ({shown}: sparse, quantized, complex or of another device)", "Save the state dict with dense tensors of Float32 on the CPU.");
+        if (RebuildsOther(module, name))
+            throw fault.Refused($"holds a tensor of a kind that no weights here have ({shown}: sparse, quantized, complex or of another device)",
+                "Save the state dict with dense tensors of Float32 on the CPU.");
         if (unknown == UnknownObjects.Skip) return new(full, GlobalKind.Opaque);
         if (module.StartsWith("torch.nn.modules", StringComparison.Ordinal))
-            throw fault.Refused($"is a whole pickled model (it names {shown}), of which nothing was executed", "Save its weights alone in Python: torch.save(model.state_dict(), 'weights.pth').");
+            throw fault.Refused($"is a whole pickled model (it names {shown}), of which nothing was executed",
+                "Save its weights alone in Python: torch.save(model.state_dict(), 'weights.pth').");
         throw fault.Refused($"names the Python object {shown}, which no checkpoint of weights needs; nothing of the file was executed",
-            "Get the file from its authors, or save its weights alone in Python: torch.save(checkpoint['model'], 'weights.pth'). UnknownObjects.Skip of CheckpointReadOptions reads the weights beside such objects, and executes nothing either.");
+            "Get the file from its authors, or save its weights alone in Python: torch.save(checkpoint['model'], 'weights.pth'). "
+            + "UnknownObjects.Skip of CheckpointReadOptions reads the weights beside such objects, and executes nothing either.");
     }
+
+    // Sparse, quantized, complex and the like: known to PyTorch, and of no use here.
+    private static bool RebuildsOther(string module, string name) => module switch
+    {
+        "torch._utils" => name.StartsWith("_rebuild_", StringComparison.Ordinal),
+        "torch" => name.EndsWith("Storage", StringComparison.Ordinal) || name.StartsWith("per_", StringComparison.Ordinal),
+        _ => false,
+    };
 
     private static IEnumerable<PickledGlobal> Known()
     {
@@ -75,20 +87,18 @@ internal static class PickleGlobals
         foreach (string name in Harmless) yield return new(name, GlobalKind.Opaque);
     }
 
-    private static IEnumerable<(string, CheckpointDataType?)> Storages =>
+    private static IEnumerable<(string, Type?)> Storages =>
     [
-        ("Float", CheckpointDataType.Float32), ("Double", CheckpointDataType.Float64), ("Half", CheckpointDataType.Float16), ("BFloat16", CheckpointDataType.BFloat16),
-        ("Long", CheckpointDataType.Int64), ("Int", CheckpointDataType.Int32), ("Short", CheckpointDataType.Int16), ("Char", CheckpointDataType.Int8),
-        ("Byte", CheckpointDataType.UInt8), ("Bool", CheckpointDataType.Bool), ("Untyped", null),
+        ("Float", Type.Float32), ("Double", Type.Float64), ("Half", Type.Float16), ("BFloat16", Type.BFloat16), ("Long", Type.Int64), ("Int", Type.Int32),
+        ("Short", Type.Int16), ("Char", Type.Int8), ("Byte", Type.UInt8), ("Bool", Type.Bool), ("Untyped", null),
     ];
 
-    private static IEnumerable<(string, CheckpointDataType?)> DataTypes =>
+    private static IEnumerable<(string, Type?)> DataTypes =>
     [
-        ("float32", CheckpointDataType.Float32), ("float64", CheckpointDataType.Float64), ("float16", CheckpointDataType.Float16), ("bfloat16", CheckpointDataType.BFloat16),
-        ("int64", CheckpointDataType.Int64), ("int32", CheckpointDataType.Int32), ("int16", CheckpointDataType.Int16), ("int8", CheckpointDataType.Int8),
-        ("uint8", CheckpointDataType.UInt8), ("uint16", CheckpointDataType.UInt16), ("uint32", CheckpointDataType.UInt32), ("uint64", CheckpointDataType.UInt64),
-        ("bool", CheckpointDataType.Bool), ("float8_e5m2", CheckpointDataType.Float8E5M2), ("float8_e4m3fn", CheckpointDataType.Float8E4M3),
-        ("complex64", null), ("complex128", null),
+        ("float32", Type.Float32), ("float64", Type.Float64), ("float16", Type.Float16), ("bfloat16", Type.BFloat16), ("int64", Type.Int64),
+        ("int32", Type.Int32), ("int16", Type.Int16), ("int8", Type.Int8), ("uint8", Type.UInt8), ("uint16", Type.UInt16), ("uint32", Type.UInt32),
+        ("uint64", Type.UInt64), ("bool", Type.Bool), ("float8_e5m2", Type.Float8E5M2), ("float8_e4m3fn", Type.Float8E4M3), ("complex64", null),
+        ("complex128", null),
     ];
 
     // Seen beside the weights of training checkpoints: options, learning rates as NumPy numbers, random states, sets of names. All of it is data.
@@ -103,5 +113,9 @@ internal static class PickleGlobals
         "torch.device", "torch.torch_version.TorchVersion", "torch.Tensor", "torch.nn.parameter.Parameter", "torch.serialization._get_layout",
     ];
 
-    private static IEnumerable<string> Builtins => ["set", "frozenset", "bytearray", "bytes", "complex", "slice", "range", "xrange", "int", "long", "float", "bool", "str", "unicode", "list", "dict", "tuple"];
+    private static IEnumerable<string> Builtins =>
+    [
+        "set", "frozenset", "bytearray", "bytes", "complex", "slice", "range", "xrange", "int", "long", "float", "bool", "str", "unicode", "list", "dict",
+        "tuple",
+    ];
 }

@@ -3,7 +3,8 @@ using System.Text;
 
 namespace RMeeTo.Vim.Checkpoints.PyTorch;
 
-/// <summary>The bytes of one or more pickles, read forwards; it knows how many it has given out, so that what follows them in the stream can be found.</summary>
+/// <summary>The bytes of one or more pickles, read forwards; it knows how many it has given out, so that what follows them in the stream can be
+/// found.</summary>
 /// <param name="stream">Read from its position.</param>
 /// <param name="length">Bytes there are at most; nothing behind them is touched.</param>
 /// <param name="budget">Pays for texts.</param>
@@ -58,7 +59,8 @@ internal sealed class PickleInput(Stream stream, long length, PickleBudget budge
     /// <summary>A length of 4 or 8 bytes, of something that must still be there.</summary>
     public long ReadLength(bool wide)
     {
-        ulong claimed = wide ? BinaryPrimitives.ReadUInt64LittleEndian(Take(stackalloc byte[8])) : BinaryPrimitives.ReadUInt32LittleEndian(Take(stackalloc byte[4]));
+        ulong claimed = wide
+            ? BinaryPrimitives.ReadUInt64LittleEndian(Take(stackalloc byte[8])) : BinaryPrimitives.ReadUInt32LittleEndian(Take(stackalloc byte[4]));
         if (claimed > (ulong)Left) throw fault.CutOff($"its pickle claims a value of {claimed} bytes where {Left} are left");
         return (long)claimed;
     }

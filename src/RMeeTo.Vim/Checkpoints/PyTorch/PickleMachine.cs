@@ -5,8 +5,9 @@ using System.Text;
 namespace RMeeTo.Vim.Checkpoints.PyTorch;
 
 /// <summary>
-/// Takes the steps of one pickle and gives the plain data that it describes. A pickle is a program for a stack machine; this one has no step that runs anything: where Python would call a
-/// function, <see cref="PickleCalls"/> makes data of the arguments or refuses. Nothing here recurses, so nesting costs no stack; every step pays <see cref="PickleBudget"/>.
+/// Takes the steps of one pickle and gives the plain data that it describes. A pickle is a program for a stack machine; this one has no step that runs
+/// anything: where Python would call a function, <see cref="PickleCalls"/> makes data of the arguments or refuses. Nothing here recurses, so nesting costs
+/// no stack; every step pays <see cref="PickleBudget"/>.
 /// </summary>
 /// <param name="input">Starts at the pickle; stands behind it afterwards.</param>
 /// <param name="budget">Shared by all pickles of a file.</param>
@@ -32,10 +33,13 @@ internal sealed class PickleMachine(PickleInput input, PickleBudget budget, Pick
             budget.Spend(PickleBudget.StepBytes);
             byte code = input.ReadByte();
             if (code == (byte)PickleOpcode.Stop) return Pop();
-            if (!StepValue(code) && !StepContainer(code) && !StepObject(code))
-                throw fault.Refused($"has a pickle with the step 0x{code:X2} at {input.Consumed - 1}, which PyTorch does not write; nothing of the file was executed", "Get a fresh copy of the file, or save its weights alone in Python: torch.save(state_dict, 'weights.pth').");
+            if (!StepValue(code) && !StepContainer(code) && !StepObject(code)) throw NotTaken(code);
         }
     }
+
+    private CheckpointFormatException NotTaken(byte code) =>
+        fault.Refused($"has a pickle with the step 0x{code:X2} at {input.Consumed - 1}, which PyTorch does not write; nothing of the file was executed",
+            "Get a fresh copy of the file, or save its weights alone in Python: torch.save(state_dict, 'weights.pth').");
 
     /// <summary>Numbers, truth values, texts and bytes.</summary>
     private bool StepValue(byte code)
@@ -125,7 +129,9 @@ internal sealed class PickleMachine(PickleInput input, PickleBudget budget, Pick
         return top;
     }
 
-    private object? Peek() => _stack.Count > (_marks.Count == 0 ? 0 : _marks[^1]) ? _stack[^1] : throw fault.Bad($"its pickle takes a value from an empty stack at {input.Consumed}");
+    private object? Peek() =>
+        _stack.Count > (_marks.Count == 0 ? 0 : _marks[^1]) ? _stack[^1]
+            : throw fault.Bad($"its pickle takes a value from an empty stack at {input.Consumed}");
 
     private object?[] PopToMark()
     {
@@ -165,17 +171,20 @@ internal sealed class PickleMachine(PickleInput input, PickleBudget budget, Pick
     }
 
     private object? Remembered(uint place) =>
-        _memo.TryGetValue(place, out object? value) ? value : throw fault.Bad($"its pickle recalls object {place} at {input.Consumed}, which was not remembered");
+        _memo.TryGetValue(place, out object? value) ? value
+            : throw fault.Bad($"its pickle recalls object {place} at {input.Consumed}, which was not remembered");
 
     private void CheckProtocol(byte protocol)
     {
-        if (protocol is < 2 or > 5) throw fault.Refused($"is a pickle of protocol {protocol}; 2 to 5 are read", "Save it again with PyTorch's default protocol.");
+        if (protocol is < 2 or > 5)
+            throw fault.Refused($"is a pickle of protocol {protocol}; 2 to 5 are read", "Save it again with PyTorch's default protocol.");
     }
 
     private void PushStackGlobal()
     {
         object? name = Pop(), module = Pop();
-        if (module is not string moduleText || name is not string nameText) throw fault.Bad($"its pickle names a global by something other than two texts at {input.Consumed}");
+        if (module is not string moduleText || name is not string nameText)
+            throw fault.Bad($"its pickle names a global by something other than two texts at {input.Consumed}");
         Push(calls.Find(moduleText, nameText));
     }
 
@@ -184,7 +193,8 @@ internal sealed class PickleMachine(PickleInput input, PickleBudget budget, Pick
         if (hasKeywords) Pop();
         object? arguments = Pop(), callable = Pop();
         if (callable is not PickledGlobal global) throw fault.Bad($"its pickle calls something that is no function at {input.Consumed}; nothing was executed");
-        if (arguments is not PickledTuple tuple) throw fault.Bad($"its pickle calls {SafetensorsHeader.Show(global.Name)} with something other than a tuple at {input.Consumed}");
+        if (arguments is not PickledTuple tuple)
+            throw fault.Bad($"its pickle calls {SafetensorsHeader.Show(global.Name)} with something other than a tuple at {input.Consumed}");
         Push(calls.Call(global, tuple.Items));
     }
 
@@ -192,7 +202,8 @@ internal sealed class PickleMachine(PickleInput input, PickleBudget budget, Pick
     private void Build()
     {
         Pop();
-        if (Peek() is not (PickledObject or PickledDict or PickledTensor)) throw fault.Bad($"its pickle gives attributes to a value that has none at {input.Consumed}");
+        if (Peek() is not (PickledObject or PickledDict or PickledTensor))
+            throw fault.Bad($"its pickle gives attributes to a value that has none at {input.Consumed}");
     }
 
     private void AppendOne()

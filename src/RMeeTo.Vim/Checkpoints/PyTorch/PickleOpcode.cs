@@ -1,9 +1,9 @@
 namespace RMeeTo.Vim.Checkpoints.PyTorch;
 
 /// <summary>
-/// The steps of a pickle of protocols 2 to 5 that are taken; every other byte is refused. Left out are those that only protocols 0 and 1 write (numbers and strings as text,
-/// <c>INST</c>, <c>OBJ</c>, <c>PERSID</c>), those that need what is not in the file (the extension registry, out-of-band buffers), and <c>LONG4</c>.
-/// Names and codes are those of Python's <c>pickletools</c>.
+/// The steps of a pickle of protocols 2 to 5 that are taken; every other byte is refused. Left out are those that only protocols 0 and 1 write (numbers and
+/// strings as text, <c>INST</c>, <c>OBJ</c>, <c>PERSID</c>), those that need what is not in the file (the extension registry, out-of-band buffers), and
+/// <c>LONG4</c>. Names and codes are those of Python's <c>pickletools</c>.
 /// </summary>
 internal enum PickleOpcode : byte
 {

@@ -33,7 +33,8 @@ internal sealed class PickledDict
     public object? Find(string key) => Items.LastOrDefault(item => item.Key is string text && text == key).Value;
 }
 
-/// <summary>An object of a known kind whose contents nobody needs, and an empty place for one of an unknown kind. It can be carried about, and no tensor can come from it.</summary>
+/// <summary>An object of a known kind whose contents nobody needs, and an empty place for one of an unknown kind. It can be carried about, and no tensor
+/// can come from it.</summary>
 /// <param name="Type">Its Python type.</param>
 internal sealed record PickledObject(string Type);
 

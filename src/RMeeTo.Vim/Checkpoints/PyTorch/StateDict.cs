@@ -30,7 +30,9 @@ internal sealed class StateDict
     public static StateDict Choose(object? root, CheckpointWeights weights, TorchFault fault)
     {
         var chosen = new StateDict(fault);
-        if (root is not PickledDict all) throw fault.Refused($"holds {Describe(root)} instead of a dict of tensors", "Save the weights in Python: torch.save(model.state_dict(), 'weights.pth').");
+        if (root is not PickledDict all)
+            throw fault.Refused($"holds {Describe(root)} instead of a dict of tensors",
+                "Save the weights in Python: torch.save(model.state_dict(), 'weights.pth').");
         string? key = Array.Find(weights == CheckpointWeights.Ema ? EmaKeys : ModelKeys, k => HoldsTensors(all.Find(k)));
         bool bare = key == null && weights == CheckpointWeights.Model && HoldsTensors(all);
         if (key == null && !bare) throw NotThere(all, weights, fault);
@@ -47,7 +49,8 @@ internal sealed class StateDict
         string keys = Names(all.Items.Select(item => item.Key));
         string? other = Array.Find(weights == CheckpointWeights.Ema ? ModelKeys : EmaKeys, k => HoldsTensors(all.Find(k))) ?? (HoldsTensors(all) ? "" : null);
         if (other == null)
-            return fault.Refused($"holds a dict with the keys {keys}, and no weights under any of {Names(ModelKeys)} or {Names(EmaKeys)}", "Save the weights alone in Python: torch.save(checkpoint['KEY'], 'weights.pth').");
+            return fault.Refused($"holds a dict with the keys {keys}, and no weights under any of {Names(ModelKeys)} or {Names(EmaKeys)}",
+                "Save the weights alone in Python: torch.save(checkpoint['KEY'], 'weights.pth').");
         string found = other.Length == 0 ? "it is a state dict of one set of weights" : $"it has weights under '{other}'";
         return new CheckpointMismatchException(weights == CheckpointWeights.Ema
             ? $"{fault.Source} holds no moving average of the weights (under {Names(EmaKeys)}); {found}. Read it with CheckpointWeights.Model."

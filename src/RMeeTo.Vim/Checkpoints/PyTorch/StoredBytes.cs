@@ -1,6 +1,7 @@
 namespace RMeeTo.Vim.Checkpoints.PyTorch;
 
-/// <summary>A stretch of a file, or of memory where it was compressed, as a stream of its own. Several may share one file: each goes to its own place before it reads.</summary>
+/// <summary>A stretch of a file, or of memory where it was compressed, as a stream of its own. Several may share one file: each goes to its own place
+/// before it reads.</summary>
 /// <param name="file">The file; stays open.</param>
 /// <param name="begin">Its first byte in the file.</param>
 /// <param name="length">Its bytes.</param>

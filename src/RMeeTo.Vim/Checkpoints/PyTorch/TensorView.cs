@@ -26,10 +26,13 @@ internal sealed record TensorView(CheckpointTensor Tensor, PickledStorage Storag
         long held = tensor.Storage.IsUntyped ? tensor.Storage.Count / StoredNumbers.SizeOf(type) : tensor.Storage.Count;
         bool empty = tensor.Shape.Contains(0);
         if (!empty && tensor.Offset + last >= held)
-            throw fault.Bad($"tensor {shown} of shape {Text(tensor.Shape)}, strides {Text(tensor.Strides)}, offset {tensor.Offset} reaches beyond its storage of {held} numbers");
+            throw fault.Bad($"tensor {shown} of shape {Text(tensor.Shape)}, strides {Text(tensor.Strides)}, offset {tensor.Offset} "
+                + $"reaches beyond its storage of {held} numbers");
         if (!empty && length > held)
-            throw fault.Refused($"holds tensor {shown} of shape {Text(tensor.Shape)} over a storage of {held} numbers, which shows numbers more than once", "Save it with .contiguous().");
-        return new(new(name, type, tensor.Shape), tensor.Storage, tensor.Storage.Begin + (empty ? 0 : tensor.Offset), tensor.Strides, empty ? 0 : (long)last + 1);
+            throw fault.Refused($"holds tensor {shown} of shape {Text(tensor.Shape)} over a storage of {held} numbers, which shows numbers more than once",
+                "Save it with .contiguous().");
+        (long first, long span) = empty ? (0, 0) : (tensor.Offset, (long)last + 1);
+        return new(new(name, type, tensor.Shape), tensor.Storage, tensor.Storage.Begin + first, tensor.Strides, span);
     }
 
     /// <summary>Bytes of its numbers.</summary>
@@ -68,7 +71,8 @@ internal sealed record TensorView(CheckpointTensor Tensor, PickledStorage Storag
             return;
         }
         if (Span > Array.MaxLength / size)
-            throw fault.Refused($"holds tensor {SafetensorsHeader.Show(Tensor.Name)}, which is spread over {Span} numbers, more than can be read at once", "Save it with .contiguous().");
+            throw fault.Refused($"holds tensor {SafetensorsHeader.Show(Tensor.Name)}, which is spread over {Span} numbers, more than can be read at once",
+                "Save it with .contiguous().");
         var region = new byte[Span * size];
         storage.Fill(region);
         var place = new long[Strides.Length];

@@ -5,7 +5,8 @@ namespace RMeeTo.Vim.Checkpoints.PyTorch;
 internal sealed record TorchFault(string Source)
 {
     /// <summary>The file contradicts itself.</summary>
-    public CheckpointFormatException Bad(string what, Exception? cause = null) => new($"{Source} is not a sound PyTorch checkpoint: {what}. Get a fresh copy of the file.", cause);
+    public CheckpointFormatException Bad(string what, Exception? cause = null) =>
+        new($"{Source} is not a sound PyTorch checkpoint: {what}. Get a fresh copy of the file.", cause);
 
     /// <summary>The file ends early.</summary>
     public CheckpointFormatException CutOff(string what) => new($"{Source} is cut off: {what}. Copy or download it again.");

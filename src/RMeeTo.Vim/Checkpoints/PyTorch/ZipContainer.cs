@@ -5,8 +5,8 @@ using System.Text;
 namespace RMeeTo.Vim.Checkpoints.PyTorch;
 
 /// <summary>
-/// The format of <c>torch.save</c> since PyTorch 1.6: a zip archive with, in one folder of any name, the pickle <c>data.pkl</c>, the storages <c>data/KEY</c> and, since 2.0, <c>byteorder</c>.
-/// PyTorch stores everything uncompressed; archives that were packed anew may be deflated.
+/// The format of <c>torch.save</c> since PyTorch 1.6: a zip archive with, in one folder of any name, the pickle <c>data.pkl</c>, the storages
+/// <c>data/KEY</c> and, since 2.0, <c>byteorder</c>. PyTorch stores everything uncompressed; archives that were packed anew may be deflated.
 /// </summary>
 internal sealed class ZipContainer : ITorchContainer
 {
@@ -65,10 +65,13 @@ internal sealed class ZipContainer : ITorchContainer
     private ZipEntry FindPickle()
     {
         var found = _directory.Entries.Where(e => IsPickle(e.Name)).ToList();
-        if (found.Count == 0) throw _fault.Refused($"is a zip archive without the entry '{PickleName}' that PyTorch's files have", "Unpack it, if it holds a checkpoint as a file; else get the right one.");
+        if (found.Count == 0)
+            throw _fault.Refused($"is a zip archive without the entry '{PickleName}' that PyTorch's files have",
+                "Unpack it, if it holds a checkpoint as a file; else get the right one.");
         if (found.Count > 1) throw _fault.Bad($"it holds {found.Count} pickles named '{PickleName}'");
         if (_directory.Find(found[0].Name[..^PickleName.Length] + "constants.pkl") != null)
-            throw _fault.Refused("is a TorchScript program, not a checkpoint", "Save its weights in Python: torch.save(torch.jit.load('FILE').state_dict(), 'weights.pth').");
+            throw _fault.Refused("is a TorchScript program, not a checkpoint",
+                "Save its weights in Python: torch.save(torch.jit.load('FILE').state_dict(), 'weights.pth').");
         return found[0];
     }
 
@@ -86,7 +89,8 @@ internal sealed class ZipContainer : ITorchContainer
         bytes.Fill(order);
         if (entry.Length == order.Length && order.SequenceEqual("little"u8)) return;
         if (entry.Length == order.Length && order.SequenceEqual("big"u8))
-            throw _fault.Refused("was written on a big-endian machine, whose numbers are not read", "Load it with PyTorch on an ordinary machine and save it again.");
+            throw _fault.Refused("was written on a big-endian machine, whose numbers are not read",
+                "Load it with PyTorch on an ordinary machine and save it again.");
         throw _fault.Bad("its entry 'byteorder' says neither 'little' nor 'big'");
     }
 
@@ -120,7 +124,8 @@ internal sealed class ZipContainer : ITorchContainer
         if (BinaryPrimitives.ReadUInt32LittleEndian(header) != LocalSignature) throw _fault.Bad($"entry {shown} has no header at {entry.Header}");
         int nameLength = BinaryPrimitives.ReadUInt16LittleEndian(header[26..]), extraLength = BinaryPrimitives.ReadUInt16LittleEndian(header[28..]);
         long begin = entry.Header + LocalHeaderBytes + nameLength + extraLength;
-        if (begin > entry.End - entry.StoredLength) throw _fault.Bad($"entry {shown} of {entry.StoredLength} bytes at {begin} overlaps what begins at {entry.End}");
+        if (begin > entry.End - entry.StoredLength)
+            throw _fault.Bad($"entry {shown} of {entry.StoredLength} bytes at {begin} overlaps what begins at {entry.End}");
         var name = new byte[nameLength];
         archive.Fill(name);
         uint stored = BinaryPrimitives.ReadUInt32LittleEndian(header[18..]);
@@ -132,7 +137,9 @@ internal sealed class ZipContainer : ITorchContainer
     private StoredBytes Inflate(ZipEntry entry, StoredBytes stored)
     {
         string shown = SafetensorsHeader.Show(entry.Name);
-        if (entry.Length > Array.MaxLength) throw _fault.Refused($"has the compressed entry {shown} of {entry.Length} bytes, more than can be held", "Save it with torch.save, which compresses nothing.");
+        if (entry.Length > Array.MaxLength)
+            throw _fault.Refused($"has the compressed entry {shown} of {entry.Length} bytes, more than can be held",
+                "Save it with torch.save, which compresses nothing.");
         var all = new byte[entry.Length]; // never more than the file's own length: the directory has seen to that
         stored.Position = 0;
         try

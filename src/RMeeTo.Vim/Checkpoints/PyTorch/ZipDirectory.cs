@@ -18,12 +18,13 @@ internal sealed record ZipEntry(string Name, bool Deflated, bool HasDescriptor, 
 }
 
 /// <summary>
-/// The central directory of a zip archive (APPNOTE.TXT 6.3, zip64 included), checked: names differ, entries do not overlap, none is longer than the archive, and nothing is encrypted or
-/// split.
+/// The central directory of a zip archive (APPNOTE.TXT 6.3, zip64 included), checked: names differ, entries do not overlap, none is longer than the
+/// archive, and nothing is encrypted or split.
 /// </summary>
 internal sealed class ZipDirectory
 {
-    private const int EndBytes = 22, LocatorBytes = 20, End64Bytes = 56, EntryBytes = 46, MaxCommentBytes = 0xFFFF, MaxEntries = 1 << 17, MaxDirectoryBytes = 1 << 26;
+    private const int EndBytes = 22, LocatorBytes = 20, End64Bytes = 56, EntryBytes = 46, MaxCommentBytes = 0xFFFF;
+    private const int MaxEntries = 1 << 17, MaxDirectoryBytes = 1 << 26;
     private const uint EndSignature = 0x06054b50, LocatorSignature = 0x07064b50, End64Signature = 0x06064b50, EntrySignature = 0x02014b50;
 
     private readonly Dictionary<string, ZipEntry> _entries = [];
@@ -75,7 +76,8 @@ internal sealed class ZipDirectory
             long place64 = Number(tail.AsSpan(end - LocatorBytes), 8);
             var wide = ReadEnd64(archive, place64, place - LocatorBytes);
             if (!Agrees(count, 0xFFFF, wide.Count) || !Agrees(length, uint.MaxValue, wide.Length) || !Agrees(begin, uint.MaxValue, wide.Begin))
-                throw _fault.Bad($"its two directory records disagree: {count} entries in {length} bytes at {begin}, and {wide.Count} in {wide.Length} at {wide.Begin}");
+                throw _fault.Bad($"its two directory records disagree: {count} entries in {length} bytes at {begin}, "
+                    + $"and {wide.Count} in {wide.Length} at {wide.Begin}");
             (count, begin, length) = wide;
             place = place64;
         }
@@ -99,7 +101,8 @@ internal sealed class ZipDirectory
         archive.Position = place;
         archive.Fill(record);
         if (U32(record, 0) != End64Signature) throw _fault.Bad($"there is no zip64 directory record at {place}");
-        if (U32(record, 16) != 0 || U32(record, 20) != 0 || Number(record, 24) != Number(record, 32)) throw _fault.Refused("is one part of a split archive", "Pass the whole.");
+        if (U32(record, 16) != 0 || U32(record, 20) != 0 || Number(record, 24) != Number(record, 32))
+            throw _fault.Refused("is one part of a split archive", "Pass the whole.");
         return (Number(record, 32), Number(record, 48), Number(record, 40));
     }
 
@@ -115,10 +118,15 @@ internal sealed class ZipDirectory
         (long stored, long length, long header) = (U32(rest, 20), U32(rest, 24), U32(rest, 42));
         Widen(rest.Slice(EntryBytes + nameLength, extraLength), shown, ref length, ref stored, ref header);
         if ((flags & 1) != 0) throw _fault.Refused($"has the encrypted entry {shown}", "Pass the archive without encryption.");
-        if (method is not (0 or 8)) throw _fault.Refused($"has entry {shown} compressed by method {method}; stored and deflated ones are read", "Save it with torch.save, which compresses nothing.");
+        if (method is not (0 or 8))
+            throw _fault.Refused($"has entry {shown} compressed by method {method}; stored and deflated ones are read",
+                "Save it with torch.save, which compresses nothing.");
         if (method == 0 && stored != length) throw _fault.Bad($"entry {shown} is stored in {stored} bytes and has {length}");
-        if (header > directory || stored > directory - header) throw _fault.Bad($"entry {shown} of {stored} bytes at {header} reaches beyond the directory at {directory}");
-        if (length > _length) throw _fault.Refused($"has entry {shown} that grows from {stored} to {length} bytes, more than the whole file of {_length}", "Save it with torch.save, which compresses nothing.");
+        if (header > directory || stored > directory - header)
+            throw _fault.Bad($"entry {shown} of {stored} bytes at {header} reaches beyond the directory at {directory}");
+        if (length > _length)
+            throw _fault.Refused($"has entry {shown} that grows from {stored} to {length} bytes, more than the whole file of {_length}",
+                "Save it with torch.save, which compresses nothing.");
         var entry = new ZipEntry(name, method == 8, (flags & 8) != 0, U32(rest, 16), stored, length, header);
         rest = rest[whole..];
         return entry;
