@@ -1,4 +1,5 @@
 using RMeeTo.Vim;
+using RMeeTo.Vim.Deit;
 using RMeeTo.Vim.Devices.Cpu;
 using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Network;
@@ -20,9 +21,22 @@ internal static class NetworkBenchmark
         NetworkCase.Dense("96 px net", NetworkCase.SmallNet), NetworkCase.Merged("96 px net", NetworkCase.SmallNet, 8),
     ];
 
+    /// <summary>Allocates weights; all devices of the CPU share them.</summary>
+    private static readonly CpuDevice s_memory = CpuDevice.Create();
+
+    private static readonly DeitCase[] s_transformers =
+    [
+        new("DeiT-Ti dense", DeitConfig.DeitTiny, 0), new("DeiT-Ti r=5", DeitConfig.DeitTiny, 5), new("DeiT-Ti r=11", DeitConfig.DeitTiny, 11),
+        new("DeiT-S dense", DeitConfig.DeitSmall, 0), new("DeiT-S r=11", DeitConfig.DeitSmall, 11),
+    ];
+
     public static void Run(BenchmarkOptions options)
     {
-        var runs = s_cases.Where(c => options.Selects(c.Name)).Select(c => new NetworkRun(c)).ToList();
+        List<NetworkRun> runs =
+        [
+            .. s_cases.Where(c => options.Selects(c.Name)).Select(c => new VimRun(c)),
+            .. s_transformers.Where(c => options.Selects(c.Name)).Select(c => new DeitRun(c)),
+        ];
         var peak = new PeakRate();
         foreach (var run in runs) run.WarmUp(options.Smoke);
         for (int round = 0; round < (options.Smoke ? 1 : 15); round++)
@@ -31,75 +45,128 @@ internal static class NetworkBenchmark
             foreach (var run in runs) run.Round(options.Smoke);
         }
         Console.WriteLine($"{Clock.Name} {CpuDevice.Create().Name}, peak of multiply-adds {peak.Rate / 1e9:F0} GFLOP/s a thread.");
-        Console.WriteLine($"{"images/s: best/median (wall-clock median)",-44}{string.Concat(s_threads.Select(t => $"{t + " thread" + (t > 1 ? "s" : ""),24}"))}{"GFLOP/image",14}{"logits",12}");
-        foreach (var run in runs) run.ReportRates();
+        Console.WriteLine($"{"images/s: best/median (wall-clock median)",-44}{string.Concat(s_threads.Select(t => $"{t + " thread" + (t > 1 ? "s" : ""),24}"))}{"GFLOP/image",14}{"of peak",10}{"logits",12}");
+        foreach (var run in runs) run.ReportRates(peak.Rate);
         Console.WriteLine();
         foreach (var run in runs) run.ReportShares(peak.Rate);
         foreach (var run in runs) run.Dispose();
     }
 
-    private sealed class NetworkRun : IDisposable
+    /// <summary>One network with its runners, one for each number of threads.</summary>
+    private abstract class NetworkRun : IDisposable
     {
-        private readonly NetworkCase _case;
-        private readonly DeviceWeights _weights;
+        private readonly string _name;
+        private readonly double _work;
         private readonly NetworkRunner[] _runners;
-        private readonly OperatorTimes _times = new();
-        private readonly TimedDevice _timed;
-        private readonly Workspace _workspace;
-        private readonly VimNetwork _network;
-        private readonly float[] _image;
         private readonly RateSamples[] _samples = [.. s_threads.Select(_ => new RateSamples())];
-        private double _timedSeconds;
         private uint _check;
 
-        public NetworkRun(NetworkCase @case)
+        protected NetworkRun(string name, double work, ClassifierNetwork network)
         {
-            _case = @case;
-            _timed = new TimedDevice(CpuDevice.Create(), @case.Config, _times);
-            _weights = new DeviceWeights(_timed, VimInitializer.Create(@case.Config, 1), false);
-            _network = new VimNetwork(_weights, @case.Schedule, MergeOptions.Default);
-            _runners = [.. s_threads.Select(threads => new NetworkRunner(_network, CpuDeviceProvider.Instance, threads))];
-            _workspace = _network.CreateWorkspace(_timed, _runners[0].BatchCapacity, false);
+            (_name, _work) = (name, work);
+            _runners = [.. s_threads.Select(threads => new NetworkRunner(network, CpuDeviceProvider.Instance, threads))];
             var random = new Random(1);
-            _image = new float[3 * @case.Config.ImageHeight * @case.Config.ImageWidth];
-            for (int i = 0; i < _image.Length; i++) _image[i] = 2 * random.NextSingle() - 1;
-            for (int b = 0; b < _workspace.BatchCapacity; b++) _workspace.Images.Buffer.Write(_image, (long)b * _image.Length);
+            Image = new float[network.InputLength];
+            for (int i = 0; i < Image.Length; i++) Image[i] = 2 * random.NextSingle() - 1;
         }
+
+        protected float[] Image { get; }
+
+        protected string Name => _name;
+
+        protected int BatchCapacity => _runners[0].BatchCapacity;
 
         /// <summary>Until everything is compiled for good.</summary>
         public void WarmUp(bool smoke)
         {
             for (int i = 0; i < (smoke ? 1 : 4); i++) Round(smoke);
             foreach (var samples in _samples) samples.Clear();
-            _times.Clear();
-            _timedSeconds = 0;
+            Clear();
         }
 
         public void Round(bool smoke)
         {
             for (int i = 0; i < s_threads.Length; i++)
             {
-                int batches = smoke ? 1 : (int)Math.Ceiling(8e9 / (_case.ProductWork * _runners[i].BatchCapacity));
+                int batches = smoke ? 1 : (int)Math.Ceiling(8e9 / (_work * _runners[i].BatchCapacity));
                 int images = s_threads[i] * batches * _runners[i].BatchCapacity;
                 _samples[i].Time(images, s_threads[i], () =>
-                    _runners[i].Run(images, (_, destination) => _image.CopyTo(destination), (_, probabilities, _) => _check = NetworkCase.Hash(probabilities)));
+                    _runners[i].Run(images, (_, destination) => Image.CopyTo(destination), (_, probabilities, _) => _check = NetworkCase.Hash(probabilities)));
             }
+            TimeShares();
+        }
+
+        public void ReportRates(double peakRate) => Console.WriteLine(
+            $"{_name,-44}{string.Concat(_samples.Select(samples => $"{samples,24}"))}{_work / 1e9,14:F2}{_samples[0].Best * _work / peakRate,10:P0}{_check,12:X8}");
+
+        /// <summary>Says where the time goes, where that is known.</summary>
+        public virtual void ReportShares(double peakRate) { }
+
+        public virtual void Dispose()
+        {
+            foreach (var runner in _runners) runner.Dispose();
+        }
+
+        protected virtual void TimeShares() { }
+
+        protected virtual void Clear() { }
+    }
+
+    private sealed class VimRun : NetworkRun
+    {
+        private readonly OperatorTimes _times = new();
+        private readonly TimedDevice _timed;
+        private readonly Workspace _workspace;
+        private readonly VimNetwork _network;
+        private double _timedSeconds;
+
+        public VimRun(NetworkCase @case) : this(@case, new VimNetwork(new DeviceWeights(s_memory, VimInitializer.Create(@case.Config, 1), false), @case.Schedule, MergeOptions.Default)) { }
+
+        private VimRun(NetworkCase @case, VimNetwork network) : base(@case.Name, @case.ProductWork, network)
+        {
+            _network = network;
+            _timed = new TimedDevice(CpuDevice.Create(), @case.Config, _times);
+            _workspace = network.CreateWorkspace(_timed, BatchCapacity, false);
+            for (int b = 0; b < _workspace.BatchCapacity; b++) _workspace.Images.Buffer.Write(Image, (long)b * Image.Length);
+        }
+
+        public override void ReportShares(double peakRate) => Console.WriteLine($"{Name}: {_times.Describe(_timedSeconds, peakRate)}");
+
+        public override void Dispose()
+        {
+            base.Dispose();
+            _workspace.Dispose();
+            _network.Weights.Dispose();
+            _timed.Dispose();
+        }
+
+        protected override void TimeShares()
+        {
             double before = Clock.Thread;
             _network.Forward(_timed, _workspace, _workspace.BatchCapacity);
             _timedSeconds += Clock.Thread - before;
         }
 
-        public void ReportRates() =>
-            Console.WriteLine($"{_case.Name,-44}{string.Concat(_samples.Select(samples => $"{samples,24}"))}{_case.ProductWork / 1e9,14:F2}{_check,12:X8}");
-
-        public void ReportShares(double peakRate) => Console.WriteLine($"{_case.Name}: {_times.Describe(_timedSeconds, peakRate)}");
-
-        public void Dispose()
+        protected override void Clear()
         {
-            foreach (var runner in _runners) runner.Dispose();
-            _workspace.Dispose();
+            _times.Clear();
+            _timedSeconds = 0;
+        }
+    }
+
+    /// <summary>A transformer; its operators are not a device's, so that where its time goes is not told.</summary>
+    private sealed class DeitRun : NetworkRun
+    {
+        private readonly DeviceWeights _weights;
+
+        public DeitRun(DeitCase @case) : this(@case, new DeviceWeights(s_memory, DeitInitializer.Create(@case.Config, 1), false)) { }
+
+        private DeitRun(DeitCase @case, DeviceWeights weights) : base(@case.Name, @case.ProductWork, new DeitNetwork(weights, @case.Schedule, DeitMergeOptions.Default)) => _weights = weights;
+
+        public override void Dispose()
+        {
+            base.Dispose();
             _weights.Dispose();
-            _timed.Dispose();
         }
     }
 }

@@ -1,4 +1,5 @@
 using RMeeTo.Vim;
+using RMeeTo.Vim.Deit;
 using RMeeTo.Vim.Merging;
 
 namespace RMeeTo.Benchmarks;
@@ -32,5 +33,21 @@ internal sealed record NetworkCase(string Name, VimConfig Config, MergeSchedule 
         uint hash = 2166136261;
         foreach (float value in values) hash = (hash ^ BitConverter.SingleToUInt32Bits(value)) * 16777619;
         return hash;
+    }
+}
+
+/// <summary>A transformer to time.</summary>
+internal sealed record DeitCase(string Name, DeitConfig Config, int Removed)
+{
+    public DeitMergeSchedule Schedule { get; } = DeitMergeSchedule.Uniform(Config, Removed);
+
+    /// <summary>Multiply-adds of the products for one image, those of the attention included, twice.</summary>
+    public double ProductWork
+    {
+        get
+        {
+            double c = Config.Width, attention = Schedule.AttendedPerBlock.Sum(l => l * (4 * c * c + 2 * l * c)), mlp = Schedule.TokensPerBlock.Sum(l => 2.0 * l * c * Config.MlpWidth);
+            return 2 * (attention + mlp + Config.Patches * Config.PatchLength * c + Config.Classes * c);
+        }
     }
 }

@@ -25,9 +25,14 @@ internal sealed class RateSamples
     /// <summary>Best (the twentieth part of the samples is better) and median of items a second in processor time; median in wall-clock time in brackets.</summary>
     public override string ToString() => $"{Quantile(_processor, 20)}/{Quantile(_processor, 2)} ({Quantile(_wall, 2)})";
 
+    /// <summary>Best items a second and thread, in processor time.</summary>
+    public double Best => 1 / Value(_processor, 20);
+
+    private static double Value(List<double> seconds, int part) => seconds.Order().ElementAt(seconds.Count / part);
+
     private static string Quantile(List<double> seconds, int part)
     {
-        double value = seconds.Order().ElementAt(seconds.Count / part);
+        double value = Value(seconds, part);
         return (1 / value).ToString(value < 0.01 ? "F0" : value < 0.1 ? "F1" : "F2", CultureInfo.InvariantCulture);
     }
 }
