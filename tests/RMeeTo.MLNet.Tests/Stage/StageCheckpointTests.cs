@@ -13,7 +13,9 @@ public sealed class StageCheckpointTests
 {
     private readonly MLContext _ml = new(seed: 1);
     private readonly string _folder = Directory.CreateTempSubdirectory("rmeeto-pth-").FullName;
-    private readonly VimWeights _model = VimInitializer.Create(Tiny.Config with { Classes = 3 }, seed: 11), _average = VimInitializer.Create(Tiny.Config with { Classes = 3 }, seed: 12);
+    private readonly VimWeights _model = Weights(3, seed: 11), _average = Weights(3, seed: 12);
+
+    private static VimWeights Weights(int classes, ulong seed) => VimInitializer.Create(Tiny.Config with { Classes = classes }, seed);
 
     [TestCleanup]
     public void Clean() => Directory.Delete(_folder, recursive: true);
@@ -47,10 +49,11 @@ public sealed class StageCheckpointTests
     public void OtherClassesReplaceTheHeadAndTrainIt()
     {
         string path = Path.Combine(_folder, "vim.pth");
-        var five = VimInitializer.Create(Tiny.Config with { Classes = 5 }, seed: 13);
+        var five = Weights(5, seed: 13);
         File.WriteAllBytes(path, TorchFile.Training(five, five).Zip());
         var log = Tiny.Log(_ml);
-        var options = new VimMergedClassifierOptions { Checkpoint = path, TokensPerMerge = 4, Epochs = 1, CropRatio = 1, Retraining = Tiny.Options().Retraining };
+        var training = Tiny.Options().Retraining;
+        var options = new VimMergedClassifierOptions { Checkpoint = path, TokensPerMerge = 4, Epochs = 1, CropRatio = 1, Retraining = training };
         using var fitted = _ml.Transforms.VimMergedClassifier(Tiny.FromPaths(options)).Fit(Tiny.Data(_ml, 0, 30, wholePaths: true));
         Assert.HasCount(3, fitted.ClassNames);
         Tiny.HasLine(log, "Weights taken from 'model' of vim.pth");
@@ -67,8 +70,9 @@ public sealed class StageCheckpointTests
         string path = Path.Combine(_folder, "bare.pth");
         File.WriteAllBytes(path, file.Zip());
         var absent = _ml.Data.LoadFromEnumerable(Pictures.Classes.Select(name => new PathRow { Label = name, ImagePath = "absent.png" }));
-        var options = Tiny.FromPaths(new VimMergedClassifierOptions { Checkpoint = path, Epochs = 0, CheckpointReading = new() { Weights = CheckpointWeights.Ema } });
-        Tiny.Throws<CheckpointMismatchException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(absent), "bare.pth", "no moving average", "CheckpointWeights.Model");
+        var reading = new CheckpointReadOptions { Weights = CheckpointWeights.Ema };
+        var estimator = _ml.Transforms.VimMergedClassifier(Tiny.FromPaths(new() { Checkpoint = path, Epochs = 0, CheckpointReading = reading }));
+        Tiny.Throws<CheckpointMismatchException>(() => estimator.Fit(absent), "bare.pth", "no moving average", "CheckpointWeights.Model");
     }
 
     [TestMethod]
@@ -80,7 +84,8 @@ public sealed class StageCheckpointTests
         file.Root = new (object?, object?)[] { ("model", state), ("args", new TorchCall(new("os", "system"), [$"touch {mark}"])) };
         File.WriteAllBytes(path, file.Zip());
         var estimator = _ml.Transforms.VimMergedClassifier(imageColumnName: "ImagePath", checkpoint: path);
-        Tiny.Throws<CheckpointFormatException>(() => estimator.Fit(Tiny.Data(_ml, 0, 6, wholePaths: true)), "evil.pth", "'os.system'", "nothing of the file was executed");
+        var rows = Tiny.Data(_ml, 0, 6, wholePaths: true);
+        Tiny.Throws<CheckpointFormatException>(() => estimator.Fit(rows), "evil.pth", "'os.system'", "nothing of the file was executed");
         Assert.IsFalse(File.Exists(mark));
     }
 }

@@ -60,7 +60,8 @@ public sealed class SafetensorsTests
     [TestMethod]
     public void OtherTypesAreListedButNotReadAsWeights()
     {
-        byte[] header = Encoding.UTF8.GetBytes("""{"steps":{"dtype":"I64","shape":[],"data_offsets":[0,8]},"d":{"dtype":"F64","shape":[1],"data_offsets":[8,16]}}""");
+        byte[] header = Encoding.UTF8.GetBytes(
+            """{"steps":{"dtype":"I64","shape":[],"data_offsets":[0,8]},"d":{"dtype":"F64","shape":[1],"data_offsets":[8,16]}}""");
         using var reader = new SafetensorsReader(new MemoryStream(SafetensorsBytes.File(header, [.. new byte[8], .. BitConverter.GetBytes(1 / 3.0)])));
         Assert.AreEqual(CheckpointDataType.Int64, reader.Find("steps")!.DataType);
         var e = Assert.ThrowsExactly<CheckpointFormatException>(() => reader.Read("steps", new float[1]));
@@ -71,7 +72,8 @@ public sealed class SafetensorsTests
     [TestMethod]
     public void WrongUseIsToldFromWrongFiles()
     {
-        using var reader = new SafetensorsReader(new MemoryStream(SafetensorsBytes.File("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", 8)), "x.safetensors");
+        byte[] file = SafetensorsBytes.File("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", 8);
+        using var reader = new SafetensorsReader(new MemoryStream(file), "x.safetensors");
         Assert.ThrowsExactly<ArgumentException>(() => reader.Read("b", new float[2]));
         var e = Assert.ThrowsExactly<ArgumentException>(() => reader.Read("a", new float[3]));
         StringAssert.Contains(e.Message, "a has 2 values in x.safetensors and the destination room for 3");

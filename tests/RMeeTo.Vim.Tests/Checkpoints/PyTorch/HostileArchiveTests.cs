@@ -10,6 +10,8 @@ public sealed class HostileArchiveTests
 {
     private const string PickleName = "archive/data.pkl", StorageName = "archive/data/0";
 
+    private static readonly byte[] s_bomb = ZipBytes.Deflate(new byte[50_000_000]);
+
     public static IEnumerable<object[]> Lies =>
     [
         ["wrong checksum of the pickle", Change(PickleName, i => i with { Crc = 1 }), "'archive/data.pkl' has the checksum"],
@@ -28,8 +30,8 @@ public sealed class HostileArchiveTests
         ["header somewhere else", Change(StorageName, i => i with { Header = 3 }), "overlaps"],
         ["overlapping", Change(StorageName, i => i with { Header = 0 }), "overlaps"],
         ["wide sizes missing", Change(StorageName, i => i with { Length = uint.MaxValue }), "lacks its zip64 sizes"],
-        ["bomb", Change(StorageName, i => i with { Stored = ZipBytes.Deflate(new byte[50_000_000]), Method = 8, LocalMethod = 8, Length = 50_000_000 }), "more than the whole file"],
-        ["bomb that does not say so", Change(PickleName, i => i with { Stored = ZipBytes.Deflate(new byte[50_000_000]), Method = 8, LocalMethod = 8 }), "grows beyond its"],
+        ["bomb", Change(StorageName, i => i with { Stored = s_bomb, Method = 8, LocalMethod = 8, Length = 50_000_000 }), "more than the whole file"],
+        ["bomb that does not say so", Change(PickleName, i => i with { Stored = s_bomb, Method = 8, LocalMethod = 8 }), "grows beyond its"],
         ["deflated, too short", Change(PickleName, i => i with { Deflated = true, Length = (uint)i.Data.Length + 9 }), "of "],
         ["deflated garbage", Change(PickleName, i => i with { Stored = [7, 7, 7, 7, 7, 7, 7, 7], Method = 8, LocalMethod = 8 }), "cannot be decompressed"],
         ["deflated, wrong checksum", Change(PickleName, i => i with { Deflated = true, Crc = 5 }), "has the checksum"],
@@ -64,7 +66,8 @@ public sealed class HostileArchiveTests
         foreach (bool deflated in (bool[])[false, true])
         {
             using var source = Checkpoint.Open(new MemoryStream(Change(StorageName, i => i with { Crc = 1, Deflated = deflated })));
-            StringAssert.Contains(Assert.ThrowsExactly<CheckpointFormatException>(() => source.Read("a", new float[4])).Message, "'archive/data/0' has the checksum");
+            var e = Assert.ThrowsExactly<CheckpointFormatException>(() => source.Read("a", new float[4]));
+            StringAssert.Contains(e.Message, "'archive/data/0' has the checksum");
             source.Read("b", new float[2]);
         }
     }
@@ -120,8 +123,9 @@ public sealed class HostileArchiveTests
     {
         // A safetensors header of 128 bytes begins like a pickle of protocol 0.
         string header = """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""".PadRight(0x80);
-        using (var source = Checkpoint.Open(new MemoryStream(SafetensorsBytes.File(header, 4)), name: "a.pth")) Assert.IsInstanceOfType<SafetensorsReader>(source);
-        using (var source = Checkpoint.Open(new SafetensorsBytes.Trickle(SafetensorsBytes.File(header, 4), 5), name: "a.pth")) Assert.IsInstanceOfType<SafetensorsReader>(source);
+        byte[] file = SafetensorsBytes.File(header, 4);
+        using (var source = Checkpoint.Open(new MemoryStream(file), name: "a.pth")) Assert.IsInstanceOfType<SafetensorsReader>(source);
+        using (var source = Checkpoint.Open(new SafetensorsBytes.Trickle(file, 5), name: "a.pth")) Assert.IsInstanceOfType<SafetensorsReader>(source);
         string path = Path.Combine(Path.GetTempPath(), $"rmeeto-{Guid.NewGuid():N}.safetensors");
         try
         {
@@ -168,7 +172,8 @@ public sealed class HostileArchiveTests
             }
     }
 
-    /// <summary>Every flipped bit of a small file, and a fixed number of wilder changes of a training checkpoint: a clear refusal or sound tensors, never anything else.</summary>
+    /// <summary>Every flipped bit of a small file, and a fixed number of wilder changes of a training checkpoint: a clear refusal or sound tensors, never
+    /// anything else.</summary>
     [TestMethod]
     public void DamageIsSafe()
     {
@@ -193,14 +198,17 @@ public sealed class HostileArchiveTests
         var weights = VimInitializer.Create(SmallNets.Config with { Depth = 1 }, seed: 3);
         var training = TorchFile.Training(weights, weights);
         var random = new Random(7);
-        ZipItem[][] forms = [.. ((int[])[2, 4]).Select(protocol => training.Items(protocol: protocol).Select(item => item.Name == PickleName ? item : item with { Crc = ZipBytes.Crc(item.Data) }).ToArray())];
+        ZipItem[][] forms = [.. ((int[])[2, 4]).Select(protocol => training.Items(protocol: protocol).Select(WithCrc).ToArray())];
         for (int i = 0; i < 4000; i++)
         {
-            byte[] file = new ZipBytes().Build([.. forms[i % 2].Select(item => item.Name == PickleName ? item with { Data = Damaged(item.Data, random) } : item)]);
+            byte[] file = new ZipBytes().Build([.. forms[i % 2].Select(Damage)]);
             long before = GC.GetAllocatedBytesForCurrentThread();
             ReadOrRefuse(file);
             Assert.IsLessThan(40_000_000L, GC.GetAllocatedBytesForCurrentThread() - before);
         }
+
+        ZipItem WithCrc(ZipItem item) => item.Name == PickleName ? item : item with { Crc = ZipBytes.Crc(item.Data) };
+        ZipItem Damage(ZipItem item) => item.Name == PickleName ? item with { Data = Damaged(item.Data, random) } : item;
     }
 
     private static byte[] Damaged(byte[] file, Random random)
@@ -247,8 +255,11 @@ public sealed class HostileArchiveTests
 
     private static byte[] Change(string name, Func<ZipItem, ZipItem> change) => File().Zip(change: i => i.Name == name ? change(i) : i);
 
+    // The legacy file ends with its keys, then a count of 8 bytes and 16 bytes, then a count and 8 bytes.
     private static byte[] Keys(object keys) =>
-        [.. File().Legacy()[..^(16 + 16 + 8 + PickleBytes.Of(new List<object?> { "0", "1" }).Length)], .. PickleBytes.Of(keys), .. BitConverter.GetBytes(4L), .. new byte[16], .. BitConverter.GetBytes(2L), .. new byte[8]];
+        [.. File().Legacy()[..^(24 + 16 + PickleBytes.Of(new List<object?> { "0", "1" }).Length)], .. PickleBytes.Of(keys), .. Storages(4)];
 
-    private static byte[] Counts(long first) => [.. File().Legacy()[..^(16 + 16 + 8)], .. BitConverter.GetBytes(first), .. new byte[16], .. BitConverter.GetBytes(2L), .. new byte[8]];
+    private static byte[] Counts(long first) => [.. File().Legacy()[..^(24 + 16)], .. Storages(first)];
+
+    private static byte[] Storages(long first) => [.. BitConverter.GetBytes(first), .. new byte[16], .. BitConverter.GetBytes(2L), .. new byte[8]];
 }

@@ -1,3 +1,4 @@
+using System.Numerics;
 using RMeeTo.Vim.Checkpoints;
 
 namespace RMeeTo.Vim.Tests.Checkpoints.PyTorch;
@@ -10,9 +11,11 @@ public sealed class HostilePickleTests
 
     public static IEnumerable<object[]> Globals =>
     [
-        ["os", "system"], ["posix", "system"], ["nt", "system"], ["subprocess", "Popen"], ["builtins", "eval"], ["builtins", "exec"], ["builtins", "getattr"], ["builtins", "__import__"],
-        ["__builtin__", "eval"], ["__builtin__", "apply"], ["operator", "attrgetter"], ["functools", "partial"], ["copyreg", "_reconstructor"], ["importlib", "import_module"], ["torch", "load"],
-        ["torch.storage", "_load_from_bytes"], ["torch.hub", "load"], ["numpy", "load"], ["pickle", "loads"], ["webbrowser", "open"], ["runpy", "_run_code"], ["torch._utils", "__builtins__"],
+        ["os", "system"], ["posix", "system"], ["nt", "system"], ["subprocess", "Popen"], ["builtins", "eval"], ["builtins", "exec"],
+        ["builtins", "getattr"], ["builtins", "__import__"], ["__builtin__", "eval"], ["__builtin__", "apply"], ["operator", "attrgetter"],
+        ["functools", "partial"], ["copyreg", "_reconstructor"], ["importlib", "import_module"], ["torch", "load"], ["torch.hub", "load"],
+        ["torch.storage", "_load_from_bytes"], ["numpy", "load"], ["pickle", "loads"], ["webbrowser", "open"], ["runpy", "_run_code"],
+        ["torch._utils", "__builtins__"],
         ["collections", "OrderedDict.fromkeys"], ["torch.FloatStorage", "from_file"], ["", ""], ["os\u0000", "system\u001b[31m"],
     ];
 
@@ -52,6 +55,7 @@ public sealed class HostilePickleTests
         }
     }
 
+    private static readonly object?[] s_one = [1];
     private static readonly TorchName s_rebuild = new("torch._utils", "_rebuild_tensor_v2"), s_ordered = new("collections", "OrderedDict");
 
     public static IEnumerable<object[]> Steps =>
@@ -91,10 +95,12 @@ public sealed class HostilePickleTests
         ["id with a text as class", P(V(new object?[] { "storage", "FloatStorage", "0", "cpu", 4 }), 'Q', '.'), "no storage"],
         ["storage of -1", P(V(s_four with { Count = -1 }), '.'), "storage '0' of -1 numbers"],
         ["storage of 2^62", P(V(s_four with { Count = 1L << 62 }), '.'), "storage '0' of 4611686018427387904 numbers"],
-        ["storage of 2^70", P(V(new object?[] { "storage", new TorchName("torch", "FloatStorage"), "0", "cpu", System.Numerics.BigInteger.Pow(2, 70) }), 'Q', '.'), "no storage"],
-        ["tensor without storage", P(V(new TorchCall(s_rebuild, [null, 0, new object?[] { 1 }, new object?[] { 1 }, false, null])), '.'), "arguments that PyTorch does not write"],
+        ["storage of 2^70", P(V(new object?[] { "storage", new TorchName("torch", "FloatStorage"), "0", "cpu", BigInteger.Pow(2, 70) }), 'Q', '.'),
+            "no storage"],
+        ["tensor without storage", P(V(new TorchCall(s_rebuild, [null, 0, s_one, s_one, false, null])), '.'), "arguments that PyTorch does not write"],
         ["tensor of too few arguments", P(V(new TorchCall(s_rebuild, [])), '.'), "arguments that PyTorch does not write"],
-        ["tensor of floats' edges", P(V(s_rebuild), '(', new PickleBytes().Storage(s_four), 'K', 0, V(new object?[] { 1.5 }), V(new object?[] { 1 }), 't', 'R', '.'), "arguments that PyTorch does not write"],
+        ["tensor of floats' edges", P(V(s_rebuild), '(', new PickleBytes().Storage(s_four), 'K', 0, V(new object?[] { 1.5 }), V(s_one), 't', 'R', '.'),
+            "arguments that PyTorch does not write"],
         ["negative offset", P(V(s_four with { Offset = -4 }), '.'), "stride -4"],
         ["negative edge", P(V(s_four with { Shape = [-2, -2], Strides = [1, 1] }), '.'), "stride -2"],
         ["negative stride", P(V(s_four with { Offset = 3, Strides = [-1] }), '.'), "stride -1"],
@@ -194,8 +200,8 @@ public sealed class HostilePickleTests
     private static void Refused(object root, int protocol, string reason)
     {
         AssertRefused(Archive(PickleBytes.Of(root, protocol: protocol)), reason);
-        byte[] legacy = [.. PickleBytes.Of(TorchFile.Magic), .. PickleBytes.Of(1001), .. PickleBytes.Of(Array.Empty<(object?, object?)>()), .. PickleBytes.Of(root, legacy: true, protocol),
-            .. PickleBytes.Of(new List<object?> { "0" }), .. BitConverter.GetBytes(4L), .. new byte[16]];
+        byte[] legacy = [.. PickleBytes.Of(TorchFile.Magic), .. PickleBytes.Of(1001), .. PickleBytes.Of(Array.Empty<(object?, object?)>()),
+            .. PickleBytes.Of(root, legacy: true, protocol), .. PickleBytes.Of(new List<object?> { "0" }), .. BitConverter.GetBytes(4L), .. new byte[16]];
         AssertRefused(legacy, reason);
     }
 
@@ -217,7 +223,8 @@ public sealed class HostilePickleTests
 
     internal static void AssertRefused(byte[] file, string reason, long most = 400_000)
     {
-        Assert.ThrowsExactly<CheckpointFormatException>(() => Checkpoint.Open(new MemoryStream(file))); // once beforehand, so that what is loaded only once does not count
+        // Once beforehand, so that what is loaded only once does not count.
+        Assert.ThrowsExactly<CheckpointFormatException>(() => Checkpoint.Open(new MemoryStream(file)));
         long before = GC.GetAllocatedBytesForCurrentThread();
         string message = "(accepted)";
         try

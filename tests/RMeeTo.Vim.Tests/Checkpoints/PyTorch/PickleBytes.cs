@@ -35,7 +35,8 @@ internal sealed record TorchOrdered((object? Key, object? Value)[] Items);
 internal sealed record TorchRaw(PickleBytes Steps);
 
 /// <summary>Writes pickles step by step, as Python and PyTorch do (protocol 2, or 4 with its own steps), and as they never would.</summary>
-/// <remarks>Texts are remembered where they first occur; steps that were written apart (<see cref="TorchRaw"/>) are not, for their places would be others.</remarks>
+/// <remarks>Texts are remembered where they first occur, but for those in steps that were written apart (<see cref="TorchRaw"/>): their places would be
+/// others.</remarks>
 internal sealed class PickleBytes(bool legacy = false, int protocol = 2, bool remembers = false)
 {
     private readonly List<byte> _bytes = [];
@@ -87,7 +88,8 @@ internal sealed class PickleBytes(bool legacy = false, int protocol = 2, bool re
     {
         if (number is >= 0 and < 256) return Raw((byte)'K', (byte)number);
         if (number is >= 0 and < 65536) return Raw((byte)'M', (byte)number, (byte)(number >> 8));
-        return number is >= int.MinValue and <= int.MaxValue ? Raw([(byte)'J', .. BitConverter.GetBytes((int)number)]) : Raw([0x8a, 8, .. BitConverter.GetBytes(number)]);
+        if (number is >= int.MinValue and <= int.MaxValue) return Raw([(byte)'J', .. BitConverter.GetBytes((int)number)]);
+        return Raw([0x8a, 8, .. BitConverter.GetBytes(number)]);
     }
 
     private PickleBytes Text(string text)
@@ -111,7 +113,8 @@ internal sealed class PickleBytes(bool legacy = false, int protocol = 2, bool re
     {
         if (!remembers) return this;
         _memo[key] = _memoCount;
-        return protocol >= 4 ? Remember(0x94) : _memoCount < 256 ? Remember((byte)'q', (byte)_memoCount) : Remember([(byte)'r', .. BitConverter.GetBytes(_memoCount)]);
+        if (protocol >= 4) return Remember(0x94);
+        return _memoCount < 256 ? Remember((byte)'q', (byte)_memoCount) : Remember([(byte)'r', .. BitConverter.GetBytes(_memoCount)]);
     }
 
     private PickleBytes Remember(params byte[] step)

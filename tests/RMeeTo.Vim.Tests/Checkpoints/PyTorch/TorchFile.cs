@@ -37,7 +37,7 @@ internal sealed class TorchFile
         new TorchOrdered([.. weights.Parameters.All.Select(p => ((object?)(prefix + p.Name), (object?)Add(weights[p], [.. p.Shape.Select(e => (long)e)])))]),
         new (object?, object?)[] { ("_metadata", new TorchOrdered([("", new (object?, object?)[] { ("version", 1) })])) });
 
-    /// <summary>A training checkpoint as the scripts of DeiT, Vim and VideoMamba write them: model, optimizer, schedule, epoch, average, scaler, options.</summary>
+    /// <summary>A training checkpoint as the scripts of DeiT and Vim write it: model, optimizer, schedule, epoch, average, scaler, options.</summary>
     public static TorchFile Training(VimWeights model, VimWeights average)
     {
         var file = new TorchFile();
@@ -47,7 +47,8 @@ internal sealed class TorchFile
         object? options = new TorchState(new TorchNew(new("argparse", "Namespace"), []), new (object?, object?)[]
         {
             ("lr", 5e-4), ("model", "vim"), ("opt_betas", null), ("distributed", true), ("device", new TorchCall(new("torch", "device"), ["cuda"])),
-            ("names", new TorchCall(new("__builtin__", "set"), [new List<object?> { "a", "b" }])), ("output_dir", new TorchCall(new("pathlib", "PosixPath"), ["/", "out"])),
+            ("names", new TorchCall(new("__builtin__", "set"), [new List<object?> { "a", "b" }])),
+            ("output_dir", new TorchCall(new("pathlib", "PosixPath"), ["/", "out"])),
         });
         object? first = file.StateDict(model), moment = file.Add([1, 2, 3], 3), second = file.StateDict(average);
         file.Root = new (object?, object?)[]
@@ -56,7 +57,10 @@ internal sealed class TorchFile
             ("optimizer", new (object?, object?)[]
             {
                 ("state", new (object?, object?)[] { (0, new (object?, object?)[] { ("step", 7), ("exp_avg", moment) }) }),
-                ("param_groups", new List<object?> { new (object?, object?)[] { ("lr", numpy), ("betas", new object?[] { 0.9, 0.999 }), ("params", new List<object?> { 0 }) } }),
+                ("param_groups", new List<object?>
+                {
+                    new (object?, object?)[] { ("lr", numpy), ("betas", new object?[] { 0.9, 0.999 }), ("params", new List<object?> { 0 }) },
+                }),
             }),
             ("lr_scheduler", new (object?, object?)[] { ("base_values", new List<object?> { 5e-4 }) }), ("epoch", 299), ("model_ema", second),
             ("scaler", new (object?, object?)[] { ("scale", 65536.0), ("big", BigInteger.Pow(2, 70)) }), ("args", options),
@@ -65,7 +69,8 @@ internal sealed class TorchFile
     }
 
     /// <summary>The zip format.</summary>
-    public byte[] Zip(string folder = "archive/", string? byteOrder = "little", int protocol = 2, Func<ZipItem, ZipItem>? change = null, ZipBytes? archive = null) =>
+    public byte[] Zip(
+        string folder = "archive/", string? byteOrder = "little", int protocol = 2, Func<ZipItem, ZipItem>? change = null, ZipBytes? archive = null) =>
         (archive ?? new() { Zip64 = true }).Build([.. Items(folder, byteOrder, protocol).Select(change ?? (item => item))]);
 
     /// <summary>Its entries.</summary>
@@ -80,8 +85,10 @@ internal sealed class TorchFile
     /// <summary>The legacy format.</summary>
     public byte[] Legacy(int protocol = 2, bool littleEndian = true, object? magic = null)
     {
-        var system = new (object?, object?)[] { ("protocol_version", 1001), ("little_endian", littleEndian), ("type_sizes", new (object?, object?)[] { ("short", 2), ("int", 4), ("long", 4) }) };
-        IEnumerable<byte> file = [.. PickleBytes.Of(magic ?? Magic), .. PickleBytes.Of(1001), .. PickleBytes.Of(system), .. PickleBytes.Of(Root, legacy: true, protocol)];
+        var sizes = new (object?, object?)[] { ("short", 2), ("int", 4), ("long", 4) };
+        var system = new (object?, object?)[] { ("protocol_version", 1001), ("little_endian", littleEndian), ("type_sizes", sizes) };
+        IEnumerable<byte> file =
+            [.. PickleBytes.Of(magic ?? Magic), .. PickleBytes.Of(1001), .. PickleBytes.Of(system), .. PickleBytes.Of(Root, legacy: true, protocol)];
         var sorted = Storages.OrderBy(s => s.Key, StringComparer.Ordinal).ToList();
         file = file.Concat(PickleBytes.Of(sorted.Select(s => (object?)s.Key).ToList()));
         foreach (var (_, count, bytes) in sorted) file = [.. file, .. BitConverter.GetBytes(count), .. bytes];

@@ -59,11 +59,13 @@ internal sealed class ZipBytes
         file.Write(directory.ToArray());
         if (Zip64) AddWideEnd(file, items.Count, directory.Length, begin);
         ushort count = (ushort)(Count ?? items.Count);
-        file.Write([.. "PK\x05\x06"u8, 0, 0, 0, 0, .. U16(count), .. U16(count), .. U32(DirectoryLength ?? (uint)directory.Length), .. U32(DirectoryBegin ?? (uint)begin), .. U16((ushort)Comment.Length), .. Encoding.ASCII.GetBytes(Comment)]);
+        byte[] place = [.. U32(DirectoryLength ?? (uint)directory.Length), .. U32(DirectoryBegin ?? (uint)begin)];
+        byte[] comment = Encoding.ASCII.GetBytes(Comment);
+        file.Write([.. "PK\x05\x06"u8, 0, 0, 0, 0, .. U16(count), .. U16(count), .. place, .. U16((ushort)comment.Length), .. comment]);
         return file.ToArray();
     }
 
-    private static readonly uint[] s_remainders = [.. Enumerable.Range(0, 256).Select(i => Enumerable.Range(0, 8).Aggregate((uint)i, (crc, _) => (crc & 1) == 0 ? crc >> 1 : crc >> 1 ^ 0xEDB88320))];
+    private static readonly uint[] s_remainders = [.. Enumerable.Range(0, 256).Select(i => Remainder((uint)i))];
 
     /// <summary>The checksum of zip archives, byte by byte.</summary>
     public static uint Crc(byte[] bytes)
@@ -71,6 +73,12 @@ internal sealed class ZipBytes
         uint crc = ~0u;
         foreach (byte b in bytes) crc = s_remainders[(byte)(crc ^ b)] ^ crc >> 8;
         return ~crc;
+    }
+
+    private static uint Remainder(uint crc)
+    {
+        for (int bit = 0; bit < 8; bit++) crc = (crc & 1) == 0 ? crc >> 1 : crc >> 1 ^ 0xEDB88320;
+        return crc;
     }
 
     public static byte[] Deflate(byte[] bytes)
@@ -82,23 +90,28 @@ internal sealed class ZipBytes
 
     private static void Add(ZipItem item, MemoryStream file, MemoryStream directory)
     {
-        byte[] stored = item.Stored ?? (item.Deflated ? Deflate(item.Data) : item.Data), name = Encoding.UTF8.GetBytes(item.Name), local = Encoding.UTF8.GetBytes(item.LocalName ?? item.Name);
+        byte[] stored = item.Stored ?? (item.Deflated ? Deflate(item.Data) : item.Data);
+        byte[] name = Encoding.UTF8.GetBytes(item.Name), local = Encoding.UTF8.GetBytes(item.LocalName ?? item.Name);
         ushort method = item.Method ?? (ushort)(item.Deflated ? 8 : 0), flags = (ushort)(item.Flags | (item.Descriptor ? 8 : 0));
-        uint crc = item.Crc ?? Crc(item.Data), length = item.Length ?? (uint)item.Data.Length, storedLength = item.StoredLength ?? (uint)stored.Length, header = item.Header ?? (uint)file.Length;
+        uint crc = item.Crc ?? Crc(item.Data), header = item.Header ?? (uint)file.Length;
+        uint length = item.Length ?? (uint)item.Data.Length, storedLength = item.StoredLength ?? (uint)stored.Length;
         byte[] sizes = item.Descriptor ? new byte[12] : [.. U32(crc), .. U32((uint)stored.Length), .. U32((uint)item.Data.Length)];
         byte[] padding = new byte[4 + (int)(-(file.Length + 34 + local.Length) & 15)]; // data at a multiple of 16, as PyTorch aligns them
         (padding[0], padding[1], padding[2]) = ((byte)'F', (byte)'B', (byte)(padding.Length - 4));
-        file.Write([.. "PK\x03\x04"u8, .. U16(20), .. U16(flags), .. U16(item.LocalMethod ?? method), 0, 0, 0, 0, .. sizes, .. U16((ushort)local.Length), .. U16((ushort)padding.Length), .. local, .. padding, .. stored]);
+        byte[] start = [.. "PK\x03\x04"u8, .. U16(20), .. U16(flags), .. U16(item.LocalMethod ?? method), 0, 0, 0, 0, .. sizes];
+        file.Write([.. start, .. U16((ushort)local.Length), .. U16((ushort)padding.Length), .. local, .. padding, .. stored]);
         if (item.Descriptor) file.Write([.. "PK\x07\x08"u8, .. U32(crc), .. U32((uint)stored.Length), .. U32((uint)item.Data.Length)]);
         byte[] extra = item.Wide ? [7, 0, 1, 0, 99, 1, 0, 24, 0, .. U64(length), .. U64(storedLength), .. U64(header)] : [];
         if (item.Wide) (length, storedLength, header) = (uint.MaxValue, uint.MaxValue, uint.MaxValue);
-        directory.Write([.. "PK\x01\x02"u8, .. U16(20), .. U16(20), .. U16(flags), .. U16(method), 0, 0, 0, 0, .. U32(crc), .. U32(storedLength), .. U32(length),
+        directory.Write([.. "PK\x01\x02"u8, .. U16(20), .. U16(20), .. U16(flags), .. U16(method), 0, 0, 0, 0,
+            .. U32(crc), .. U32(storedLength), .. U32(length),
             .. U16((ushort)name.Length), .. U16((ushort)extra.Length), .. U16(0), 0, 0, 0, 0, 0, 0, 0, 0, .. U32(header), .. name, .. extra]);
     }
 
     private void AddWideEnd(MemoryStream file, long count, long length, long begin)
     {
-        byte[] record = [.. "PK\x06\x06"u8, .. U64(44), .. U16(45), .. U16(45), .. U32(0), .. U32(0), .. U64(count), .. U64(count), .. U64(length), .. U64(begin)];
+        byte[] record = [.. "PK\x06\x06"u8, .. U64(44), .. U16(45), .. U16(45), .. U32(0), .. U32(0),
+            .. U64(count), .. U64(count), .. U64(length), .. U64(begin)];
         long place = file.Length;
         Wide?.Invoke(record);
         file.Write(record);
