@@ -3,7 +3,9 @@ using RMeeTo.Vim.Merging;
 
 namespace RMeeTo.Vim.Checkpoints;
 
-/// <summary>The merge options in a model file. The first two are in every file; the others came later, and are written only where they are not at their default.</summary>
+/// <summary>
+/// The merge options in a model file. The first two are in every file; the others came later, and are written only where they are not at their default.
+/// </summary>
 internal static class MergingFields
 {
     /// <summary>Adds them to an object.</summary>

@@ -188,7 +188,10 @@ public readonly record struct MatchOperands
     /// <summary>[B·L, 1]; what <see cref="MergeImportance"/> asks for, none where it asks for nothing.</summary>
     public DeviceMatrix Importance { get; init; }
 
-    /// <summary>The plan of the merge before, which knows the class row of every image; null at the first merge. Asked only under <see cref="MergeClassPosition.Exact"/>.</summary>
+    /// <summary>
+    /// The plan of the merge before, which knows the class row of every image; null at the first merge. Asked only under
+    /// <see cref="MergeClassPosition.Exact"/>.
+    /// </summary>
     public MergePlan? Previous { get; init; }
 }
 

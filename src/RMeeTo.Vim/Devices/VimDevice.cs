@@ -145,7 +145,9 @@ public abstract class VimDevice : IDisposable
     /// <param name="accumulate">Adds to the metric instead of writing it (second direction).</param>
     public abstract void AddMetric(int batch, DeviceMatrix values, float factor, MetricPlacement placement, DeviceMatrix metric, bool accumulate = false);
 
-    /// <summary>importance (+)= factor · mean over the channels of softplus(Δraw + bias): how much each token writes into the state of one scan direction.</summary>
+    /// <summary>
+    /// importance (+)= factor · mean over the channels of softplus(Δraw + bias): how much each token writes into the state of one scan direction.
+    /// </summary>
     /// <param name="deltaRaw">[M, D]</param>
     /// <param name="deltaBias">[1, D]</param>
     /// <param name="factor">Factor.</param>
@@ -155,11 +157,12 @@ public abstract class VimDevice : IDisposable
 
     /// <summary>
     /// Decides a merge (spec 2.2, 2.3): takes the class row out, pairs every even row with its most (or k-th most) similar odd row, and removes the
-    /// <see cref="MergeStep.Removed"/> even rows with the highest similarity among those that may go. <see cref="MergePlan.Options"/> says by what distance and which may go.
+    /// <see cref="MergeStep.Removed"/> even rows with the highest similarity among those that may go. <see cref="MergePlan.Options"/> says by what distance and
+    /// which may go.
     /// </summary>
     /// <remarks>
-    /// Ties: the lowest partner, then the lowest row. A row of zeros (or with a value that is no number) has similarity −∞ to every other. In odd–even order the rows that may not
-    /// go stand behind those that might have gone.
+    /// Ties: the lowest partner, then the lowest row. A row of zeros (or with a value that is no number) has similarity −∞ to every other. In odd–even order
+    /// the rows that may not go stand behind those that might have gone.
     /// </remarks>
     /// <param name="batch">B, at most the plan's capacity.</param>
     /// <param name="operands">Metric, sizes, and what some options ask for.</param>
@@ -167,15 +170,22 @@ public abstract class VimDevice : IDisposable
     /// <param name="mergedSizes">[B·L', 1]; written.</param>
     public abstract void Match(int batch, in MatchOperands operands, MergePlan plan, DeviceMatrix mergedSizes);
 
-    /// <summary>Carries a merge out: destination row = Σ weight · source row; channel by channel the largest or smallest weight · source value for <see cref="MergeCombination.Max"/> and <see cref="MergeCombination.Min"/>.</summary>
+    /// <summary>
+    /// Carries a merge out: destination row = Σ weight · source row; channel by channel the largest or smallest weight · source value for
+    /// <see cref="MergeCombination.Max"/> and <see cref="MergeCombination.Min"/>.
+    /// </summary>
     /// <param name="batch">B.</param>
     /// <param name="plan">Filled by <see cref="Match"/>.</param>
     /// <param name="source">[B·L, C]</param>
     /// <param name="destination">[B·L', C]</param>
-    /// <param name="winners">[B·L', C]; where a largest or smallest value is taken, receives the row of its image that it came from (the lowest wins a tie). None where no gradient is wanted; left alone in every other mode.</param>
+    /// <param name="winners">[B·L', C]; where a largest or smallest value is taken, receives the row of its image that it came from (the lowest wins a tie).
+    /// None where no gradient is wanted; left alone in every other mode.</param>
     public abstract void Merge(int batch, MergePlan plan, DeviceMatrix source, DeviceMatrix destination, DeviceMatrix winners = default);
 
-    /// <summary>Gradient of <see cref="Merge"/>: source row = weight · destination row, zero for a dropped row; where there are winners, zero for the channels that it lost.</summary>
+    /// <summary>
+    /// Gradient of <see cref="Merge"/>: source row = weight · destination row, zero for a dropped row; where there are winners, zero for the channels that it
+    /// lost.
+    /// </summary>
     /// <param name="batch">B.</param>
     /// <param name="plan">Filled by <see cref="Match"/>.</param>
     /// <param name="destinationGradient">[B·L', C]</param>

@@ -16,7 +16,9 @@ public enum MergeOrder
     /// <summary>The order of the image: what a scan needs (paper: ordered).</summary>
     Original,
 
-    /// <summary>The odd–even order of token merging for transformers: unmerged tokens by descending similarity, then all partners. For comparison only.</summary>
+    /// <summary>
+    /// The odd–even order of token merging for transformers: unmerged tokens by descending similarity, then all partners. For comparison only.
+    /// </summary>
     OddEven,
 }
 
@@ -36,15 +38,20 @@ public enum MergeMetric
     Delta,
 }
 
-/// <summary>How the values of the two scan directions make one metric of <see cref="MergeMetric.B"/>, <see cref="MergeMetric.C"/> or <see cref="MergeMetric.Delta"/>.</summary>
+/// <summary>
+/// How the values of the two scan directions make one metric of <see cref="MergeMetric.B"/>, <see cref="MergeMetric.C"/> or <see cref="MergeMetric.Delta"/>.
+/// </summary>
 public enum MetricAlignment
 {
-    /// <summary>Forward and backward value of the same token and channel are added (averaged where <see cref="VimConfig.AverageDirections"/>), and follow the token in a shuffle.</summary>
+    /// <summary>
+    /// Forward and backward value of the same token and channel are added (averaged where <see cref="VimConfig.AverageDirections"/>), and follow the token in a
+    /// shuffle.
+    /// </summary>
     Token,
 
     /// <summary>
-    /// As the published code does: to the forward value of token t and channel c comes the backward value of token L−1−t and channel n−1−c, for it turns the channels round
-    /// where it means the tokens; and a shuffle leaves the metric where it was. For comparison with published numbers only.
+    /// As the published code does: to the forward value of token t and channel c comes the backward value of token L−1−t and channel n−1−c, for it turns the
+    /// channels round where it means the tokens; and a shuffle leaves the metric where it was. For comparison with published numbers only.
     /// </summary>
     Reference,
 }
@@ -95,12 +102,12 @@ public enum MergeImportance
     None,
 
     /// <summary>
-    /// Of the tokens that could go, only the less important half may: importance_t = mean over both directions and all channels of Δ_t = softplus(Δraw_t + bias) in the block
-    /// before. Δ is how much a token writes into the state, and how much of the past it replaces.
+    /// Of the tokens that could go, only the less important half may: importance_t = mean over both directions and all channels of Δ_t = softplus(Δraw_t +
+    /// bias) in the block before. Δ is how much a token writes into the state, and how much of the past it replaces.
     /// </summary>
     /// <remarks>
-    /// Exactly: of E even rows that are not protected, the max(r, ⌈E/2⌉) of least importance are candidates (the lowest row wins a tie), and of these the r most similar go. After
-    /// MTR (arXiv 2507.14042) and MaMe (arXiv 2508.13599), which rank by Δ; no parameter to tune, and r is not bounded further.
+    /// Exactly: of E even rows that are not protected, the max(r, ⌈E/2⌉) of least importance are candidates (the lowest row wins a tie), and of these the r
+    /// most similar go. After MTR (arXiv 2507.14042) and MaMe (arXiv 2508.13599), which rank by Δ; no parameter to tune, and r is not bounded further.
     /// </remarks>
     Delta,
 }

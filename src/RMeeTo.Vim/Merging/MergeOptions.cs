@@ -39,14 +39,15 @@ public sealed record MergeOptions
     public MergeCombination Combination { get; init => field = Defined(value, nameof(Combination)); } = MergeCombination.Sum;
 
     /// <summary>
-    /// Share of the patch tokens whose places are permuted among themselves before every merge: from 0 (none) to below 1. For the study of what order means to a scan (paper,
-    /// table 5). Fixed at inference; fresh for every sample of every epoch in re-training.
+    /// Share of the patch tokens whose places are permuted among themselves before every merge: from 0 (none) to below 1. For the study of what order means to
+    /// a scan (paper, table 5). Fixed at inference; fresh for every sample of every epoch in re-training.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">Below 0, 1 or more, or no number.</exception>
     public double ShuffleRate
     {
         get;
-        init => field = value is >= 0 and < 1 ? value : throw new ArgumentOutOfRangeException(nameof(ShuffleRate), value, $"MergeOptions.ShuffleRate is {value}; it must be at least 0 and below 1.");
+        init => field = value is >= 0 and < 1 ? value : throw new ArgumentOutOfRangeException(nameof(ShuffleRate), value, $"MergeOptions.ShuffleRate is " +
+            $"{value}; it must be at least 0 and below 1.");
     }
 
     /// <summary>Seed of the permutations at inference; in re-training they come from the run's seed.</summary>
@@ -56,7 +57,10 @@ public sealed record MergeOptions
     /// <exception cref="ArgumentOutOfRangeException">The value is not one of the enum.</exception>
     public MergeClassPosition ClassPosition { get; init => field = Defined(value, nameof(ClassPosition)); } = MergeClassPosition.Formula;
 
-    /// <summary>n: the n patch tokens before and the n after the class token are never removed (others may still be merged into them). At a merge of L tokens at most ⌈(L−1)/2⌉ − n can go.</summary>
+    /// <summary>
+    /// n: the n patch tokens before and the n after the class token are never removed (others may still be merged into them). At a merge of L tokens at most
+    /// ⌈(L−1)/2⌉ − n can go.
+    /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">Negative.</exception>
     public int ProtectedNeighbours { get; init => field = AtLeast(0, value, nameof(ProtectedNeighbours)); }
 
@@ -76,7 +80,8 @@ public sealed record MergeOptions
     public MergeOptions Validate()
     {
         if (ClassPosition == MergeClassPosition.Exact && (Order != MergeOrder.Original || ShuffleRate > 0))
-            throw new ArgumentException($"MergeOptions.ClassPosition is {ClassPosition} with Order {Order} and ShuffleRate {ShuffleRate}; the class token has neighbours to stand between only in the original order. Set Order = Original and ShuffleRate = 0, or ClassPosition = Formula.");
+            throw new ArgumentException($"MergeOptions.ClassPosition is {ClassPosition} with Order {Order} and ShuffleRate {ShuffleRate}; the class token " +
+                "has neighbours to stand between only in the original order. Set Order = Original and ShuffleRate = 0, or ClassPosition = Formula.");
         return this;
     }
 
@@ -86,12 +91,15 @@ public sealed record MergeOptions
     {
         Validate();
         if (step.PartnerRows < PartnerRank)
-            throw new ArgumentException($"The merge at block {step.Block} has {step.PartnerRows} partners for each of its {step.TokensIn} tokens, and MergeOptions.PartnerRank asks for number {PartnerRank}; lower it, or merge less before.");
+            throw new ArgumentException($"The merge at block {step.Block} has {step.PartnerRows} partners for each of its {step.TokensIn} tokens, and " +
+                $"MergeOptions.PartnerRank asks for number {PartnerRank}; lower it, or merge less before.");
         if ((ProtectedNeighbours > 0 || ClassPosition == MergeClassPosition.Exact) && !step.HasClassToken)
-            throw new ArgumentException($"MergeOptions.ProtectedNeighbours is {ProtectedNeighbours} and ClassPosition {ClassPosition}, and the merge at block {step.Block} knows no class token; set them to 0 and Formula.");
+            throw new ArgumentException($"MergeOptions.ProtectedNeighbours is {ProtectedNeighbours} and ClassPosition {ClassPosition}, and the merge at " +
+                $"block {step.Block} knows no class token; set them to 0 and Formula.");
         int most = step.SourceRows - ProtectedNeighbours;
         if (step.Removed < 1 || step.Removed > most)
-            throw new ArgumentException($"{step} removes {step.Removed} of {step.TokensIn} tokens; it can remove from 1 to {most}{(ProtectedNeighbours > 0 ? $" with {ProtectedNeighbours} protected neighbours" : "")}.");
+            throw new ArgumentException($"{step} removes {step.Removed} of {step.TokensIn} tokens; it can remove from 1 to " +
+                $"{most}{(ProtectedNeighbours > 0 ? $" with {ProtectedNeighbours} protected neighbours" : "")}.");
     }
 
     /// <summary>Checks that a schedule was made for these options and that each of its merges can be carried out.</summary>
@@ -101,7 +109,8 @@ public sealed record MergeOptions
         Validate();
         if (schedule.IsDense) return;
         if ((schedule.Order, schedule.ProtectedNeighbours) != (Order, ProtectedNeighbours))
-            throw new ArgumentException($"The schedule is for the order {schedule.Order} and {schedule.ProtectedNeighbours} protected neighbours, and the merge options say {Order} and {ProtectedNeighbours}; make the schedule with these merge options.", name);
+            throw new ArgumentException($"The schedule is for the order {schedule.Order} and {schedule.ProtectedNeighbours} protected neighbours, and the " +
+                $"merge options say {Order} and {ProtectedNeighbours}; make the schedule with these merge options.", name);
         foreach (var step in schedule.Steps) Check(step);
     }
 

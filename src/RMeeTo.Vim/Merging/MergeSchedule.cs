@@ -1,10 +1,12 @@
 namespace RMeeTo.Vim.Merging;
 
 /// <summary>
-/// How many tokens each block of a network removes, and what follows from it: tokens per block, class row per block, reduction ratio. The same for every image, so
-/// every shape is known before the first image.
+/// How many tokens each block of a network removes, and what follows from it: tokens per block, class row per block, reduction ratio. The same for every image,
+/// so every shape is known before the first image.
 /// </summary>
-/// <remarks>Spec 2.5 to 2.7. At most half of the patch tokens go at one merge, fewer where neighbours of the class token are protected; the class token never goes.</remarks>
+/// <remarks>
+/// Spec 2.5 to 2.7. At most half of the patch tokens go at one merge, fewer where neighbours of the class token are protected; the class token never goes.
+/// </remarks>
 public sealed class MergeSchedule
 {
     private readonly MergeStep?[] _stepAtBlock;
@@ -82,10 +84,12 @@ public sealed class MergeSchedule
 
     /// <summary>The paper's schedule: <paramref name="tokensPerMerge"/> tokens at the entry of blocks 2, 4, 6, … .</summary>
     /// <param name="config">The network.</param>
-    /// <param name="tokensPerMerge">r, tokens removed a merge; 0 is the plain network. Capped at half of the patch tokens where the sequence gets short.</param>
+    /// <param name="tokensPerMerge">r, tokens removed a merge; 0 is the plain network. Capped at half of the patch tokens where the sequence gets
+    /// short.</param>
     /// <param name="interval">Blocks from a merge to the next, at least 1.</param>
     /// <param name="phase">Which blocks merge.</param>
-    /// <param name="merging">How tokens merge: order and protected neighbours decide how the class row moves and how many can go; <see cref="MergeOptions.Default"/> unless given.</param>
+    /// <param name="merging">How tokens merge: order and protected neighbours decide how the class row moves and how many can go;
+    /// <see cref="MergeOptions.Default"/> unless given.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="tokensPerMerge"/> is negative, or <paramref name="interval"/> is not positive.</exception>
     public static MergeSchedule Uniform(VimConfig config, int tokensPerMerge, int interval = 2, MergePhase phase = MergePhase.Even, MergeOptions? merging = null)
     {
@@ -99,7 +103,8 @@ public sealed class MergeSchedule
     }
 
     /// <summary>
-    /// The schedule of the published code, which differs from <see cref="Uniform"/> at the last merge: there it cuts the sequence to 197 − 11 · compare tokens, whatever
+    /// The schedule of the published code, which differs from <see cref="Uniform"/> at the last merge: there it cuts the sequence to 197 − 11 · compare tokens,
+    /// whatever
     /// <paramref name="tokensPerMerge"/> is. At 224 pixels both are the same where <paramref name="compare"/> equals <paramref name="tokensPerMerge"/>.
     /// </summary>
     /// <remarks>Spec 2.5. For comparison with the published code only.</remarks>
@@ -144,9 +149,11 @@ public sealed class MergeSchedule
     }
 
     /// <summary>
-    /// The schedule that loses least at a given speed, to be found by <see cref="Analysis.ScheduleSearch"/> on images of one's own, or while fitting in a pipeline.
+    /// The schedule that loses least at a given speed, to be found by <see cref="Analysis.ScheduleSearch"/> on images of one's own, or while fitting in a
+    /// pipeline.
     /// </summary>
-    /// <param name="speedup">Arithmetic of the un-merged network over that of the merged one, above 1 and at most 20: 1.4 takes 29 % of the arithmetic away.</param>
+    /// <param name="speedup">Arithmetic of the un-merged network over that of the merged one, above 1 and at most 20: 1.4 takes 29 % of the arithmetic
+    /// away.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="speedup"/> is out of range.</exception>
     public static ScheduleTarget ForSpeedup(double speedup) => ScheduleTarget.ForSpeedup(speedup);
 
@@ -156,8 +163,8 @@ public sealed class MergeSchedule
     public static ScheduleTarget ForAccuracyLoss(double loss) => ScheduleTarget.ForAccuracyLoss(loss);
 
     /// <summary>
-    /// The most tokens that one merge can remove. Of the patch rows every second one may go; of any 2n neighbours of the class token n are such rows, wherever it stands, so that
-    /// the number is the same for every image.
+    /// The most tokens that one merge can remove. Of the patch rows every second one may go; of any 2n neighbours of the class token n are such rows, wherever
+    /// it stands, so that the number is the same for every image.
     /// </summary>
     /// <param name="tokens">Tokens before.</param>
     /// <param name="classRow">Row of the class token; −1 where there is none, and then half of all may go.</param>
@@ -166,7 +173,9 @@ public sealed class MergeSchedule
         ? tokens / 2
         : Math.Max(0, Math.Min((tokens - 1) / 2, tokens / 2 - protectedNeighbours));
 
-    /// <summary>The class row after a merge, by the paper's formula (spec 2.3): proportional, rounded down. In odd–even order never beyond the unmerged tokens.</summary>
+    /// <summary>
+    /// The class row after a merge, by the paper's formula (spec 2.3): proportional, rounded down. In odd–even order never beyond the unmerged tokens.
+    /// </summary>
     internal static int NextClassRow(int row, int tokens, int removed, MergeOrder order)
     {
         if (row < 0) return row; // no class token

@@ -1,7 +1,9 @@
 namespace RMeeTo.Vim.Merging;
 
 /// <summary>One merge: how many tokens it removes and where the class token stands before and after.</summary>
-/// <remarks>Under <see cref="MergeClassPosition.Exact"/> the class rows are those of the first merge's input and otherwise the formula's: every image has its own then.</remarks>
+/// <remarks>
+/// Under <see cref="MergeClassPosition.Exact"/> the class rows are those of the first merge's input and otherwise the formula's: every image has its own then.
+/// </remarks>
 /// <param name="Block">The merge happens at the entry of this block.</param>
 /// <param name="TokensIn">Tokens before.</param>
 /// <param name="Removed">Tokens removed, at least 1.</param>

@@ -7,7 +7,8 @@ namespace RMeeTo.Vim.Merging;
 internal readonly record struct ShuffleKey(ulong Seed, int Epoch, long Sample);
 
 /// <summary>
-/// The shuffles before merges (spec 2.9): of the P patch rows ⌊P · rate⌋ are drawn and permuted among themselves. All merges of an image draw from one stream, first to last.
+/// The shuffles before merges (spec 2.9): of the P patch rows ⌊P · rate⌋ are drawn and permuted among themselves. All merges of an image draw from one stream,
+/// first to last.
 /// </summary>
 /// <param name="options">The rate.</param>
 /// <param name="tokens">Longest sequence.</param>

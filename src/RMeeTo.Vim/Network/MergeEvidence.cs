@@ -4,8 +4,8 @@ using RMeeTo.Vim.Merging;
 namespace RMeeTo.Vim.Network;
 
 /// <summary>
-/// What a merge is decided by beside the hidden state, gathered while the mixer of the block before runs: its B, C or Δ of both directions as a metric, and the mean Δ as an
-/// importance. No gradient goes through it.
+/// What a merge is decided by beside the hidden state, gathered while the mixer of the block before runs: its B, C or Δ of both directions as a metric, and the
+/// mean Δ as an importance. No gradient goes through it.
 /// </summary>
 /// <remarks>Spec 1.2 and 2.2. With f and g the values of forward and backward direction, s = ½ where <see cref="VimConfig.AverageDirections"/>, else 1:
 /// metric[t, c] = s·(f[t, c] + g[t, c]); for <see cref="MetricAlignment.Reference"/> s·(f[t, c] + g[L−1−t, n−1−c]).</remarks>

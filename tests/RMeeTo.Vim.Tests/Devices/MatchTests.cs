@@ -3,7 +3,9 @@ using RMeeTo.Vim.Merging;
 
 namespace RMeeTo.Vim.Tests.Devices;
 
-/// <summary>Matching and merging where the result can be seen by hand: the example of spec 2.11, ties, rows without a direction, and what every merge keeps.</summary>
+/// <summary>
+/// Matching and merging where the result can be seen by hand: the example of spec 2.11, ties, rows without a direction, and what every merge keeps.
+/// </summary>
 [TestClass]
 public sealed class MatchTests
 {

@@ -35,7 +35,8 @@ public sealed class MergeOptionTests
                 int classRow = originals[image].IndexOf(17);
                 Assert.AreEqual(1f, weights[classRow], "the class token stays alone");
                 int[] first = [.. Enumerable.Range(0, tokens).Where(row => rows.Count(r => r == rows[row]) == 1 || !IsEven(row, classRow))];
-                CollectionAssert.AreEqual(Enumerable.Range(0, plan.Step.TokensOut).ToArray(), first.Select(row => rows[row]).ToArray(), "survivors in their old order");
+                int[] places = [.. first.Select(row => rows[row])];
+                CollectionAssert.AreEqual(Enumerable.Range(0, plan.Step.TokensOut).ToArray(), places, "survivors in their old order");
                 originals[image] = [.. first.Select(row => originals[image][row])];
                 CollectionAssert.AreEqual(originals[image].Order().ToArray(), originals[image].ToArray());
                 classRows.Add(originals[image].IndexOf(17));
@@ -57,11 +58,12 @@ public sealed class MergeOptionTests
         for (int classRow = 0; classRow < 15; classRow++)
             for (int n = 1; n <= 5; n++)
             {
-                double[][] tokens = [.. Enumerable.Range(0, 15).Select(_ => new[] { random.NextDouble(), random.NextDouble() - 0.5, random.NextDouble() - 0.5 })];
+                double[][] tokens = Draw(random, 15);
                 int most = MergeSchedule.Removable(15, classRow, n);
                 Assert.AreEqual(7 - n, most);
                 var merge = new MergeOnDevice(device, tokens, classRow, most, new() { Reduction = MergeReduction.Prune, ProtectedNeighbours = n });
-                for (int row = Math.Max(0, classRow - n); row <= Math.Min(14, classRow + n); row++) Assert.IsGreaterThanOrEqualTo(0, merge.Destinations[row], $"row {row} beside class row {classRow}");
+                for (int row = Math.Max(0, classRow - n); row <= Math.Min(14, classRow + n); row++)
+                    Assert.IsGreaterThanOrEqualTo(0, merge.Destinations[row], $"row {row} beside class row {classRow}");
                 Assert.AreEqual(most, merge.Destinations.Count(d => d < 0));
             }
     }
@@ -84,7 +86,8 @@ public sealed class MergeOptionTests
         {
             var options = new MergeOptions { Reduction = MergeReduction.Prune, Importance = values is null ? MergeImportance.None : MergeImportance.Delta };
             using var plan = device.CreateMergePlan(1, new MergeStep(0, 12, count, -1, -1), options);
-            device.Match(1, new() { Metric = device.Matrix(12, 2, [.. tokens.SelectMany(row => row)]), Importance = values is null ? default : device.Matrix(12, 1, values) }, plan, device.Matrix(12 - count, 1));
+            DeviceMatrix metric = device.Matrix(12, 2, [.. tokens.SelectMany(row => row)]), importances = values is null ? default : device.Matrix(12, 1, values);
+            device.Match(1, new() { Metric = metric, Importance = importances }, plan, device.Matrix(12 - count, 1));
             var rows = new int[12];
             plan.Read(0, rows, new float[12]);
             return string.Join(' ', Enumerable.Range(0, 12).Where(row => rows[row] < 0));
@@ -99,7 +102,7 @@ public sealed class MergeOptionTests
         const int length = 17, classRow = 8, removed = 4;
         using VimDevice device = DevicesUnderTest.Create(deviceName);
         var random = new Random(3);
-        double[][] tokens = [.. Enumerable.Range(0, length).Select(_ => new[] { random.NextDouble() - 0.5, random.NextDouble() - 0.5, random.NextDouble() - 0.5 })];
+        double[][] tokens = Draw(random, length);
         int[] order = [3, 1, 0, 16, 4, 5, 12, 7, 8, 9, 2, 11, 6, 13, 15, 14, 10];
         var plain = new MergeOnDevice(device, [.. order.Select(row => tokens[row])], classRow, removed, MergeOptions.Default);
         using var plan = device.CreateMergePlan(1, plain.Step, new() { ShuffleRate = 0.5 });
@@ -109,6 +112,32 @@ public sealed class MergeOptionTests
         plan.Read(0, rows, new float[length]);
         for (int place = 0; place < length; place++) Assert.AreEqual(plain.Destinations[place], rows[order[place]], $"place {place}");
         Assert.IsFalse(plain.Destinations.SequenceEqual(rows));
+    }
+
+    /// <summary>Every merge that adds up keeps the sum of the sizes and of size times token, and the class token as it was (spec 9.6).</summary>
+    [TestMethod]
+    [DynamicData(nameof(Names))]
+    public void Sums_are_kept_whatever_decides(string deviceName)
+    {
+        using VimDevice device = DevicesUnderTest.Create(deviceName);
+        var random = new Random(4);
+        MergeOptions[] all =
+        [
+            new() { Distance = MergeDistance.L1 }, new() { Distance = MergeDistance.L2, PartnerRank = 7 }, new() { ClassPosition = MergeClassPosition.Exact },
+            new() { ProtectedNeighbours = 4 }, new() { Order = MergeOrder.OddEven, PartnerRank = 2, ProtectedNeighbours = 1 },
+        ];
+        foreach (var options in all)
+            foreach (int length in new[] { 36, 197 })
+            {
+                double[][] tokens = Draw(random, length);
+                double[] sizes = [.. tokens.Select(_ => (double)random.Next(1, 6))];
+                int cls = random.Next(length);
+                var merge = new MergeOnDevice(device, tokens, cls, length / 3, options, sizes);
+                Assert.AreEqual(sizes.Sum(), merge.Sizes.Sum(), 1e-9, $"{options}: sizes");
+                for (int c = 0; c < 3; c++)
+                    Assert.AreEqual(tokens.Zip(sizes, (t, s) => t[c] * s).Sum(), merge.Tokens.Zip(merge.Sizes, (t, s) => t[c] * s).Sum(), 1e-4, $"{options}: tokens");
+                CollectionAssert.AreEqual(tokens[cls], merge.Tokens[merge.Destinations[cls]], $"{options}: class token");
+            }
     }
 
     [TestMethod]
@@ -127,7 +156,8 @@ public sealed class MergeOptionTests
         device.CreateMergePlan(1, step, new() { PartnerRank = 8, ProtectedNeighbours = 5 }).Dispose();
 
         using var plan = device.CreateMergePlan(1, new(0, 4, 1, 1, 0), new() { ShuffleRate = 0.5 });
-        foreach (int[] order in new int[][] { [0, 1, 2], [0, 1, 2, 2], [0, 1, 2, 4], [1, 0, 2, 3] }) Assert.ThrowsExactly<ArgumentException>(() => plan.SetRowOrder(0, order));
+        foreach (int[] order in new int[][] { [0, 1, 2], [0, 1, 2, 2], [0, 1, 2, 4], [1, 0, 2, 3] })
+            Assert.ThrowsExactly<ArgumentException>(() => plan.SetRowOrder(0, order));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => plan.SetRowOrder(1, [0, 1, 2, 3]));
         using var straight = device.CreateMergePlan(1, new(0, 4, 1, 1, 0), new());
         Assert.ThrowsExactly<InvalidOperationException>(() => straight.SetRowOrder(0, [0, 1, 2, 3]));
@@ -138,6 +168,10 @@ public sealed class MergeOptionTests
             foreach (string part in said) StringAssert.Contains(message, part);
         }
     }
+
+    /// <summary>Tokens of three channels, values that a float holds exactly.</summary>
+    private static double[][] Draw(Random random, int tokens) =>
+        [.. Enumerable.Range(0, tokens).Select(_ => new double[] { random.NextSingle() - 0.5f, random.NextSingle() - 0.5f, random.NextSingle() - 0.5f })];
 
     [TestMethod]
     public void Options_out_of_range_are_refused_where_they_are_set()

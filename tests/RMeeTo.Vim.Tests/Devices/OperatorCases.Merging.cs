@@ -22,28 +22,37 @@ internal static partial class OperatorCases
     private static IEnumerable<OperatorCase> MergeVariants()
     {
         MergeOptions plain = MergeOptions.Default, prune = plain with { Reduction = MergeReduction.Prune }, oddEven = plain with { Order = MergeOrder.OddEven };
-        MergeOptions exact = plain with { ClassPosition = MergeClassPosition.Exact }, delta = plain with { Metric = MergeMetric.Delta, MetricAlignment = MetricAlignment.Reference };
+        MergeOptions exact = plain with { ClassPosition = MergeClassPosition.Exact }, important = plain with { Importance = MergeImportance.Delta };
+        MergeOptions delta = plain with { Metric = MergeMetric.Delta, MetricAlignment = MetricAlignment.Reference };
         (string Name, MergeOptions Options)[] variants =
         [
             ("L1", plain with { Distance = MergeDistance.L1 }), ("L2 odd-even", oddEven with { Distance = MergeDistance.L2 }),
             ("third", plain with { PartnerRank = 3 }), ("fourteenth L1", plain with { PartnerRank = 14, Distance = MergeDistance.L1 }),
-            ("mean", plain with { Combination = MergeCombination.Mean }), ("max", plain with { Combination = MergeCombination.Max }), ("min odd-even", oddEven with { Combination = MergeCombination.Min }),
+            ("mean", plain with { Combination = MergeCombination.Mean }), ("max", plain with { Combination = MergeCombination.Max }),
+            ("min odd-even", oddEven with { Combination = MergeCombination.Min }),
             ("max pruned", prune with { Combination = MergeCombination.Max }),
-            ("shuffled", plain with { ShuffleRate = 0.6 }), ("shuffled odd-even prune", oddEven with { ShuffleRate = 0.9, Reduction = MergeReduction.Prune }), ("shuffled delta", delta with { ShuffleRate = 0.5 }),
-            ("exact", exact), ("exact prune", exact with { Reduction = MergeReduction.Prune }), ("exact min third", exact with { Combination = MergeCombination.Min, PartnerRank = 3 }),
+            ("shuffled", plain with { ShuffleRate = 0.6 }), ("shuffled odd-even prune", prune with { ShuffleRate = 0.9, Order = MergeOrder.OddEven }),
+            ("shuffled delta", delta with { ShuffleRate = 0.5 }),
+            ("exact", exact), ("exact prune", exact with { Reduction = MergeReduction.Prune }),
+            ("exact min third", exact with { Combination = MergeCombination.Min, PartnerRank = 3 }),
             ("protected", plain with { ProtectedNeighbours = 2 }), ("protected odd-even", oddEven with { ProtectedNeighbours = 1 }),
-            ("important", plain with { Importance = MergeImportance.Delta }), ("important shuffled", plain with { Importance = MergeImportance.Delta, ShuffleRate = 0.5 }),
-            ("all", exact with { Importance = MergeImportance.Delta, ProtectedNeighbours = 3, Combination = MergeCombination.Max, Distance = MergeDistance.L1, PartnerRank = 2 }),
+            ("important", important), ("important shuffled", important with { ShuffleRate = 0.5 }),
+            ("all", important with
+            {
+                ClassPosition = MergeClassPosition.Exact, ProtectedNeighbours = 3, Combination = MergeCombination.Max, Distance = MergeDistance.L1, PartnerRank = 2,
+            }),
         ];
         foreach (var (v, (name, options)) in variants.Index())
             foreach (var (i, length, channels, batch, layout) in Shapes(shortest: 3, rounds: 1))
             {
                 bool without = i % 5 == v % 5 && options is { ClassPosition: MergeClassPosition.Formula, ProtectedNeighbours: 0 };
                 int row = without ? -1 : (i + v) % 3 == 0 ? 0 : (length - 1) / 2;
-                int most = MergeSchedule.Removable(length, row, options.ProtectedNeighbours), removed = (i % 3) switch { 0 => 1, 1 => (most + 1) / 2, _ => most };
+                int most = MergeSchedule.Removable(length, row, options.ProtectedNeighbours);
+                int removed = (i % 3) switch { 0 => 1, 1 => (most + 1) / 2, _ => most };
                 if (most == 0 || (without ? length : length - 1) / 2 < options.PartnerRank) continue;
                 var step = Step(length, removed, row, options);
-                yield return new($"Merge {name} L{length} -{removed} class {row} C{channels} B{batch} {layout}", length, layout, b => Merge(b, batch, channels, metricWidth: 8 + i % 11, step, options));
+                yield return new($"Merge {name} L{length} -{removed} class {row} C{channels} B{batch} {layout}", length, layout,
+                    b => Merge(b, batch, channels, metricWidth: 8 + i % 11, step, options));
             }
     }
 
@@ -104,7 +113,8 @@ internal static partial class OperatorCases
     /// <summary>The class rows gathered, then scattered again.</summary>
     private static double[] ReadClassRows(VimDevice device, MergePlan plan, int batch, int channels, DeviceMatrix destination)
     {
-        DeviceMatrix rows = new(device.Allocate(batch * channels), batch, channels), back = new(device.Allocate(destination.Rows * channels), destination.Rows, channels);
+        DeviceMatrix rows = new(device.Allocate(batch * channels), batch, channels);
+        DeviceMatrix back = new(device.Allocate(destination.Rows * channels), destination.Rows, channels);
         device.GatherClassRows(plan, destination, rows);
         device.ScatterClassRows(plan, rows, back);
         return [.. Golden.DeviceValues.Values(rows), .. Golden.DeviceValues.Values(back)];

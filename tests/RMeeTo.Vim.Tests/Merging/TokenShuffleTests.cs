@@ -45,7 +45,8 @@ public sealed class TokenShuffleTests
     {
         var options = new MergeOptions { ShuffleRate = rate };
         using var device = new ReferenceDevice();
-        using MergePlan first = device.CreateMergePlan(2, new MergeStep(1, 37, 5, 18, 15), options), second = device.CreateMergePlan(2, new MergeStep(3, 32, 5, -1, -1), options);
+        using MergePlan first = device.CreateMergePlan(2, new MergeStep(1, 37, 5, 18, 15), options);
+        using MergePlan second = device.CreateMergePlan(2, new MergeStep(3, 32, 5, -1, -1), options);
         new TokenShuffle(options, 37).Apply([null, first, null, second], image: 1, key);
         Assert.IsTrue(Enumerable.Range(0, 37).All(place => first.RowAtPlace(0, place) == place), "the other image is left alone");
         return [.. new[] { first, second }.Select(plan => Enumerable.Range(0, plan.Step.TokensIn).Select(place => plan.RowAtPlace(1, place)).ToArray())];

@@ -21,7 +21,8 @@ internal static class MergeVariants
         ["importance"] = new() { Importance = MergeImportance.Delta },
         ["exact, neighbours, importance, min, B"] = new()
         {
-            ClassPosition = MergeClassPosition.Exact, ProtectedNeighbours = 1, Importance = MergeImportance.Delta, Combination = MergeCombination.Min, Metric = MergeMetric.B,
+            ClassPosition = MergeClassPosition.Exact, ProtectedNeighbours = 1, Importance = MergeImportance.Delta,
+            Combination = MergeCombination.Min, Metric = MergeMetric.B,
         },
     };
 

@@ -2,7 +2,8 @@ using RMeeTo.Vim.Merging;
 
 namespace RMeeTo.Vim.Devices.Cpu;
 
-// Deciding a merge (spec 2.2, 2.3). Cosines are products of normalised rows, some rows at a time, so that memory grows with the tokens and not with their square.
+// Deciding a merge (spec 2.2, 2.3). Cosines are products of normalised rows, some rows at a time, so that memory grows with the tokens and not with their
+// square.
 internal sealed unsafe partial class CpuDevice<TSimd, TVector>
 {
     private const int RowsAtOnce = 128;
@@ -26,7 +27,8 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
     public override void AddMeanDelta(DeviceMatrix deltaRaw, DeviceMatrix deltaBias, float factor, DeviceMatrix importance, bool accumulate = false)
     {
         var (rows, channels) = (deltaRaw.Rows, deltaRaw.Columns);
-        float* raw = Pointer(deltaRaw, rows, channels, nameof(deltaRaw)), bias = Pointer(deltaBias, 1, channels, nameof(deltaBias)), to = Pointer(importance, rows, 1, nameof(importance));
+        float* raw = Pointer(deltaRaw, rows, channels, nameof(deltaRaw)), bias = Pointer(deltaBias, 1, channels, nameof(deltaBias));
+        float* to = Pointer(importance, rows, 1, nameof(importance));
         for (int row = 0; row < rows; row++, raw += deltaRaw.Stride, to += importance.Stride)
         {
             float mean = factor / channels * SumOfSoftplus(raw, bias, channels);
@@ -38,8 +40,9 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
     {
         var (filled, step) = (Filled(batch, plan), plan.Step);
         var (metric, sizes, importance) = (operands.Metric, operands.Sizes, operands.Importance);
-        float* first = Pointer(metric, batch * step.TokensIn, metric.Columns, nameof(operands.Metric)), size = PointerOrNull(sizes, batch * step.TokensIn, 1, nameof(operands.Sizes));
-        float* important = plan.Options.Importance == MergeImportance.None ? null : Pointer(importance, batch * step.TokensIn, 1, nameof(operands.Importance));
+        int rows = batch * step.TokensIn;
+        float* first = Pointer(metric, rows, metric.Columns, nameof(operands.Metric)), size = PointerOrNull(sizes, rows, 1, nameof(operands.Sizes));
+        float* important = plan.Options.Importance == MergeImportance.None ? null : Pointer(importance, rows, 1, nameof(operands.Importance));
         float* merged = Pointer(mergedSizes, batch * step.TokensOut, 1, nameof(mergedSizes));
         for (int image = 0; image < batch; image++)
         {

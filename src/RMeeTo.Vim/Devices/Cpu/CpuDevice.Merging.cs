@@ -8,7 +8,8 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
     public override void Merge(int batch, MergePlan plan, DeviceMatrix source, DeviceMatrix destination, DeviceMatrix winners = default)
     {
         var (filled, step, channels) = (Filled(batch, plan), plan.Step, source.Columns);
-        float* from = Pointer(source, batch * step.TokensIn, channels, nameof(source)), to = Pointer(destination, batch * step.TokensOut, channels, nameof(destination));
+        float* from = Pointer(source, batch * step.TokensIn, channels, nameof(source));
+        float* to = Pointer(destination, batch * step.TokensOut, channels, nameof(destination));
         bool contested = plan.Options.HasWinners;
         float* won = contested ? PointerOrNull(winners, batch * step.TokensOut, channels, nameof(winners)) : null;
         for (int image = 0; image < batch; image++)
@@ -45,10 +46,15 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
             for (int row = 0; row < step.TokensIn; row++, to += sourceGradient.Stride)
             {
                 int target = filled.Destinations[image * step.TokensIn + row];
+                if (target < 0)
+                {
+                    new Span<float>(to, channels).Clear();
+                    continue;
+                }
+                float* gradient = from + (long)target * destinationGradient.Stride;
                 float weight = filled.Weights[image * step.TokensIn + row];
-                if (target < 0) new Span<float>(to, channels).Clear();
-                else if (won == null) RowMath<TSimd, TVector>.Scale(from + (long)target * destinationGradient.Stride, weight, to, channels);
-                else RowMath<TSimd, TVector>.ScaleWhere(won + (long)target * winners.Stride, row, from + (long)target * destinationGradient.Stride, weight, to, channels);
+                if (won == null) RowMath<TSimd, TVector>.Scale(gradient, weight, to, channels);
+                else RowMath<TSimd, TVector>.ScaleWhere(won + (long)target * winners.Stride, row, gradient, weight, to, channels);
             }
             from += (long)step.TokensOut * destinationGradient.Stride;
             if (won != null) won += (long)step.TokensOut * winners.Stride;
@@ -78,7 +84,8 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
     private static CpuMergePlan Filled(int batch, MergePlan plan)
     {
         if (plan is not CpuMergePlan filled) throw new ArgumentException("The plan was made by another kind of device.", nameof(plan));
-        if (batch < 1 || batch > plan.BatchCapacity) throw new ArgumentOutOfRangeException(nameof(batch), batch, $"The plan has room for 1 to {plan.BatchCapacity} images.");
+        if (batch < 1 || batch > plan.BatchCapacity)
+            throw new ArgumentOutOfRangeException(nameof(batch), batch, $"The plan has room for 1 to {plan.BatchCapacity} images.");
         return filled;
     }
 }

@@ -3,8 +3,8 @@ using RMeeTo.Vim.Merging;
 namespace RMeeTo.Vim.Devices.Cpu;
 
 /// <summary>
-/// The decisions of a merge, and the steps by which they are found once similarities are known. A place is one in the sequence that matching sees, a row one in the
-/// sequence as it lies; they differ only where tokens are shuffled. Patches count the places without the class token's: even ones may go, odd ones receive.
+/// The decisions of a merge, and the steps by which they are found once similarities are known. A place is one in the sequence that matching sees, a row one in
+/// the sequence as it lies; they differ only where tokens are shuffled. Patches count the places without the class token's: even ones may go, odd ones receive.
 /// </summary>
 internal sealed unsafe class CpuMergePlan : MergePlan
 {

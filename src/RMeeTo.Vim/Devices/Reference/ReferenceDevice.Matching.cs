@@ -54,7 +54,9 @@ public sealed partial class ReferenceDevice
     /// <summary>Which rows of an image go into which, and the even rows that stay, in order of rank.</summary>
     private sealed record Pairs(IReadOnlyList<(int Source, int Partner)> Merged, IReadOnlyList<int> UnmergedEven, IReadOnlyList<int> Odd);
 
-    /// <summary>One image. A place is one in the sequence that matching sees, a row one in the sequence as it lies; they differ only where tokens are shuffled.</summary>
+    /// <summary>
+    /// One image. A place is one in the sequence that matching sees, a row one in the sequence as it lies; they differ only where tokens are shuffled.
+    /// </summary>
     private sealed class Choice(ReferenceMergePlan plan, int image, int classPlace)
     {
         private readonly MergeOptions _options = plan.Options;
@@ -72,7 +74,8 @@ public sealed partial class ReferenceDevice
             var ranked = even
                 .Select(place =>
                 {
-                    var (similarity, partner) = odd.Select(o => (Similarity(units[place], units[o]), o)).OrderByDescending(s => s.Item1).ElementAt(_options.PartnerRank - 1);
+                    var partners = odd.Select(o => (Place: o, Similarity: Similarity(units[place], units[o]))).OrderByDescending(o => o.Similarity);
+                    var (partner, similarity) = partners.ElementAt(_options.PartnerRank - 1);
                     return (Place: place, Partner: partner, Similarity: similarity);
                 })
                 .OrderBy(p => candidates.Contains(p.Place) ? 0 : 1).ThenByDescending(p => p.Similarity).ToArray();
@@ -119,7 +122,8 @@ public sealed partial class ReferenceDevice
         {
             var after = pairs.UnmergedEven.Concat(pairs.Odd).ToList();
             if (_options.Order == MergeOrder.Original) after.Sort();
-            if (_step.HasClassToken) after.Insert(_options.ClassPosition == MergeClassPosition.Exact ? after.Count(place => place < classPlace) : _step.ClassRowOut, classPlace);
+            bool exact = _options.ClassPosition == MergeClassPosition.Exact;
+            if (_step.HasClassToken) after.Insert(exact ? after.Count(place => place < classPlace) : _step.ClassRowOut, classPlace);
             var destinations = new int[_step.TokensIn];
             Array.Fill(destinations, -1);
             for (int i = 0; i < after.Count; i++) destinations[Row(after[i])] = i;
