@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.ML.Runtime;
 using RMeeTo.Vim;
+using RMeeTo.Vim.Images;
 
 namespace RMeeTo.MLNet;
 
@@ -24,19 +25,25 @@ internal static class StageFile
         public string[]? FrameColumns { get; init; }
 
         [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+        public ViewCounts? Views { get; init; }
+
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
         public string? FeaturesColumn { get; init; }
 
         [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
         public TopKColumns? TopK { get; init; }
     }
 
+    private sealed record ViewCounts(int Times, int Crops);
+
     /// <summary>Writes a transformer.</summary>
-    public static void Write(Stream stream, StageColumns columns, LabelClasses classes, UnreadableImages policy, VimModel model)
+    public static void Write(Stream stream, StageColumns columns, LabelClasses classes, UnreadableImages policy, ClipViews views, VimModel model)
     {
         var header = JsonSerializer.SerializeToUtf8Bytes(
             new Header(columns.Label, columns.Image, columns.ImageName, columns.Score, columns.PredictedLabel, policy.ToString(), classes.ValueTypeName, [.. classes.Names])
             {
                 FrameColumns = columns.Frames is null ? null : [.. columns.Frames],
+                Views = views == ClipViews.Single ? null : new(views.Times, views.Crops),
                 FeaturesColumn = columns.Features,
                 TopK = columns.TopK,
             });
@@ -58,7 +65,7 @@ internal static class StageFile
         var classes = LabelClasses.Parse(header.LabelType, header.LabelValues);
         var model = VimModel.Load(stream, "The model file");
         if (!model.ClassNames.SequenceEqual(classes.Names)) throw new FormatException("The model file is damaged: its label values are not the classes of its network. Save the model again.");
-        return new VimMergedClassifierTransformer(environment, model, ReadColumns(header), classes, new ScoringOptions(policy));
+        return new VimMergedClassifierTransformer(environment, model, ReadColumns(header), classes, new ScoringOptions(policy) { Views = ReadViews(header) });
     }
 
     private static StageColumns ReadColumns(Header header)
@@ -71,6 +78,13 @@ internal static class StageFile
             Features = header.FeaturesColumn,
             TopK = header.TopK,
         };
+    }
+
+    private static ClipViews ReadViews(Header header)
+    {
+        if (header.Views is not { } views) return ClipViews.Single;
+        if (views is not { Times: >= 1 and <= 100, Crops: >= 1 and <= 100 }) throw Damaged($"its views are {views.Times} × {views.Crops}");
+        return new() { Times = views.Times, Crops = views.Crops };
     }
 
     private static FormatException Damaged(string how, Exception? cause = null) => new($"The model file is damaged: {how}. Get a fresh copy, or save the model again.", cause);

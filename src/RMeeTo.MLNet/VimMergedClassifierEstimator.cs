@@ -83,6 +83,8 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
         using var cancellation = new FitCancellation(_environment, _options.CancellationToken);
         var weights = WeightsSource.Open(_options, _checkpointBytes);
         SampleColumns.Find(input.Schema, _options.Columns, weights.Config.IsVideo);
+        if (!weights.Config.IsVideo && _options.Views.Count > 1)
+            throw new ArgumentException($"Views is {_options.Views.Times} × {_options.Views.Crops} and the network takes single images; leave Views as it is, or use a network for video (VimConfig.Frames).");
         var (schedule, merging) = weights.Merges();
         channel.Say(_options.Target is { } wanted ? $"Merge schedule: to be found, {wanted}." : $"Merge schedule: {schedule}.");
         if (Recipe.Epochs == 0 && _options.Target is null) return MergeOnly(input, weights, channel, cancellation);
@@ -153,7 +155,7 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
     {
         int count = classes.Names.Count;
         if (_options.TopK > count) channel.Say($"TopK is {_options.TopK} and there are {count} classes: the columns of the top classes have {count} slots.");
-        var scoring = new ScoringOptions(_options.UnreadableImages, Recipe.Threads, _options.BatchSize, _options.GpuDeviceId, _options.FallbackToCpu);
+        var scoring = new ScoringOptions(_options.UnreadableImages, Recipe.Threads, _options.BatchSize, _options.GpuDeviceId, _options.FallbackToCpu) { Views = _options.Views };
         return new(_environment, model, _options.Columns, classes, scoring, result);
     }
 }

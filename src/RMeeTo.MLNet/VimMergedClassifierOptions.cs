@@ -29,6 +29,24 @@ public sealed class VimMergedClassifierOptions
         set => field = value is null ? null : [.. FrameNames(value)];
     }
 
+    /// <summary>
+    /// For video: how often <c>Transform</c> looks at a clip, places in time and crops; the scores are the mean over all views. <see cref="ClipViews.Single"/> unless set;
+    /// <see cref="ClipViews.Published"/> is how the published accuracies were measured, and takes twelve times as long.
+    /// </summary>
+    public ClipViews Views { get; set => field = value ?? throw new ArgumentNullException(nameof(Views)); } = ClipViews.Single;
+
+    /// <summary>
+    /// For video: the most frames of a clip that <c>Fit</c> keeps, 1 to 1,000,000, evenly spread over it; training takes a random frame of every segment of these. Null: four for each
+    /// frame that the network takes.
+    /// </summary>
+    public int? ClipFramesKept
+    {
+        get;
+        set => field = value is null or (>= 1 and <= 1_000_000)
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(ClipFramesKept), value, $"ClipFramesKept is {value}; it must be from 1 to 1000000, or null (four for each frame that the network takes).");
+    }
+
     /// <summary>Text column that names a row's image in messages. Null: the image column's name followed by "Path", where there is such a column.</summary>
     public string? ImageNameColumnName { get; set; }
 

@@ -2,6 +2,7 @@ using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 using RMeeTo.Vim;
+using RMeeTo.Vim.Images;
 using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Retraining;
 
@@ -60,13 +61,21 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
         set
         {
             if (value is < 0 or > 4096) throw new ArgumentOutOfRangeException(nameof(Threads), value, $"Threads is {value}; it must be from 0 (one a processor) to 4096.");
-            lock (_lock)
-            {
-                if (value == _engine.Options.Threads) return;
-                using var before = _engine.Acquire(); // throws where this transformer is disposed
-                _engine.Dispose();
-                _engine = new ScoringEngine(_environment, Model, _engine.Options with { Threads = value });
-            }
+            Renew(options => options with { Threads = value });
+        }
+    }
+
+    /// <summary>How often a clip is looked at, where the network takes clips. Cursors that are open keep theirs.</summary>
+    /// <exception cref="ArgumentException">The network takes single images, and there is more than one view.</exception>
+    public ClipViews Views
+    {
+        get => Engine.Options.Views;
+        set
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            if (!Model.Config.IsVideo && value.Count > 1)
+                throw new ArgumentException($"Views is {value.Times} × {value.Crops} and the network takes single images.", nameof(Views));
+            Renew(options => options with { Views = value });
         }
     }
 
@@ -124,11 +133,27 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
     /// <param name="image">Any size; not disposed.</param>
     /// <param name="count">How many, from 1.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="count"/> is less than 1.</exception>
+    /// <exception cref="InvalidOperationException">The network takes clips.</exception>
     /// <exception cref="ObjectDisposedException">This transformer is disposed.</exception>
     public IReadOnlyList<ClassPrediction> TopK(MLImage image, int count = 5)
     {
         ArgumentNullException.ThrowIfNull(image);
+        if (Model.Config.IsVideo) throw new InvalidOperationException($"The network takes clips of {Model.Config.Frames} frames; pass all frames of a clip.");
         return Classify([image], count);
+    }
+
+    /// <summary>The most probable classes of a clip, best first.</summary>
+    /// <param name="frames">All of one size, in the order of time; not disposed. Any number: frames are chosen, or repeated, as in <see cref="Transform"/>.</param>
+    /// <param name="count">How many, from 1.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="count"/> is less than 1.</exception>
+    /// <exception cref="InvalidOperationException">The network takes single images.</exception>
+    /// <exception cref="UnreadableImageException">There is no frame, or they have several sizes, and the policy is to throw.</exception>
+    /// <exception cref="ObjectDisposedException">This transformer is disposed.</exception>
+    public IReadOnlyList<ClassPrediction> TopK(IReadOnlyList<MLImage> frames, int count = 5)
+    {
+        ArgumentNullException.ThrowIfNull(frames);
+        if (!Model.Config.IsVideo) throw new InvalidOperationException("The network takes single images; pass one image.");
+        return Classify(frames, count);
     }
 
     private IReadOnlyList<ClassPrediction> Classify(IReadOnlyList<MLImage> images, int count)
@@ -157,7 +182,19 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
         ArgumentNullException.ThrowIfNull(ctx);
-        MlNetInternals.Save(ctx, stream => StageFile.Write(stream, _columns, _classes, Engine.Options.UnreadableImages, Model));
+        MlNetInternals.Save(ctx, stream => StageFile.Write(stream, _columns, _classes, Engine.Options.UnreadableImages, Engine.Options.Views, Model));
+    }
+
+    private void Renew(Func<ScoringOptions, ScoringOptions> change)
+    {
+        lock (_lock)
+        {
+            var options = change(_engine.Options);
+            if (options == _engine.Options) return;
+            using var before = _engine.Acquire(); // throws where this transformer is disposed
+            _engine.Dispose();
+            _engine = new ScoringEngine(_environment, Model, options);
+        }
     }
 
     private ScoringEngine LiveEngine()

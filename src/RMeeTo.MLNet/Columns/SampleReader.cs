@@ -43,7 +43,7 @@ internal abstract class SampleReader
             }
             catch (Exception failure) when (failure is not (OperationCanceledException or OutOfMemoryException))
             {
-                sample.Fail(failure.Message, failure);
+                sample.Fail(failure.Message, cause: failure);
             }
         }
     }
@@ -70,7 +70,7 @@ internal abstract class SampleReader
             }
             catch (Exception failure) when (failure is not (OperationCanceledException or OutOfMemoryException))
             {
-                sample.Fail(failure.Message, failure);
+                sample.Fail(failure.Message, cause: failure);
             }
         }
     }

@@ -3,10 +3,12 @@ using RMeeTo.Vim.Images;
 namespace RMeeTo.MLNet;
 
 /// <summary>A few rows that are read together and decoded by all threads.</summary>
-internal sealed class ReadBatch(int threads)
+/// <param name="threads">Threads that decode.</param>
+/// <param name="clipFrames">Most frames of a clip that are kept, evenly spread; 0 where rows hold single images.</param>
+internal sealed class ReadBatch(int threads, int clipFrames)
 {
     private const long MaxBytes = 256L << 20;
-    private readonly int _capacity = Math.Max(32, 8 * threads);
+    private readonly int _capacity = Math.Max(threads, Math.Max(32, 8 * threads) / Math.Max(1, clipFrames));
     private readonly List<Row> _rows = [];
     private int _count;
     private long _bytes;
@@ -38,23 +40,35 @@ internal sealed class ReadBatch(int threads)
         {
             try
             {
+                _rows[i].Decoded = [];
                 _rows[i].Sample.Open();
-                _rows[i].Decoded = store.Reduce(_rows[i].Sample.Decode(0));
+                _rows[i].Decoded = clipFrames == 0 ? [store.Reduce(_rows[i].Sample.Decode(0))] : Frames(_rows[i].Sample, store);
             }
             catch (UnreadableImageException)
             {
-                _rows[i].Decoded = default; // known by Sample.Failed
+                // known by Sample.Failed
             }
         });
         if (failOnUnreadable && Rows.FirstOrDefault(row => row.Sample.Failed) is { } bad) bad.Sample.ThrowFailure();
     }
+
+    private RgbImage[] Frames(SampleInput sample, ImageStore store)
+    {
+        var clip = new SampleFrames(sample, views: 1).Open();
+        int count = Math.Min(clip.Count, clipFrames);
+        return [.. Enumerable.Range(0, count).Select(i => store.Reduce(clip[EvenlySpread(i, count, clip.Count)]))];
+    }
+
+    /// <summary>Place i of count among available, the first and the last included; the middle where it is only one.</summary>
+    internal static int EvenlySpread(int i, int count, int available) => count == 1 ? (available - 1) / 2 : (int)Math.Round(i * (available - 1.0) / (count - 1));
 
     /// <summary>One row.</summary>
     public sealed class Row
     {
         public SampleInput Sample { get; } = new();
 
-        public RgbImage Decoded { get; set; }
+        /// <summary>The image, or the frames that are kept of the clip.</summary>
+        public RgbImage[] Decoded { get; set; } = [];
 
         public int Label { get; set; }
 

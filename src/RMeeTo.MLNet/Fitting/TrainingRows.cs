@@ -33,15 +33,21 @@ internal sealed class LeftOut
 /// </summary>
 internal sealed class TrainingRows : IDisposable
 {
+    private const int FramesPerSegment = 4;
+
     private readonly VimMergedClassifierOptions _options;
     private readonly bool _video;
+    private readonly int _clipFrames;
     private readonly int _threads;
     private readonly FitCancellation _cancellation;
     private readonly List<int> _training = [];
     private readonly List<int> _validation = [];
 
-    private TrainingRows(VimMergedClassifierOptions options, ImageStore store, bool video, int threads, FitCancellation cancellation) =>
-        (_options, Store, _video, _threads, _cancellation) = (options, store, video, threads, cancellation);
+    private TrainingRows(VimMergedClassifierOptions options, ImageStore store, VimConfig config, int threads, FitCancellation cancellation)
+    {
+        (_options, Store, _video, _threads, _cancellation) = (options, store, config.IsVideo, threads, cancellation);
+        _clipFrames = options.ClipFramesKept ?? FramesPerSegment * config.Frames;
+    }
 
     /// <summary>Images of training and validation.</summary>
     public ImageStore Store { get; }
@@ -65,11 +71,11 @@ internal sealed class TrainingRows : IDisposable
         var store = new ImageStore(images);
         try
         {
-            var rows = new TrainingRows(options, store, config.IsVideo, threads, cancellation);
+            var rows = new TrainingRows(options, store, config, threads, cancellation);
             rows.ReadTraining(view, channel);
             if (options.ValidationData is { } validation) rows.ReadValidation(validation, channel);
             else if (options.ValidationColumnName is null && options.ValidationFraction > 0) rows.Split();
-            channel.Say($"{rows._training.Count} images to train, {rows._validation.Count} to validate, {rows.Classes.Names.Count} classes; {store.MemoryBytes >> 20} MB in memory, {store.FileBytes >> 20} MB in a temporary file.");
+            channel.Say($"{rows._training.Count} {(config.IsVideo ? "clips" : "images")} to train, {rows._validation.Count} to validate, {rows.Classes.Names.Count} classes; {store.MemoryBytes >> 20} MB in memory, {store.FileBytes >> 20} MB in a temporary file.");
             return rows;
         }
         catch
@@ -140,7 +146,7 @@ internal sealed class TrainingRows : IDisposable
         var labels = LabelReader.Open(cursor, label);
         var samples = SampleReader.Create(cursor, sample);
         var isValidation = flag is { } boolean ? cursor.GetGetter<bool>(boolean) : null;
-        var batch = new ReadBatch(_threads);
+        var batch = new ReadBatch(_threads, _video ? _clipFrames : 0);
         var leftOut = new LeftOut();
         bool more = true;
         while (more)
@@ -174,7 +180,12 @@ internal sealed class TrainingRows : IDisposable
             {
                 if (leftOut.UnreadableImages++ == 0) leftOut.FirstUnreadable = row.Sample.FailedName;
             }
-            else added(Store.Add(row.Decoded, label, row.Sample.Name), row.ForValidation);
+            else
+            {
+                int index = _video ? Store.AddClip(new VideoClip(row.Decoded), label, row.Sample.Name) : Store.Add(row.Decoded[0], label, row.Sample.Name);
+                added(index, row.ForValidation);
+            }
+            row.Decoded = [];
         }
     }
 

@@ -37,7 +37,8 @@ internal sealed class WeightsSource
     {
         get
         {
-            var preprocessing = (_model?.Preprocessing ?? new()) with { ImageHeight = Config.ImageHeight, ImageWidth = Config.ImageWidth };
+            // As VimModel's own default: published clips are resized to the crop.
+            var preprocessing = (_model?.Preprocessing ?? new() { CropRatio = Config.IsVideo ? 1 : 0.875 }) with { ImageHeight = Config.ImageHeight, ImageWidth = Config.ImageWidth };
             if (_options.CropRatio is { } ratio) preprocessing = preprocessing with { CropRatio = ratio };
             return _options.Normalization is { } normalization ? preprocessing with { Normalization = normalization } : preprocessing;
         }
@@ -104,6 +105,12 @@ internal sealed class WeightsSource
         var report = new CheckpointReport { Lines = [$"Head kept: {classNames.Count} classes."] };
         if (!model.ClassNames.SequenceEqual(classNames)) model = model.WithHead(classNames, seed, out report);
         if ((model.Config.ImageHeight, model.Config.ImageWidth) != (config.ImageHeight, config.ImageWidth)) model = model.WithImageSize(config.ImageHeight, config.ImageWidth);
+        if (config.IsVideo && !model.Config.IsVideo)
+        {
+            var inflated = CheckpointFit.Inflate(model.Weights, config, PatchInflation.Center);
+            return inflated with { Report = report.Then(inflated.Report) };
+        }
+        if (model.Config.Frames != config.Frames) model = model.WithFrames(config.Frames);
         // The caller's weights stay his: training starts from a copy, but merging alone would share them.
         return new(ReferenceEquals(model.Weights, _model!.Weights) ? model.Weights.Clone() : model.Weights, report);
     }
@@ -120,7 +127,7 @@ internal sealed class WeightsSource
     private static VimConfig Checked(VimConfig wanted, ICheckpointSource reader)
     {
         var (found, _) = VimConfigInference.InferAllButImage(reader);
-        if (!CheckpointComparison.SameArchitecture(found, wanted)) VimCheckpoint.Load(reader, wanted with { Classes = found.Classes }); // throws, with everything that differs
+        if (!CheckpointComparison.SameArchitecture(found, AsFound(wanted, found))) VimCheckpoint.Load(reader, wanted with { Classes = found.Classes }); // throws, with everything that differs
         return wanted;
     }
 
@@ -128,8 +135,11 @@ internal sealed class WeightsSource
     private static VimConfig Agreed(VimConfig? wanted, VimModel model)
     {
         if (wanted is null) return model.Config;
-        if (!CheckpointComparison.SameArchitecture(model.Config, wanted))
+        if (!CheckpointComparison.SameArchitecture(model.Config, AsFound(wanted, model.Config)))
             throw new CheckpointMismatchException($"The model has width {model.Config.Width}, {model.Config.Depth} blocks and patches of {model.Config.PatchSize}; the option Config says width {wanted.Width}, {wanted.Depth} blocks and patches of {wanted.PatchSize}. Pass the model's own configuration, or none.");
-        return model.Config with { ImageHeight = wanted.ImageHeight, ImageWidth = wanted.ImageWidth };
+        return model.Config with { ImageHeight = wanted.ImageHeight, ImageWidth = wanted.ImageWidth, Frames = wanted.Frames, TubeletSize = wanted.TubeletSize };
     }
+
+    /// <summary>Weights for images can be made weights for clips, so a difference in that does not count.</summary>
+    private static VimConfig AsFound(VimConfig wanted, VimConfig found) => wanted.IsVideo && !found.IsVideo ? wanted with { Frames = 0, TubeletSize = 1 } : wanted;
 }

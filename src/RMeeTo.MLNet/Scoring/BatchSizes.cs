@@ -12,8 +12,7 @@ internal sealed class BatchSizes(ScoringOptions options, VimConfig config)
     private int _next = 1;
 
     /// <summary>Largest batch.</summary>
-    public int Largest { get; } = options.BatchSize
-        ?? Math.Clamp(PerWorker * (options.Threads > 0 ? options.Threads : Environment.ProcessorCount) * NetworkRunner.BatchFor(config.Tokens), 16, 512);
+    public int Largest { get; } = options.BatchSize ?? Math.Max(1, Inputs(options, config) / (config.IsVideo ? options.Views.Count : 1));
 
     /// <summary>Size of the next batch: 1, 4, 16, … up to the largest.</summary>
     public int Next()
@@ -22,4 +21,8 @@ internal sealed class BatchSizes(ScoringOptions options, VimConfig config)
         _next = (int)Math.Min(4L * size, Largest);
         return size;
     }
+
+    /// <summary>Inputs of the network that keep all threads at work; a clip is as many as it has views.</summary>
+    private static int Inputs(ScoringOptions options, VimConfig config) =>
+        Math.Clamp(PerWorker * (options.Threads > 0 ? options.Threads : Environment.ProcessorCount) * NetworkRunner.BatchFor(config.Tokens), 16, 512);
 }

@@ -1,5 +1,6 @@
 using Microsoft.ML.Runtime;
 using RMeeTo.Vim;
+using RMeeTo.Vim.Images;
 
 namespace RMeeTo.MLNet;
 
@@ -96,19 +97,9 @@ internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model
         public int Score(IReadOnlyList<SampleInput> samples, int count, float[] probabilities, float[]? features = null)
         {
             ObjectDisposedException.ThrowIf(_returned != 0, typeof(VimMergedClassifierTransformer));
-            var (model, keepRows) = (owner.Model, owner.Options.UnreadableImages == UnreadableImages.Missing);
-            classifier.Predict(count, (index, destination) =>
-            {
-                try
-                {
-                    samples[index].Open();
-                    model.Preprocessing.Apply(samples[index].Decode(0), destination);
-                }
-                catch (UnreadableImageException) when (keepRows)
-                {
-                    destination.Clear();
-                }
-            }, probabilities, CancellationToken.None, features);
+            var model = owner.Model;
+            if (model.Config.IsVideo) ScoreClips(samples, count, probabilities, features);
+            else ScoreImages(samples, count, probabilities, features);
             Interlocked.Add(ref owner._imagesScored, count);
             Interlocked.Increment(ref owner._batchesScored);
             int classes = model.Config.Classes, width = model.Config.Width, unreadable = 0;
@@ -122,6 +113,42 @@ internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model
             return unreadable;
         }
 
+        private bool KeepsRows => owner.Options.UnreadableImages == UnreadableImages.Missing;
+
+        private void ScoreImages(IReadOnlyList<SampleInput> samples, int count, float[] probabilities, float[]? features) => classifier.Predict(count, (index, destination) =>
+        {
+            try
+            {
+                samples[index].Open();
+                owner.Model.Preprocessing.Apply(samples[index].Decode(0), destination);
+            }
+            catch (UnreadableImageException) when (KeepsRows)
+            {
+                destination.Clear();
+            }
+        }, probabilities, CancellationToken.None, features);
+
+        private void ScoreClips(IReadOnlyList<SampleInput> samples, int count, float[] probabilities, float[]? features)
+        {
+            var (model, views) = (owner.Model, owner.Options.Views);
+            SampleFrames[] clips = [.. samples.Take(count).Select(sample => new SampleFrames(sample, views.Count))];
+            classifier.PredictViews(count, views.Count, (index, view, destination) =>
+            {
+                try
+                {
+                    model.Preprocessing.Apply(clips[index].Open(), model.Config.Frames, views, view, destination);
+                }
+                catch (UnreadableImageException) when (KeepsRows)
+                {
+                    destination.Clear();
+                }
+                finally
+                {
+                    clips[index].Close();
+                }
+            }, probabilities, features, CancellationToken.None);
+        }
+
         public void Dispose()
         {
             if (Interlocked.Exchange(ref _returned, 1) == 0) owner.Release();
@@ -129,10 +156,14 @@ internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model
     }
 }
 
-/// <summary>How a transformer runs its network. All but the policy belongs to the process, and is not stored in a model file.</summary>
+/// <summary>How a transformer runs its network. All but policy and views belongs to the process, and is not stored in a model file.</summary>
 /// <param name="UnreadableImages">Policy.</param>
 /// <param name="Threads">Thread budget; 0: one a processor.</param>
 /// <param name="BatchSize">Rows that a cursor reads ahead; null: enough to keep all threads at work.</param>
 /// <param name="GpuDeviceId">GPU asked for; null: as the environment says.</param>
 /// <param name="FallbackToCpu">Whether the CPU may serve instead; null: as the environment says.</param>
-internal sealed record ScoringOptions(UnreadableImages UnreadableImages, int Threads = 0, int? BatchSize = null, int? GpuDeviceId = null, bool? FallbackToCpu = null);
+internal sealed record ScoringOptions(UnreadableImages UnreadableImages, int Threads = 0, int? BatchSize = null, int? GpuDeviceId = null, bool? FallbackToCpu = null)
+{
+    /// <summary>How often a clip is looked at; without meaning for images. Stored in a model file.</summary>
+    public ClipViews Views { get; init; } = ClipViews.Single;
+}

@@ -4,6 +4,7 @@ using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 using RMeeTo.Vim;
+using RMeeTo.Vim.Images;
 
 namespace RMeeTo.MLNet.Tests.Stage;
 
@@ -118,7 +119,7 @@ public sealed class StagePersistenceTests
         static MemoryStream Written()
         {
             var stream = new MemoryStream();
-            StageFile.Write(stream, new("Label", "Image", null, "Score", "PredictedLabel"), LabelClasses.OfNames(Pictures.Classes), UnreadableImages.Throw, Tiny.Model(Pictures.Classes));
+            StageFile.Write(stream, new("Label", "Image", null, "Score", "PredictedLabel"), LabelClasses.OfNames(Pictures.Classes), UnreadableImages.Throw, ClipViews.Single, Tiny.Model(Pictures.Classes));
             return stream;
         }
         void Refused(Action<byte[]> damage, params string[] parts)
