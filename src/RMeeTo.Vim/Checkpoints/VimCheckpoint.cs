@@ -102,7 +102,8 @@ public static class VimCheckpoint
         return [.. weights.Parameters.All.Select(p => new FloatTensor(p.Name, p.Shape, weights.Values.AsMemory((int)p.Offset, p.Length)))];
     }
 
-    private static Dictionary<string, string> ForPyTorch(IReadOnlyDictionary<string, string>? metadata)
+    /// <summary>Metadata with what PyTorch's own tools look for.</summary>
+    internal static Dictionary<string, string> ForPyTorch(IReadOnlyDictionary<string, string>? metadata)
     {
         var all = new Dictionary<string, string> { ["format"] = "pt" };
         if (metadata == null) return all;

@@ -67,16 +67,16 @@ public static class DeitCheckpoint
     /// <summary>Writes the weights alone, a plain state dict under the official names. <see cref="DeitModel.Save(string)"/> writes what belongs to them as well.</summary>
     /// <param name="path">The file to make or to replace, whole or not at all.</param>
     /// <param name="weights">The weights.</param>
-    /// <param name="metadata">Texts to go with them, or null.</param>
+    /// <param name="metadata">Texts to go with them, or null. "format" is "pt" unless given, which PyTorch's own tools look for.</param>
     public static void Save(string path, DeitWeights weights, IReadOnlyDictionary<string, string>? metadata = null) =>
-        SafetensorsWriter.Write(path, VimCheckpoint.Tensors(weights), metadata);
+        SafetensorsWriter.Write(path, VimCheckpoint.Tensors(weights), VimCheckpoint.ForPyTorch(metadata));
 
     /// <summary>The same to a stream, which stays open.</summary>
     /// <param name="stream">Any stream that can be written.</param>
     /// <param name="weights">The weights.</param>
-    /// <param name="metadata">Texts to go with them, or null.</param>
+    /// <param name="metadata">Texts to go with them, or null. "format" is "pt" unless given, which PyTorch's own tools look for.</param>
     public static void Save(Stream stream, DeitWeights weights, IReadOnlyDictionary<string, string>? metadata = null) =>
-        SafetensorsWriter.Write(stream, VimCheckpoint.Tensors(weights), metadata);
+        SafetensorsWriter.Write(stream, VimCheckpoint.Tensors(weights), VimCheckpoint.ForPyTorch(metadata));
 
     private static string Hint(ICheckpointSource source, DeitConfig config)
     {

@@ -68,7 +68,7 @@ public sealed class DeitModel : ClassifierModel
     /// <exception cref="CheckpointMismatchException">The file is a plain state dict, for which <see cref="DeitCheckpoint.Load"/> is, or another kind of network.</exception>
     public static DeitModel Load(string path)
     {
-        using var source = SafetensorsReader.Open(path);
+        using var source = Checkpoint.Open(path);
         return Load(source);
     }
 
@@ -79,7 +79,7 @@ public sealed class DeitModel : ClassifierModel
     /// <exception cref="CheckpointMismatchException">The file is a plain state dict, for which <see cref="DeitCheckpoint.Load"/> is, or another kind of network.</exception>
     public static DeitModel Load(Stream stream, string? name = null)
     {
-        using var source = new SafetensorsReader(stream, name, leaveOpen: true);
+        using var source = Checkpoint.Open(stream, name: name, leaveOpen: true);
         return Load(source);
     }
 
@@ -153,7 +153,7 @@ public sealed class DeitModel : ClassifierModel
 
     internal override ClassifierModel WithoutMerges() => WithSchedule(DeitMergeSchedule.Dense(Config));
 
-    private static DeitModel Load(SafetensorsReader source)
+    private static DeitModel Load(ICheckpointSource source)
     {
         DeitModelMetadata.CheckVersion(source);
         try
@@ -173,7 +173,7 @@ public sealed class DeitModel : ClassifierModel
     }
 
     /// <summary>Before anything is laid out by the configuration's sizes, they must be those of tensors that are really there.</summary>
-    private static DeitWeights LoadWeights(SafetensorsReader source, DeitConfig config)
+    private static DeitWeights LoadWeights(ICheckpointSource source, DeitConfig config)
     {
         long there = source.Tensors.Sum(tensor => tensor.Length);
         if (there < (4.0 + 2 * config.MlpRatio) * config.Width * config.Width * config.Depth + (double)config.Classes * config.Width)

@@ -24,7 +24,6 @@ internal static class DeitModelMetadata
     /// <summary>The metadata of a model.</summary>
     public static Dictionary<string, string> Write(DeitModel model) => new()
     {
-        ["format"] = "pt", // what PyTorch's own tools look for
         [FormatKey] = Version.ToString(CultureInfo.InvariantCulture),
         [ConfigKey] = Write(model.Config),
         [VimModelMetadata.ClassesKey] = JsonSerializer.Serialize(model.ClassNames, VimModelMetadata.ReadableText),
