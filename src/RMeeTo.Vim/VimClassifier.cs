@@ -30,7 +30,7 @@ public sealed class VimClassifier(VimModel model, int threads = 0, IVimDevicePro
     {
         ArgumentNullException.ThrowIfNull(clips);
         views ??= ClipViews.Single;
-        PredictViews(clips.Count, views.Count, (clip, view, destination) => Model.Preprocessing.Apply(clips[clip], Model.Config.Frames, views, view, destination), probabilities, default, cancellation);
+        PredictViews(clips.Count, views.Count, Filler(clips, views), probabilities, default, cancellation);
     }
 
     /// <summary>Class probabilities and features of clips, both the mean over all views.</summary>
@@ -40,31 +40,40 @@ public sealed class VimClassifier(VimModel model, int threads = 0, IVimDevicePro
     /// <param name="features">[clips, <see cref="VimConfig.Width"/>], row-major; written.</param>
     /// <param name="views">How often each clip is looked at; <see cref="ClipViews.Single"/> unless given.</param>
     /// <param name="cancellation">Stops between batches.</param>
-    public void PredictClipsWithFeatures(IReadOnlyList<VideoClip> clips, Memory<float> probabilities, Memory<float> features, ClipViews? views = null, CancellationToken cancellation = default)
+    public void PredictClipsWithFeatures(
+        IReadOnlyList<VideoClip> clips, Memory<float> probabilities, Memory<float> features, ClipViews? views = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(clips);
         views ??= ClipViews.Single;
         int width = Model.Config.Width;
         if (features.Length < (long)clips.Count * width)
-            throw new ArgumentException($"{clips.Count} clips of {width} features need {(long)clips.Count * width} values; there is room for {features.Length}.", nameof(features));
-        PredictViews(clips.Count, views.Count, (clip, view, destination) => Model.Preprocessing.Apply(clips[clip], Model.Config.Frames, views, view, destination), probabilities, features, cancellation);
+            throw new ArgumentException($"{clips.Count} clips of {width} features need {(long)clips.Count * width} values; there is room for "
+                + $"{features.Length}.", nameof(features));
+        PredictViews(clips.Count, views.Count, Filler(clips, views), probabilities, features, cancellation);
     }
 
-    /// <summary>The mean results of all views of clips that the workers fetch themselves. Summed in the order of the views, so they do not depend on the workers.</summary>
+    private ViewFiller Filler(IReadOnlyList<VideoClip> clips, ClipViews views) =>
+        (clip, view, destination) => Model.Preprocessing.Apply(clips[clip], Model.Config.Frames, views, view, destination);
+
+    /// <summary>
+    /// The mean results of all views of clips that the workers fetch themselves. Summed in the order of the views, so they do not depend on the workers.
+    /// </summary>
     internal void PredictViews(int count, int views, ViewFiller fill, Memory<float> probabilities, Memory<float> features, CancellationToken cancellation)
     {
         int classes = Model.Config.Classes, width = Model.Config.Width;
         if (!Model.Config.IsVideo)
             throw new InvalidOperationException("This network is for images; call Predict, or use a network for clips (VimConfig.Frames).");
         if (probabilities.Length < (long)count * classes)
-            throw new ArgumentException($"{count} clips of {classes} classes need {(long)count * classes} values; there is room for {probabilities.Length}.", nameof(probabilities));
+            throw new ArgumentException($"{count} clips of {classes} classes need {(long)count * classes} values; there is room for "
+                + $"{probabilities.Length}.", nameof(probabilities));
         int block = Math.Min(count, Math.Max(1, InputsAtOnce / views));
         var allProbabilities = new float[block * views * classes];
         var allFeatures = features.IsEmpty ? [] : new float[block * views * width];
         for (int first = 0; first < count; first += block)
         {
             int clips = Math.Min(block, count - first), start = first;
-            Predict(clips * views, (index, destination) => fill(start + index / views, index % views, destination), allProbabilities, cancellation, allFeatures);
+            ImageFiller fillView = (index, destination) => fill(start + index / views, index % views, destination);
+            Predict(clips * views, fillView, allProbabilities, cancellation, allFeatures);
             Mean(allProbabilities, probabilities.Span[(first * classes)..], clips, views, classes);
             if (!features.IsEmpty) Mean(allFeatures, features.Span[(first * width)..], clips, views, width);
         }
@@ -86,8 +95,8 @@ public sealed class VimClassifier(VimModel model, int threads = 0, IVimDevicePro
 internal delegate void ViewFiller(int clip, int view, Span<float> destination);
 
 /// <summary>
-/// Classifies images with a network of any kind. Thread-safe: concurrent calls share the weights and nothing else, and together use no more threads than asked for.
-/// An image's result is the same bit for bit whatever is classified beside it.
+/// Classifies images with a network of any kind. Thread-safe: concurrent calls share the weights and nothing else, and together use no more threads than asked
+/// for. An image's result is the same bit for bit whatever is classified beside it.
 /// </summary>
 public abstract class ImageClassifier : IDisposable
 {
@@ -153,7 +162,8 @@ public abstract class ImageClassifier : IDisposable
         CheckTakesImages();
         int width = _runner.FeatureWidth;
         if (features.Length < (long)images.Count * width)
-            throw new ArgumentException($"{images.Count} images of {width} features need {(long)images.Count * width} values; there is room for {features.Length}.", nameof(features));
+            throw new ArgumentException($"{images.Count} images of {width} features need {(long)images.Count * width} values; there is room for "
+                + $"{features.Length}.", nameof(features));
         Predict(images.Count, (index, destination) => Model.Preprocessing.Apply(images[index], destination), probabilities, cancellation, features);
     }
 
@@ -170,7 +180,8 @@ public abstract class ImageClassifier : IDisposable
         if (inputs.Length % length != 0)
         {
             string shape = $"{(Model.InputFrames == 0 ? "3" : $"3·{Model.InputFrames}")}·{Model.Preprocessing.ImageHeight}·{Model.Preprocessing.ImageWidth}";
-            throw new ArgumentException($"{inputs.Length} values are not a whole number of {(Model.InputFrames == 0 ? "images" : "clips")} of {shape} = {length} values.", nameof(inputs));
+            throw new ArgumentException($"{inputs.Length} values are not a whole number of {(Model.InputFrames == 0 ? "images" : "clips")} of {shape} = "
+                + $"{length} values.", nameof(inputs));
         }
         Predict(inputs.Length / length, (index, destination) => inputs.Span.Slice(index * length, length).CopyTo(destination), probabilities, cancellation);
     }
@@ -219,7 +230,8 @@ public abstract class ImageClassifier : IDisposable
 
     private void CheckTakesImages()
     {
-        if (Model.InputFrames > 0) throw new InvalidOperationException($"This network is for clips of {Model.InputFrames} frames; call PredictClips, or use a network for images.");
+        if (Model.InputFrames > 0)
+            throw new InvalidOperationException($"This network is for clips of {Model.InputFrames} frames; call PredictClips, or use a network for images.");
     }
 
     /// <summary>Weights are native memory: they must not be freed under a call that reads them.</summary>

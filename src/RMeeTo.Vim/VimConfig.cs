@@ -9,7 +9,10 @@ public enum ClassTokenPosition
     /// <summary>Before all patches (VideoMamba).</summary>
     First,
 
-    /// <summary>Two class tokens, one before and one after all patches; the head reads the mean of both (official name <c>use_double_cls_token</c>). Tokens cannot merge.</summary>
+    /// <summary>
+    /// Two class tokens, one before and one after all patches; the head reads the mean of both (official name <c>use_double_cls_token</c>). Tokens cannot
+    /// merge.
+    /// </summary>
     Ends,
 
     /// <summary>No class token; <see cref="VimConfig.Pooling"/> says what the head reads (official name <c>if_cls_token</c>: false).</summary>
@@ -19,7 +22,9 @@ public enum ClassTokenPosition
 /// <summary>What the head reads where there is no class token.</summary>
 public enum TokenPooling
 {
-    /// <summary>The mean over all tokens after the norm, each counted as often as original tokens are merged in it (official <c>final_pool_type</c>: mean).</summary>
+    /// <summary>
+    /// The mean over all tokens after the norm, each counted as often as original tokens are merged in it (official <c>final_pool_type</c>: mean).
+    /// </summary>
     Mean,
 
     /// <summary>The last token (official <c>final_pool_type</c>: none).</summary>
@@ -40,14 +45,16 @@ public enum NormKind
 /// Architecture of a Vision Mamba: every size that decides the shape of a parameter or of an activation. Immutable and always valid: a property that is out of
 /// range throws where it is set, and sizes that contradict each other throw in <see cref="Validate"/>, which every consumer calls.
 /// </summary>
-/// <remarks>Sources: Vim (arXiv 2401.09417), VideoMamba (arXiv 2403.06977), R-MeeTo (arXiv 2412.12496). C = <see cref="Width"/>, D = <see cref="InnerWidth"/>, N = <see cref="StateSize"/>,
-/// R = <see cref="TimeStepRank"/>, L = <see cref="Tokens"/>.</remarks>
+/// <remarks>Sources: Vim (arXiv 2401.09417), VideoMamba (arXiv 2403.06977), R-MeeTo (arXiv 2412.12496). C = <see cref="Width"/>, D = <see cref="InnerWidth"/>,
+/// N = <see cref="StateSize"/>, R = <see cref="TimeStepRank"/>, L = <see cref="Tokens"/>.</remarks>
 public sealed record VimConfig
 {
     /// <summary>Frames of a clip; 0 unless set: the input is one image and there is no time axis.</summary>
     public int Frames { get; init => field = InRange(value, 0, 1 << 20, nameof(Frames)); }
 
-    /// <summary>Consecutive frames that a patch of a clip spans; divides <see cref="Frames"/>. Official name <c>kernel_size</c> or <c>tubelet_size</c>.</summary>
+    /// <summary>
+    /// Consecutive frames that a patch of a clip spans; divides <see cref="Frames"/>. Official name <c>kernel_size</c> or <c>tubelet_size</c>.
+    /// </summary>
     public int TubeletSize { get; init => field = Positive(value, nameof(TubeletSize)); } = 1;
 
     /// <summary>Input height in pixels.</summary>
@@ -159,7 +166,10 @@ public sealed record VimConfig
     /// <summary>Vim-Base: width 768, 24 blocks, 97,598,440 parameters at 1000 classes.</summary>
     public static VimConfig VimBase { get; } = new() { Width = 768 };
 
-    /// <summary>VideoMamba-Tiny for images: width 192, 24 blocks, 7,148,008 parameters at 1000 classes. Names and shapes of its parameters are those of <see cref="VimTiny"/>.</summary>
+    /// <summary>
+    /// VideoMamba-Tiny for images: width 192, 24 blocks, 7,148,008 parameters at 1000 classes. Names and shapes of its parameters are those of
+    /// <see cref="VimTiny"/>.
+    /// </summary>
     public static VimConfig VideoMambaTiny { get; } = new() { ClassToken = ClassTokenPosition.First, AverageDirections = false };
 
     /// <summary>VideoMamba-Small for images: width 384, 24 blocks, 25,796,584 parameters at 1000 classes.</summary>
@@ -182,7 +192,8 @@ public sealed record VimConfig
 
     /// <summary>Checks what no single property can see.</summary>
     /// <returns>This configuration.</returns>
-    /// <exception cref="ArgumentException">The image is smaller than a patch, the sizes in time contradict each other, or the network would not fit a 32-bit index.</exception>
+    /// <exception cref="ArgumentException">The image is smaller than a patch, the sizes in time contradict each other, or the network would not fit a 32-bit
+    /// index.</exception>
     public VimConfig Validate()
     {
         CheckTime();
@@ -193,10 +204,12 @@ public sealed record VimConfig
         long patches = (long)GridHeight * GridWidth * TimeSteps, tokens = patches + ClassTokens, patchLength = 3L * PatchSize * PatchSize * TubeletSize;
         string input = IsVideo ? $"A clip of {Frames} frames of {ImageWidth}×{ImageHeight} pixels" : $"An image of {ImageWidth}×{ImageHeight} pixels";
         if (inputs > Array.MaxLength)
-            throw new ArgumentException($"{input} is {inputs} values, more than an array holds ({Array.MaxLength}); use a smaller {(IsVideo ? "image or fewer frames" : "image")}.");
+            throw new ArgumentException($"{input} is {inputs} values, more than an array holds ({Array.MaxLength}); use a smaller "
+                + $"{(IsVideo ? "image or fewer frames" : "image")}.");
         const int largest = int.MaxValue / 4;
         if (inner > largest || tokens * Math.Max(2 * inner, Width) > largest || patches * Math.Min(patchLength, inputs) > int.MaxValue)
-            throw new ArgumentException($"{tokens} tokens of inner width {inner} are more than one {(IsVideo ? "clip" : "image")}'s buffers can hold; use larger patches or a smaller width.");
+            throw new ArgumentException($"{tokens} tokens of inner width {inner} are more than one {(IsVideo ? "clip" : "image")}'s buffers can hold; use "
+                + "larger patches or a smaller width.");
         if (ParameterValues() > Array.MaxLength)
             throw new ArgumentException($"A network of width {Width}, inner width {inner}, {Depth} blocks and {Classes} classes has more than {Array.MaxLength} weights, the most that an array holds; use smaller sizes.");
         return this;
@@ -211,17 +224,21 @@ public sealed record VimConfig
     private (int, int, int, int, int, int, int, int, int, int, int, int, int) Sizes =>
         (ImageHeight, ImageWidth, PatchSize, Stride, Width, Depth, StateSize, ConvolutionWidth, Expansion, TimeStepRank, Classes, Frames, TubeletSize);
 
-    private (bool, ClassTokenPosition, TokenPooling, NormKind, float, bool, bool) Kinds => (AverageDirections, ClassToken, Pooling, Norm, NormEpsilon, LayerScale, ProjectionBias);
+    private (bool, ClassTokenPosition, TokenPooling, NormKind, float, bool, bool) Kinds =>
+        (AverageDirections, ClassToken, Pooling, Norm, NormEpsilon, LayerScale, ProjectionBias);
 
     private void CheckTime()
     {
         if (!IsVideo && TubeletSize != 1)
-            throw new ArgumentException($"Patches that span {TubeletSize} frames need a clip, and Frames is 0, which means images; set Frames to a multiple of {TubeletSize}, or TubeletSize to 1.");
+            throw new ArgumentException($"Patches that span {TubeletSize} frames need a clip, and Frames is 0, which means images; set Frames to a multiple "
+                + $"of {TubeletSize}, or TubeletSize to 1.");
         if (!IsVideo) return;
         if (Frames % TubeletSize != 0)
-            throw new ArgumentException($"A clip of {Frames} frames cannot be cut into patches that span {TubeletSize} frames; Frames must be a multiple of TubeletSize.");
+            throw new ArgumentException($"A clip of {Frames} frames cannot be cut into patches that span {TubeletSize} frames; Frames must be a multiple of "
+                + "TubeletSize.");
         if (ClassToken != ClassTokenPosition.First)
-            throw new ArgumentException($"A network for clips has its class token first, and ClassToken is {ClassToken}; set ClassTokenPosition.First, or Frames to 0 for images.");
+            throw new ArgumentException($"A network for clips has its class token first, and ClassToken is {ClassToken}; set ClassTokenPosition.First, or "
+                + "Frames to 0 for images.");
     }
 
     /// <summary>About the number of learned values; a double, which no size can overflow.</summary>

@@ -3,15 +3,16 @@ using RMeeTo.Vim.Merging;
 namespace RMeeTo.Vim.Analysis;
 
 /// <summary>
-/// Arithmetic as the published code counts it, in thousand millions (G), with all that is peculiar in it: the figures of the papers' tables to the last digit. For
-/// comparison with these; <see cref="VimCost"/> says what a network really costs.
+/// Arithmetic as the published code counts it, in thousand millions (G), with all that is peculiar in it: the figures of the papers' tables to the last digit.
+/// For comparison with these; <see cref="VimCost"/> says what a network really costs.
 /// </summary>
 /// <param name="Total">With matching and merging.</param>
 /// <param name="WithoutMerging">Blocks, patches and head alone (official <c>layer_flops</c>).</param>
 /// <remarks>
-/// Spec 4. The formula is <see cref="VimCost.Published"/>'s. Different from there: merge layers that remove nothing still match, and images are counted with r tokens gone at
-/// every merge even where there are not so many left, below none (from r = 18 at 224 pixels on). Clips are counted with the tokens that they really have, and without the class token's share of
-/// the patch embedding. VideoMamba's own counter for images does not know <see cref="MergePhase.Odd"/>; this one counts it as Vim's does.
+/// Spec 4. The formula is <see cref="VimCost.Published"/>'s. Different from there: merge layers that remove nothing still match, and images are counted with r
+/// tokens gone at every merge even where there are not so many left, below none (from r = 18 at 224 pixels on). Clips are counted with the tokens that they
+/// really have, and without the class token's share of the patch embedding. VideoMamba's own counter for images does not know <see cref="MergePhase.Odd"/>;
+/// this one counts it as Vim's does.
 /// </remarks>
 public sealed record PublishedCost(double Total, double WithoutMerging)
 {
@@ -33,7 +34,8 @@ public sealed record PublishedCost(double Total, double WithoutMerging)
     /// <param name="metric">What tokens are compared by.</param>
     /// <exception cref="ArgumentException">The configuration contradicts itself.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A number is out of range.</exception>
-    public static PublishedCost Of(VimConfig config, int tokensPerMerge, int interval = 2, MergePhase phase = MergePhase.Even, MergeMetric metric = MergeMetric.HiddenState)
+    public static PublishedCost Of(
+        VimConfig config, int tokensPerMerge, int interval = 2, MergePhase phase = MergePhase.Even, MergeMetric metric = MergeMetric.HiddenState)
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentOutOfRangeException.ThrowIfNegative(tokensPerMerge);

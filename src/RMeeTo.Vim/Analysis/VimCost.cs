@@ -2,7 +2,9 @@ using RMeeTo.Vim.Merging;
 
 namespace RMeeTo.Vim.Analysis;
 
-/// <summary>Arithmetic that a network spends on one image or clip, in thousand millions (G), as a function of its sizes and of its merge schedule. Nothing is measured.</summary>
+/// <summary>
+/// Arithmetic that a network spends on one image or clip, in thousand millions (G), as a function of its sizes and of its merge schedule. Nothing is measured.
+/// </summary>
 /// <param name="Published">By the formula of the papers' tables: one scan direction only. <see cref="PublishedCost"/> has the tables themselves.</param>
 /// <param name="Bidirectional">The same with both scan directions, which every Vim computes: the cost that is really paid.</param>
 /// <param name="Merging">The share of matching and merging in either.</param>
@@ -32,7 +34,8 @@ public sealed record VimCost(double Published, double Bidirectional, double Merg
             throw new ArgumentException($"The schedule is for {schedule.InputTokens} tokens and {schedule.TokensPerBlock.Count} blocks; the network has {config.Tokens} tokens and {config.Depth} blocks. Make the schedule from the network's VimConfig.", nameof(schedule));
         int metricWidth = MetricWidth(config, (merging ?? MergeOptions.Default).Metric);
         double ends = Ends(config, config.Tokens), matching = schedule.Steps.Sum(step => Merge(config, metricWidth, step.TokensIn, step.Removed));
-        double once = schedule.TokensPerBlock.Sum(tokens => Block(config, tokens, directions: 1)), twice = schedule.TokensPerBlock.Sum(tokens => Block(config, tokens, directions: 2));
+        double once = schedule.TokensPerBlock.Sum(tokens => Block(config, tokens, directions: 1));
+        double twice = schedule.TokensPerBlock.Sum(tokens => Block(config, tokens, directions: 2));
         return new((ends + once + matching) / 1e9, (ends + twice + matching) / 1e9, matching / 1e9);
     }
 

@@ -31,11 +31,15 @@ internal static class CheckpointComparison
         if (problems.Count > 0) throw new CheckpointMismatchException(Message(source, hint(), problems), problems);
     }
 
-    /// <summary>Whether a file's network differs from <paramref name="config"/> in nothing but class count, image size and number of frames, which <see cref="CheckpointFit"/> adapts, and in what no file tells.</summary>
+    /// <summary>
+    /// Whether a file's network differs from <paramref name="config"/> in nothing but class count, image size and number of frames, which
+    /// <see cref="CheckpointFit"/> adapts, and in what no file tells.
+    /// </summary>
     public static bool SameArchitecture(VimConfig found, VimConfig config) => Shapes(found) == Shapes(config);
 
     private static ((int, int, int, int, int, int, int) Sizes, (bool, int, int, NormKind, bool, bool) Kinds) Shapes(VimConfig c) =>
-        ((c.Width, c.Depth, c.StateSize, c.ConvolutionWidth, c.Expansion, c.TimeStepRank, c.PatchSize), (c.IsVideo, c.TubeletSize, c.ClassTokens, c.Norm, c.LayerScale, c.ProjectionBias));
+        ((c.Width, c.Depth, c.StateSize, c.ConvolutionWidth, c.Expansion, c.TimeStepRank, c.PatchSize),
+            (c.IsVideo, c.TubeletSize, c.ClassTokens, c.Norm, c.LayerScale, c.ProjectionBias));
 
     private static string Message(ICheckpointSource source, string hint, List<string> problems)
     {
@@ -79,16 +83,23 @@ internal static class CheckpointComparison
         (string Name, VimConfig Config)[] vims = [("Vim-Tiny", VimConfig.VimTiny), ("Vim-Small", VimConfig.VimSmall), ("Vim-Base", VimConfig.VimBase)];
         (string Name, VimConfig Config)[] videoMambas =
         [
-            ("VideoMamba-Tiny", VimConfig.VideoMambaTiny), ("VideoMamba-Small", VimConfig.VideoMambaSmall), ("VideoMamba-Middle", VimConfig.VideoMambaMiddle), ("VideoMamba-Base", VimConfig.VideoMambaBase),
-            ("VideoMamba-Tiny-Video", VimConfig.VideoMambaTinyVideo), ("VideoMamba-Small-Video", VimConfig.VideoMambaSmallVideo), ("VideoMamba-Middle-Video", VimConfig.VideoMambaMiddleVideo),
+            ("VideoMamba-Tiny", VimConfig.VideoMambaTiny), ("VideoMamba-Small", VimConfig.VideoMambaSmall),
+            ("VideoMamba-Middle", VimConfig.VideoMambaMiddle), ("VideoMamba-Base", VimConfig.VideoMambaBase),
+            ("VideoMamba-Tiny-Video", VimConfig.VideoMambaTinyVideo), ("VideoMamba-Small-Video", VimConfig.VideoMambaSmallVideo),
+            ("VideoMamba-Middle-Video", VimConfig.VideoMambaMiddleVideo),
         ];
         var presets = config.ClassToken == ClassTokenPosition.First ? videoMambas.Concat(vims) : vims.Concat(videoMambas);
         return presets.FirstOrDefault(p => SameArchitecture(found, p.Config)).Name;
     }
 
-    private static string Sizes(VimConfig c) =>
-        $"width {c.Width}, {c.Depth} blocks, {c.StateSize} states, expansion {c.Expansion}, Δ rank {c.TimeStepRank}, patches of {(c.IsVideo ? $"{c.TubeletSize}×{c.PatchSize}×{c.PatchSize} in clips" : $"{c.PatchSize}")}, "
-        + $"{c.Norm} norm{(c.LayerScale ? ", layer scale" : "")}{(c.ProjectionBias ? ", projection bias" : "")}{c.ClassTokens switch { 0 => ", no class token", 2 => ", two class tokens", _ => "" }}";
+    private static string Sizes(VimConfig c)
+    {
+        string patches = c.IsVideo ? $"{c.TubeletSize}×{c.PatchSize}×{c.PatchSize} in clips" : $"{c.PatchSize}";
+        string options = (c.LayerScale ? ", layer scale" : "") + (c.ProjectionBias ? ", projection bias" : "")
+            + c.ClassTokens switch { 0 => ", no class token", 2 => ", two class tokens", _ => "" };
+        return $"width {c.Width}, {c.Depth} blocks, {c.StateSize} states, expansion {c.Expansion}, Δ rank {c.TimeStepRank}, patches of {patches}, "
+            + $"{c.Norm} norm{options}";
+    }
 
     private static string Lower(string text) => text.Length == 0 ? text : char.ToLowerInvariant(text[0]) + text[1..];
 }

@@ -46,7 +46,9 @@ internal static class CheckpointFit
         return new() { Lines = lines, KeptClasses = kept, NewClasses = added, HeadReplaced = true };
     }
 
-    /// <summary>Interpolates the position tables for image size and frames of <paramref name="config"/>, which may differ from the weights' in nothing else.</summary>
+    /// <summary>
+    /// Interpolates the position tables for image size and frames of <paramref name="config"/>, which may differ from the weights' in nothing else.
+    /// </summary>
     public static FittedWeights ResizePositions(VimWeights weights, VimConfig config)
     {
         var (from, to) = (weights.Config, config.Validate());
@@ -84,8 +86,10 @@ internal static class CheckpointFit
                 if (inflation == PatchInflation.Average)
                     for (int k = 0; k < plane; k++) kernel[k] = from[i + k] / taps;
             }
-        string how = taps == 1 ? "" : inflation == PatchInflation.Center ? $", image kernels at frame {taps / 2} of {taps}" : $", image kernels spread over {taps} frames";
-        return new(result, new() { Lines = [$"Image weights made weights for clips of {config.Frames} frames{how}; places in time start at zero."], Inflated = true });
+        string how = taps == 1 ? ""
+            : inflation == PatchInflation.Center ? $", image kernels at frame {taps / 2} of {taps}" : $", image kernels spread over {taps} frames";
+        string line = $"Image weights made weights for clips of {config.Frames} frames{how}; places in time start at zero.";
+        return new(result, new() { Lines = [line], Inflated = true });
     }
 
     private static VimWeights CopyExceptChangedShapes(VimWeights weights, VimConfig config)

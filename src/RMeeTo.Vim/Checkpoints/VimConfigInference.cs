@@ -5,7 +5,8 @@ internal static class VimConfigInference
 {
     /// <summary>Everything that shapes tell. Of the image they tell the number of patches only: the configuration is for a square image of patches side by side.</summary>
     /// <param name="source">The checkpoint.</param>
-    /// <param name="classToken">Where one class token of a network for images stands, which names and shapes do not tell; without effect on other networks.</param>
+    /// <param name="classToken">Where one class token of a network for images stands, which names and shapes do not tell; without effect on other
+    /// networks.</param>
     /// <exception cref="CheckpointMismatchException">This is not a Vim, or the patches do not make a square, or the class token cannot stand there.</exception>
     public static VimConfig Infer(ICheckpointSource source, ClassTokenPosition classToken)
     {
@@ -16,13 +17,16 @@ internal static class VimConfigInference
         if (config.ClassTokens == 1 && !config.IsVideo)
         {
             if (classToken is ClassTokenPosition.Ends or ClassTokenPosition.None)
-                throw new CheckpointMismatchException($"{source.Name} holds one cls_token, so its position is not {classToken}; pass ClassTokenPosition.Middle (Vim) or First (VideoMamba).");
+                throw new CheckpointMismatchException($"{source.Name} holds one cls_token, so its position is not {classToken}; pass "
+                    + "ClassTokenPosition.Middle (Vim) or First (VideoMamba).");
             config = config with { ClassToken = classToken, AverageDirections = classToken == ClassTokenPosition.Middle };
         }
         return Guard(source, () => (config with { ImageHeight = grid * config.PatchSize, ImageWidth = grid * config.PatchSize }).Validate());
     }
 
-    /// <summary>The same for any number of patches; the image size is left at its default, and so is the position of one class token of a network for images.</summary>
+    /// <summary>
+    /// The same for any number of patches; the image size is left at its default, and so is the position of one class token of a network for images.
+    /// </summary>
     /// <returns>The configuration, and the number of patches of an image or frame.</returns>
     /// <exception cref="CheckpointMismatchException">This is not a Vim.</exception>
     public static (VimConfig Config, long Patches) InferAllButImage(ICheckpointSource source)
@@ -40,7 +44,8 @@ internal static class VimConfigInference
             _ => Shape(source, "cls_token", 3)[2],
         };
         if (width == 0 || a[0] % width != 0)
-            throw new CheckpointMismatchException($"{source.Name}: layers.0.mixer.A_log has {a[0]} rows, no multiple of the width {width} of its tokens. {Recognise(source)}".TrimEnd());
+            throw new CheckpointMismatchException($"{source.Name}: layers.0.mixer.A_log has {a[0]} rows, no multiple of the width {width} of its tokens. "
+                + Recognise(source));
         long rank = Shape(source, "layers.0.mixer.dt_proj.weight", 2)[1], patches = table[1] - classTokens;
         long timeSteps = video ? Shape(source, "temporal_pos_embedding", 3)[1] : 0, tubelet = video ? patch[2] : 1;
         var config = Guard(source, () => new VimConfig
@@ -61,10 +66,12 @@ internal static class VimConfigInference
             LayerScale = source.Find("layers.0.mixer.gamma") != null,
             ProjectionBias = source.Find("layers.0.mixer.in_proj.bias") != null,
         });
-        if (video && config.Frames == 0) throw new CheckpointMismatchException($"{source.Name}: temporal_pos_embedding has no rows; a network for clips has one for each place in time.");
+        if (video && config.Frames == 0)
+            throw new CheckpointMismatchException($"{source.Name}: temporal_pos_embedding has no rows; a network for clips has one for each place in time.");
         // Sizes of the largest parameters, of which a small hostile file need not hold any.
         double kernel = 3.0 * config.PatchSize * config.PatchSize * tubelet;
-        if (Math.Max(Math.Max(2.0 * a[0], config.Classes), Math.Max(Math.Max(patches, timeSteps), kernel)) * width > int.MaxValue || (double)a[0] * (rank + 2 * a[1]) > int.MaxValue)
+        double rows = Math.Max(Math.Max(2.0 * a[0], config.Classes), Math.Max(Math.Max(patches, timeSteps), kernel));
+        if (rows * width > int.MaxValue || (double)a[0] * (rank + 2 * a[1]) > int.MaxValue)
             throw new CheckpointMismatchException($"{source.Name} claims a network of width {width}, {patches} patches and {config.Classes} classes, whose parameters are too large to be held.");
         // Only where it is not the default, so that the result equals a preset.
         return (rank == config.TimeStepRank ? config : Guard(source, () => config with { TimeStepRank = checked((int)rank) }), patches);

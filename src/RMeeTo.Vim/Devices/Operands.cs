@@ -3,8 +3,8 @@ using RMeeTo.Vim.Merging;
 namespace RMeeTo.Vim.Devices;
 
 /// <summary>
-/// What turns T' frames of P patches into L = T'·P + class tokens rows, or the gradients of that. Row l is a class token or the next patch, plus its position in a
-/// frame, plus, for patches, its place in time. Tokens are frame-major; the class tokens stand once for all frames.
+/// What turns T' frames of P patches into L = T'·P + class tokens rows, or the gradients of that. Row l is a class token or the next patch, plus its position
+/// in a frame, plus, for patches, its place in time. Tokens are frame-major; the class tokens stand once for all frames.
 /// </summary>
 public readonly record struct EmbeddingTables
 {

@@ -42,12 +42,14 @@ internal static class ClipInput
     /// <param name="state">Handed to <paramref name="cut"/>.</param>
     /// <param name="output">[3, T, H, W]</param>
     /// <exception cref="ArgumentException">Frames have different sizes, or <paramref name="output"/> has another length.</exception>
-    public static void Fill<TSource, TState>(TSource source, ReadOnlySpan<int> frames, EvaluationPreprocessing evaluation, FrameCutter<TState> cut, TState state, Span<float> output)
+    public static void Fill<TSource, TState>(
+        TSource source, ReadOnlySpan<int> frames, EvaluationPreprocessing evaluation, FrameCutter<TState> cut, TState state, Span<float> output)
         where TSource : IFrameSource
     {
         int length = evaluation.OutputLength, plane = length / 3;
         if (output.Length != (long)length * frames.Length)
-            throw new ArgumentException($"The output has {output.Length} elements; [3, {frames.Length}, {evaluation.ImageHeight}, {evaluation.ImageWidth}] needs {(long)length * frames.Length}.", nameof(output));
+            throw new ArgumentException($"The output has {output.Length} elements; [3, {frames.Length}, {evaluation.ImageHeight}, {evaluation.ImageWidth}] "
+                + $"needs {(long)length * frames.Length}.", nameof(output));
         byte[] rgb = ArrayPool<byte>.Shared.Rent(length);
         float[] planes = ArrayPool<float>.Shared.Rent(length);
         try
@@ -60,11 +62,13 @@ internal static class ClipInput
                     var frame = source.Read(frames[t]);
                     if (t == 0) (width, height) = (frame.Width, frame.Height);
                     if ((frame.Width, frame.Height) != (width, height))
-                        throw new ArgumentException($"Frame {frames[t]} of the clip is {frame.Width}×{frame.Height} pixels and frame {frames[0]} {width}×{height}; all frames of a clip must have one size.", nameof(source));
+                        throw new ArgumentException($"Frame {frames[t]} of the clip is {frame.Width}×{frame.Height} pixels and frame {frames[0]} "
+                            + $"{width}×{height}; all frames of a clip must have one size.", nameof(source));
                     cut(frame, state, rgb.AsSpan(0, length));
                     evaluation.Normalization.Apply(rgb.AsSpan(0, length), planes.AsSpan(0, length));
                 }
-                for (int channel = 0; channel < 3; channel++) planes.AsSpan(channel * plane, plane).CopyTo(output.Slice((channel * frames.Length + t) * plane, plane));
+                for (int channel = 0; channel < 3; channel++)
+                    planes.AsSpan(channel * plane, plane).CopyTo(output.Slice((channel * frames.Length + t) * plane, plane));
             }
         }
         finally

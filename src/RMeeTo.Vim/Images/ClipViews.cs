@@ -1,6 +1,9 @@
 namespace RMeeTo.Vim.Images;
 
-/// <summary>How often a video is looked at in evaluation: so many places in time, each so many crops along the longer edge. The result is the mean of the class probabilities of all views.</summary>
+/// <summary>
+/// How often a video is looked at in evaluation: so many places in time, each so many crops along the longer edge. The result is the mean of the class
+/// probabilities of all views.
+/// </summary>
 /// <remarks>Spec 3.2. View v looks at place v / <see cref="Crops"/> in time and at crop v mod <see cref="Crops"/>.</remarks>
 public sealed record ClipViews
 {

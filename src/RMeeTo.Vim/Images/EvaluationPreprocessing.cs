@@ -81,7 +81,8 @@ public sealed record EvaluationPreprocessing
     /// <param name="views">All views.</param>
     /// <param name="view">Which of them, 0 … <see cref="ClipViews.Count"/> − 1.</param>
     /// <param name="output">[3, T, <see cref="ImageHeight"/>, <see cref="ImageWidth"/>], normalised.</param>
-    /// <remarks>As one image, frame by frame, with the same crop; the published clips are resized to a <see cref="CropRatio"/> of 1. Several crops lie evenly along the longer edge, the first and the last at its ends.</remarks>
+    /// <remarks>As one image, frame by frame, with the same crop; the published clips are resized to a <see cref="CropRatio"/> of 1. Several crops lie evenly
+    /// along the longer edge, the first and the last at its ends.</remarks>
     /// <exception cref="ArgumentException">A frame is empty or of another size than the first, or <paramref name="output"/> has another length.</exception>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="frames"/> or <paramref name="view"/> is out of range.</exception>
     public void Apply(VideoClip clip, int frames, ClipViews views, int view, Span<float> output)
@@ -98,7 +99,8 @@ public sealed record EvaluationPreprocessing
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(view, views.Count);
         Span<int> chosen = frames <= 64 ? stackalloc int[frames] : new int[frames];
         FrameSampling.Even(source.Count, view / views.Crops, views.Times, chosen);
-        ClipInput.Fill(source, chosen, this, static (frame, s, rgb) => s.Evaluation.Crop(frame, rgb, s.Crop, s.Crops), (Evaluation: this, Crop: view % views.Crops, views.Crops), output);
+        var state = (Evaluation: this, Crop: view % views.Crops, views.Crops);
+        ClipInput.Fill(source, chosen, this, static (frame, s, rgb) => s.Evaluation.Crop(frame, rgb, s.Crop, s.Crops), state, output);
     }
 
     /// <summary>Resizes and crops without normalising: what the network sees, as a picture.</summary>

@@ -4,7 +4,8 @@ namespace RMeeTo.Vim.Images;
 /// Which frames of a video a network for clips looks at: one out of each of as many segments of equal length, so that a clip spans the whole video whatever its
 /// length; frames repeat where a video has fewer.
 /// </summary>
-/// <remarks>Spec 3.2; the sparse sampling of VideoMamba's training and evaluation code. A segment is (N − 1) / T frames long, for N frames of which T are taken; halves round to the even number.</remarks>
+/// <remarks>Spec 3.2; the sparse sampling of VideoMamba's training and evaluation code. A segment is (N − 1) / T frames long, for N frames of which T are
+/// taken; halves round to the even number.</remarks>
 public static class FrameSampling
 {
     /// <summary>The frames of one view in evaluation: the same place in every segment.</summary>

@@ -14,8 +14,8 @@ public sealed class ImageReadBuffer
 }
 
 /// <summary>
-/// The images, or clips, of a data set as RGB bytes, reduced to what training needs, with label and name: in memory up to a budget, beyond that in a temporary file that is
-/// gone when the process ends, however it ends. Random access from many threads.
+/// The images, or clips, of a data set as RGB bytes, reduced to what training needs, with label and name: in memory up to a budget, beyond that in a temporary
+/// file that is gone when the process ends, however it ends. Random access from many threads.
 /// </summary>
 /// <remarks>The index of an image is the number of images added before it. Add from one thread where that order has to be reproducible; reading may go on meanwhile.</remarks>
 public sealed class ImageStore : IDisposable
@@ -61,7 +61,8 @@ public sealed class ImageStore : IDisposable
 
     /// <summary>The image as the store would keep it: reduced so that its shorter edge is at most <see cref="ImageStoreOptions.ShorterEdge"/>.</summary>
     /// <remarks>
-    /// <see cref="Add(RgbImage, int, string?)"/> and <see cref="AddClip"/> do this too; workers that decode in parallel call it themselves and leave only the adding to the thread that keeps the order.
+    /// <see cref="Add(RgbImage, int, string?)"/> and <see cref="AddClip"/> do this too; workers that decode in parallel call it themselves and leave only the
+    /// adding to the thread that keeps the order.
     /// </remarks>
     /// <param name="image">[h, w, 3].</param>
     /// <exception cref="ArgumentException"><paramref name="image"/> is empty.</exception>
@@ -91,8 +92,10 @@ public sealed class ImageStore : IDisposable
     /// <param name="label">Class, 0 … ; −1 where it is missing.</param>
     /// <param name="name">What to call the clip in messages: a path or a tag.</param>
     /// <returns>Index of the clip.</returns>
-    /// <remarks>A clip takes as many bytes as its frames (see <see cref="EstimateBytes"/>); sample long videos before, for training looks at <see cref="VimConfig.Frames"/> of them at a time.</remarks>
-    /// <exception cref="ArgumentException">A frame is empty, or its size differs from that of the first; or the clip is larger than an array can be.</exception>
+    /// <remarks>A clip takes as many bytes as its frames (see <see cref="EstimateBytes"/>); sample long videos before, for training looks at
+    /// <see cref="VimConfig.Frames"/> of them at a time.</remarks>
+    /// <exception cref="ArgumentException">A frame is empty, or its size differs from that of the first; or the clip is larger than an array can
+    /// be.</exception>
     /// <inheritdoc cref="Add(RgbImage, int, string?)" path="/exception[position() > 1]"/>
     public int AddClip(VideoClip clip, int label = -1, string? name = null)
     {
@@ -103,11 +106,13 @@ public sealed class ImageStore : IDisposable
         {
             var frame = clip[i];
             if ((frame.Width, frame.Height) != (width, height))
-                throw new ArgumentException($"Frame {i} of clip '{name}' is {frame.Width}×{frame.Height} pixels and frame 0 {width}×{height}; all frames of a clip must have one size.", nameof(clip));
+                throw new ArgumentException($"Frame {i} of clip '{name}' is {frame.Width}×{frame.Height} pixels and frame 0 {width}×{height}; all frames of "
+                    + "a clip must have one size.", nameof(clip));
             frames[i] = Reduce(frame);
         }
         if (frames.Length * (long)frames[0].Pixels.Length > Array.MaxLength)
-            throw new ArgumentException($"Clip '{name}' has {frames.Length} frames of {frames[0].Pixels.Length} bytes, more than an array holds; take fewer frames or a smaller ShorterEdge.", nameof(clip));
+            throw new ArgumentException($"Clip '{name}' has {frames.Length} frames of {frames[0].Pixels.Length} bytes, more than an array holds; take fewer "
+                + "frames or a smaller ShorterEdge.", nameof(clip));
         return Add(frames, label, name);
     }
 
@@ -261,7 +266,9 @@ public sealed class ImageStore : IDisposable
 
         if (bytes > _options.FileBudget - FileBytes)
             throw new InvalidOperationException(
-                $"Image '{name}' needs {bytes} bytes, but the budgets of the store are used up: {MemoryBytes} of {_options.MemoryBudget} bytes in memory, {FileBytes} of {_options.FileBudget} in the temporary file, {_count} images. Raise MemoryBudget or FileBudget, or lower ShorterEdge ({_options.ShorterEdge?.ToString() ?? "none"}).");
+                $"Image '{name}' needs {bytes} bytes, but the budgets of the store are used up: {MemoryBytes} of {_options.MemoryBudget} bytes in memory, "
+                    + $"{FileBytes} of {_options.FileBudget} in the temporary file, {_count} images. Raise MemoryBudget or FileBudget, or lower ShorterEdge "
+                    + $"({_options.ShorterEdge?.ToString() ?? "none"}).");
         _file ??= new TemporaryFile(_options.TemporaryFolder);
         var offset = _file.Append(frames[0].Pixels.Span);
         foreach (var frame in frames[1..])

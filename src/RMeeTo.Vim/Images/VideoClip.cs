@@ -1,8 +1,8 @@
 namespace RMeeTo.Vim.Images;
 
 /// <summary>
-/// The frames of a video, first to last, all of one size: any number of them, of which a network looks at some (see <see cref="FrameSampling"/>). A view on a list that
-/// somebody else may own; the list may decode a frame when it is asked for it, and is asked only for frames that are looked at.
+/// The frames of a video, first to last, all of one size: any number of them, of which a network looks at some (see <see cref="FrameSampling"/>). A view on a
+/// list that somebody else may own; the list may decode a frame when it is asked for it, and is asked only for frames that are looked at.
 /// </summary>
 public sealed class VideoClip
 {

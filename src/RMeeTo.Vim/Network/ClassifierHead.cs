@@ -4,8 +4,8 @@ using RMeeTo.Vim.Merging;
 namespace RMeeTo.Vim.Network;
 
 /// <summary>
-/// The end of a network: last add and final norm of the tokens that it reads, their mean where they are several, and logits. It reads the class token, or both of
-/// <see cref="ClassTokenPosition.Ends"/>, or without one the last token or all of them (spec 1.1, 1.6).
+/// The end of a network: last add and final norm of the tokens that it reads, their mean where they are several, and logits. It reads the class token, or both
+/// of <see cref="ClassTokenPosition.Ends"/>, or without one the last token or all of them (spec 1.1, 1.6).
 /// </summary>
 /// <remarks>Where merged tokens are averaged, each counts as often as original tokens stand in it: the mean over the original tokens.</remarks>
 internal sealed class ClassifierHead
@@ -67,7 +67,8 @@ internal sealed class ClassifierHead
     {
         var head = workspace.Head;
         int rows = HeadRows(batch);
-        var (logitsGradient, featureGradient, normedGradient) = (head.LogitsGradient.SliceRows(0, batch), head.FeatureGradient.SliceRows(0, batch), head.NormedGradient.SliceRows(0, rows));
+        var (logitsGradient, featureGradient) = (head.LogitsGradient.SliceRows(0, batch), head.FeatureGradient.SliceRows(0, batch));
+        var normedGradient = head.NormedGradient.SliceRows(0, rows);
         var tokensGradient = workspace.Gradient.Current.SliceRows(0, batch * _schedule.TokensPerBlock[^1]);
         var sumGradient = _rows.Length == 0 ? tokensGradient : head.SumGradient.SliceRows(0, rows);
         device.LinearWeightGradient(logitsGradient, head.Feature.SliceRows(0, batch), gradients[_parameters.HeadWeight], gradients[_parameters.HeadBias]);
@@ -86,7 +87,8 @@ internal sealed class ClassifierHead
     private int HeadRows(int batch) => batch * (_rows.Length == 0 ? _schedule.TokensPerBlock[^1] : _rows.Length);
 
     /// <summary>Sizes of the tokens that are averaged; none where each stands for one.</summary>
-    private DeviceMatrix TokenSizes(Workspace workspace, int rows) => _rows.Length > 0 || _schedule.IsDense ? default : workspace.Sizes.Current.SliceRows(0, rows);
+    private DeviceMatrix TokenSizes(Workspace workspace, int rows) =>
+        _rows.Length > 0 || _schedule.IsDense ? default : workspace.Sizes.Current.SliceRows(0, rows);
 
     /// <summary>The i-th row read of every image.</summary>
     private DeviceMatrix OfEveryImage(DeviceMatrix matrix, int i, int batch) =>

@@ -11,8 +11,8 @@ public enum InitialisationFamily
 }
 
 /// <summary>
-/// Weights for training from scratch, as Vim and VideoMamba initialise them (<c>VisionMamba.__init__</c> of each; spec 1.1 and 1.3). Each parameter draws from a stream of
-/// its own, so the values are a function of the seed, the parameter's number and the place in it.
+/// Weights for training from scratch, as Vim and VideoMamba initialise them (<c>VisionMamba.__init__</c> of each; spec 1.1 and 1.3). Each parameter draws from
+/// a stream of its own, so the values are a function of the seed, the parameter's number and the place in it.
 /// </summary>
 public static class VimInitializer
 {
@@ -25,13 +25,15 @@ public static class VimInitializer
     /// <param name="config">The network.</param>
     /// <param name="seed">Seed.</param>
     /// <param name="layerScale">Value of the factors γ where <see cref="VimConfig.LayerScale"/> is set (official name <c>init_layer_scale</c>).</param>
-    /// <param name="family">Unless given: VideoMamba's where the class token is first and the directions are added, as in all of its networks; else Vim's.</param>
+    /// <param name="family">Unless given: VideoMamba's where the class token is first and the directions are added, as in all of its networks; else
+    /// Vim's.</param>
     /// <remarks>
     /// C width, D inner width, N states, K taps, R rank of Δ; U(b) is uniform on [−b, b].
-    /// Both: positions, head: normal, σ = 0.02. Places in time: 0. conv1d, bias included: U(1/√K). A_log: ln 1 … ln N. D, norms: 1. out_proj: U(1/√D) / √depth. Biases not named: 0.
-    /// Vim: class token: normal, σ = 0.02. Patches: normal, σ = 1 / (0.8796 √(3P²)). in_proj: U(1/√C). x_proj: U(1/√D). dt_proj: U(1/√R), its bias the inverse
-    /// of softplus at τ, ln τ uniform on [ln 0.001, ln 0.1]; the backward direction's dt_proj_b alike but with bias 0.
-    /// VideoMamba: class token: 0. Patches, bias included: U(1/√(3P²)), or one over the root of 3 · tubelet · P². in_proj, x_proj, dt_proj: normal, σ = 0.02; the biases of both dt_proj are 0.
+    /// Both: positions, head: normal, σ = 0.02. Places in time: 0. conv1d, bias included: U(1/√K). A_log: ln 1 … ln N. D, norms: 1. out_proj: U(1/√D) / √depth.
+    /// Biases not named: 0. Vim: class token: normal, σ = 0.02. Patches: normal, σ = 1 / (0.8796 √(3P²)). in_proj: U(1/√C). x_proj: U(1/√D). dt_proj: U(1/√R),
+    /// its bias the inverse of softplus at τ, ln τ uniform on [ln 0.001, ln 0.1]; the backward direction's dt_proj_b alike but with bias 0.
+    /// VideoMamba: class token: 0. Patches, bias included: U(1/√(3P²)), or one over the root of 3 · tubelet · P². in_proj, x_proj, dt_proj: normal, σ = 0.02;
+    /// the biases of both dt_proj are 0.
     /// </remarks>
     /// <exception cref="ArgumentException">The configuration contradicts itself.</exception>
     public static VimWeights Create(VimConfig config, ulong seed, float layerScale = 1f, InitialisationFamily? family = null)

@@ -30,7 +30,8 @@ public sealed record ImageSet(ImageStore Store, IReadOnlyList<int> Indices)
         if (frames > 0) return;
         for (int k = 0; k < Count; k++)
             if (Store.Frames(Indices[k]) > 1)
-                throw new ArgumentException($"Sample '{Store.Name(Indices[k])}' of the {name} images is a clip of {Store.Frames(Indices[k])} frames and the network takes images; use a network for clips (VimConfig.Frames), or add single images.");
+                throw new ArgumentException($"Sample '{Store.Name(Indices[k])}' of the {name} images is a clip of {Store.Frames(Indices[k])} frames and the "
+                    + "network takes images; use a network for clips (VimConfig.Frames), or add single images.");
     }
 
     /// <summary>Writes the network input of the k-th image of the set, or of one view of a clip, as in evaluation.</summary>

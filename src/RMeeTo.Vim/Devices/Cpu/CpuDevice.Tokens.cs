@@ -6,7 +6,8 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
     public override void ExtractPatches(VimConfig config, DeviceMatrix images, DeviceMatrix patches)
     {
         var (height, width, edge, frames, tubelet) = (config.ImageHeight, config.ImageWidth, config.PatchSize, Math.Max(1, config.Frames), config.TubeletSize);
-        float* image = Pointer(images, images.Rows, config.InputLength, nameof(images)), patch = Pointer(patches, images.Rows * config.Patches, config.PatchLength, nameof(patches));
+        float* image = Pointer(images, images.Rows, config.InputLength, nameof(images));
+        float* patch = Pointer(patches, images.Rows * config.Patches, config.PatchLength, nameof(patches));
         for (int b = 0; b < images.Rows; b++, image += images.Stride)
             for (int step = 0; step < config.TimeSteps; step++)
                 for (int y = 0; y < config.GridHeight; y++)
@@ -14,7 +15,8 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
                         for (int plane = 0; plane < 3 * tubelet; plane++)
                         {
                             int frame = plane / tubelet * frames + step * tubelet + plane % tubelet; // of the planes of one colour after another
-                            float* from = image + ((long)frame * height + y * config.Stride) * width + x * config.Stride, to = patch + (long)plane * edge * edge;
+                            float* from = image + ((long)frame * height + y * config.Stride) * width + x * config.Stride;
+                            float* to = patch + (long)plane * edge * edge;
                             for (int line = 0; line < edge; line++) RowMath<TSimd, TVector>.Copy(from + (long)line * width, to + line * edge, edge);
                         }
     }
@@ -23,19 +25,21 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
     {
         tables.Check();
         var (length, channels) = (tables.Tokens, tokens.Columns);
-        float* patch = Pointer(patchTokens, batch * tables.Patches, channels, nameof(patchTokens)), token = Pointer(tokens, batch * length, channels, nameof(tokens));
+        float* patch = Pointer(patchTokens, batch * tables.Patches, channels, nameof(patchTokens));
+        float* token = Pointer(tokens, batch * length, channels, nameof(tokens));
         float* cls = PointerOrNull(tables.ClassToken, 1, channels, nameof(tables)), tail = PointerOrNull(tables.TailClassToken, 1, channels, nameof(tables));
-        float* position = Pointer(tables.Positions, tables.Positions.Rows, channels, nameof(tables)), time = PointerOrNull(tables.TimePositions, tables.TimePositions.Rows, channels, nameof(tables));
+        var (positions, times) = (tables.Positions, tables.TimePositions);
+        float* position = Pointer(positions, positions.Rows, channels, nameof(tables)), time = PointerOrNull(times, times.Rows, channels, nameof(tables));
         for (int b = 0; b < batch; b++)
         {
             for (int row = 0, p = 0; row < length; row++, token += tokens.Stride)
             {
-                if (tables.IsClassRow(row)) RowMath<TSimd, TVector>.Add(cls, position + (long)tables.ClassRow * tables.Positions.Stride, token, channels);
-                else if (tables.IsTailRow(row)) RowMath<TSimd, TVector>.Add(tail, position + (tables.Positions.Rows - 1L) * tables.Positions.Stride, token, channels);
+                if (tables.IsClassRow(row)) RowMath<TSimd, TVector>.Add(cls, position + (long)tables.ClassRow * positions.Stride, token, channels);
+                else if (tables.IsTailRow(row)) RowMath<TSimd, TVector>.Add(tail, position + (positions.Rows - 1L) * positions.Stride, token, channels);
                 else
                 {
-                    RowMath<TSimd, TVector>.Add(patch, position + (long)tables.PositionRow(p) * tables.Positions.Stride, token, channels);
-                    if (time != null) RowMath<TSimd, TVector>.AddTo(time + (long)tables.TimeRow(p) * tables.TimePositions.Stride, token, channels);
+                    RowMath<TSimd, TVector>.Add(patch, position + (long)tables.PositionRow(p) * positions.Stride, token, channels);
+                    if (time != null) RowMath<TSimd, TVector>.AddTo(time + (long)tables.TimeRow(p) * times.Stride, token, channels);
                     patch += patchTokens.Stride;
                     p++;
                 }
@@ -48,8 +52,10 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
         gradients.Check();
         var (length, channels) = (gradients.Tokens, tokensGradient.Columns);
         var (positions, times) = (gradients.Positions, gradients.TimePositions);
-        float* token = Pointer(tokensGradient, batch * length, channels, nameof(tokensGradient)), patch = Pointer(patchTokensGradient, batch * gradients.Patches, channels, nameof(patchTokensGradient));
-        float* cls = PointerOrNull(gradients.ClassToken, 1, channels, nameof(gradients)), tail = PointerOrNull(gradients.TailClassToken, 1, channels, nameof(gradients));
+        float* token = Pointer(tokensGradient, batch * length, channels, nameof(tokensGradient));
+        float* patch = Pointer(patchTokensGradient, batch * gradients.Patches, channels, nameof(patchTokensGradient));
+        float* cls = PointerOrNull(gradients.ClassToken, 1, channels, nameof(gradients));
+        float* tail = PointerOrNull(gradients.TailClassToken, 1, channels, nameof(gradients));
         float* position = Pointer(positions, positions.Rows, channels, nameof(gradients)), time = PointerOrNull(times, times.Rows, channels, nameof(gradients));
         for (int b = 0; b < batch; b++)
         {
@@ -103,7 +109,8 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
     {
         if (means.Rows == 0) return;
         var (length, channels) = (RowsPerImage(source, means), means.Columns);
-        float* row = Pointer(source, source.Rows, channels, nameof(source)), weight = PointerOrNull(weights, source.Rows, 1, nameof(weights)), mean = Pointer(means, means.Rows, channels, nameof(means));
+        float* row = Pointer(source, source.Rows, channels, nameof(source)), weight = PointerOrNull(weights, source.Rows, 1, nameof(weights));
+        float* mean = Pointer(means, means.Rows, channels, nameof(means));
         for (int b = 0; b < means.Rows; b++, mean += means.Stride)
         {
             float share = 1 / WeightSum(weight, weights.Stride, b, length);
@@ -117,7 +124,8 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
     {
         if (meansGradient.Rows == 0) return;
         var (length, channels) = (RowsPerImage(sourceGradient, meansGradient), meansGradient.Columns);
-        float* row = Pointer(sourceGradient, sourceGradient.Rows, channels, nameof(sourceGradient)), weight = PointerOrNull(weights, sourceGradient.Rows, 1, nameof(weights));
+        float* row = Pointer(sourceGradient, sourceGradient.Rows, channels, nameof(sourceGradient));
+        float* weight = PointerOrNull(weights, sourceGradient.Rows, 1, nameof(weights));
         float* mean = Pointer(meansGradient, meansGradient.Rows, channels, nameof(meansGradient));
         for (int b = 0; b < meansGradient.Rows; b++, mean += meansGradient.Stride)
         {

@@ -30,7 +30,8 @@ public sealed partial class ReferenceDevice
         int channels = tokens.Columns;
         var patch = Of(patchTokens, batch * tables.Patches, channels);
         var (cls, tail) = (OfOptional(tables.ClassToken, 1, channels), OfOptional(tables.TailClassToken, 1, channels));
-        var (position, time) = (Of(tables.Positions, tables.Positions.Rows, channels), OfOptional(tables.TimePositions, tables.TimePositions.Rows, channels));
+        var position = Of(tables.Positions, tables.Positions.Rows, channels);
+        var time = OfOptional(tables.TimePositions, tables.TimePositions.Rows, channels);
         var token = Of(tokens, batch * tables.Tokens, channels);
         for (int b = 0; b < batch; b++)
             for (int row = 0, p = 0; row < tables.Tokens; row++)
@@ -54,7 +55,8 @@ public sealed partial class ReferenceDevice
         var token = Of(tokensGradient, batch * gradients.Tokens, channels);
         var patch = Of(patchTokensGradient, batch * gradients.Patches, channels);
         var (cls, tail) = (OfOptional(gradients.ClassToken, 1, channels), OfOptional(gradients.TailClassToken, 1, channels));
-        var (position, time) = (Of(gradients.Positions, gradients.Positions.Rows, channels), OfOptional(gradients.TimePositions, gradients.TimePositions.Rows, channels));
+        var position = Of(gradients.Positions, gradients.Positions.Rows, channels);
+        var time = OfOptional(gradients.TimePositions, gradients.TimePositions.Rows, channels);
         for (int b = 0; b < batch; b++)
             for (int row = 0, p = 0; row < gradients.Tokens; row++)
             {
