@@ -20,6 +20,9 @@ public sealed class RetrainMemoryTests
         Check("dense", s_config, 0, 0.5, 1);
         Check("merged, teacher", s_config, 5, 0.5, 1);
         Check("three threads", s_config, 5, 0, 3);
+        Check("clips", s_config with { Frames = 4, TubeletSize = 2, ClassToken = ClassTokenPosition.First }, 5, 0.5, 1);
+        Check("two class tokens", s_config with { ClassToken = ClassTokenPosition.Ends, ProjectionBias = true }, 0, 0, 1);
+        Check("mean of all tokens", s_config with { ClassToken = ClassTokenPosition.None }, 5, 0.5, 1);
         Check("layer norm and scale", s_config with { Norm = NormKind.Layer, LayerScale = true, StateSize = 16 }, 3, 0.5, 2);
     }
 
