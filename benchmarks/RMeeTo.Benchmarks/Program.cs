@@ -9,6 +9,7 @@ internal static class Program
         ["scan"] = ("selective scan, convolution, norm and AdamW, one thread, every vector width", ScanBenchmark.Run),
         ["network"] = ("images a second of whole networks, one and two threads, and where the time goes", NetworkBenchmark.Run),
         ["batch"] = ("how many images a worker should take at once", BatchBenchmark.Run),
+        ["merge"] = ("what each merge option costs, one thread", MergeBenchmark.Run),
         ["training"] = ("images a second of whole training steps, one and two threads, and where the time goes", TrainingBenchmark.Run),
     };
 

@@ -25,6 +25,7 @@ public sealed class MergeSchedule
             if (removed > 0)
             {
                 var step = new MergeStep(i, length, removed, row, NextClassRow(row, length, removed, Order));
+                merging.Check(step);
                 _stepAtBlock[i] = step;
                 (length, row) = (step.TokensOut, step.ClassRowOut);
             }
@@ -131,7 +132,10 @@ public sealed class MergeSchedule
     /// <param name="config">The network.</param>
     /// <param name="removedPerBlock">Tokens removed at the entry of each block; the first must be 0, for nothing has been computed there to match by.</param>
     /// <param name="merging">How tokens merge.</param>
-    /// <exception cref="ArgumentException">Wrong length, a negative number, or a merge at block 0; or <paramref name="config"/> contradicts itself.</exception>
+    /// <exception cref="ArgumentException">
+    /// Wrong length, a negative number, or a merge at block 0; <paramref name="config"/> or <paramref name="merging"/> contradicts itself; or a merge has too few tokens for
+    /// <paramref name="merging"/>.
+    /// </exception>
     public static MergeSchedule Custom(VimConfig config, IReadOnlyList<int> removedPerBlock, MergeOptions? merging = null)
     {
         ArgumentNullException.ThrowIfNull(config);

@@ -162,6 +162,10 @@ public sealed class MergeScheduleTests
         Assert.ThrowsExactly<ArgumentException>(() => MergeSchedule.Custom(VimConfig.VimTiny, new int[23]));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new MergeOptions { Order = (MergeOrder)2 });
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new MergeOptions { Reduction = (MergeReduction)2 });
+        var tooFew = Assert.ThrowsExactly<ArgumentException>(() => MergeSchedule.Uniform(VimConfig.VimTiny, 20, merging: new() { PartnerRank = 21 }));
+        StringAssert.Contains(tooFew.Message, "The merge at block 18 has 18 partners for each of its 37 tokens, and MergeOptions.PartnerRank asks for number 21");
+        Assert.ThrowsExactly<ArgumentException>(() =>
+            MergeSchedule.Uniform(VimConfig.VimTiny, 1, merging: new() { ClassPosition = MergeClassPosition.Exact, Order = MergeOrder.OddEven }));
         var first = new int[24];
         first[0] = 1;
         Assert.ThrowsExactly<ArgumentException>(() => MergeSchedule.Custom(VimConfig.VimTiny, first));
