@@ -41,13 +41,14 @@ internal sealed record DeitCase(string Name, DeitConfig Config, int Removed)
 {
     public DeitMergeSchedule Schedule { get; } = DeitMergeSchedule.Uniform(Config, Removed);
 
-    /// <summary>Multiply-adds of the products for one image, those of the attention included, twice.</summary>
+    /// <summary>Multiply-adds of the products for one image, those of the attention included, twice. Of the last block only the class token is projected and transformed.</summary>
     public double ProductWork
     {
         get
         {
-            double c = Config.Width, attention = Schedule.AttendedPerBlock.Sum(l => l * (4 * c * c + 2 * l * c)), mlp = Schedule.TokensPerBlock.Sum(l => 2.0 * l * c * Config.MlpWidth);
-            return 2 * (attention + mlp + Config.Patches * Config.PatchLength * c + Config.Classes * c);
+            double c = Config.Width, attention = Schedule.AttendedPerBlock.Sum(l => l * (3 * c * c + 2 * l * c));
+            double projected = Schedule.AttendedPerBlock.SkipLast(1).Sum() + 1, transformed = Schedule.TokensPerBlock.SkipLast(1).Sum() + 1;
+            return 2 * (attention + projected * c * c + transformed * 2 * c * Config.MlpWidth + Config.Patches * Config.PatchLength * c + Config.Classes * c);
         }
     }
 }

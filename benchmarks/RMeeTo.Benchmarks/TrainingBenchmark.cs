@@ -1,8 +1,8 @@
 using RMeeTo.Vim;
+using RMeeTo.Vim.Deit;
 using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Devices.Cpu;
 using RMeeTo.Vim.Images;
-using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Network;
 using RMeeTo.Vim.Retraining;
 
@@ -21,11 +21,17 @@ internal static class TrainingBenchmark
         NetworkCase.Dense("Vim-Ti", VimConfig.VimTiny), NetworkCase.Merged("Vim-Ti", VimConfig.VimTiny, 5), NetworkCase.Dense("96 px net", NetworkCase.SmallNet),
     ];
 
+    private static readonly DeitCase[] s_transformers = [new("DeiT-Ti dense", DeitConfig.DeitTiny, 0), new("DeiT-Ti r=5", DeitConfig.DeitTiny, 5)];
+
     public static void Run(BenchmarkOptions options)
     {
         var peak = new PeakRate();
         int batch = options.Smoke ? 2 : BatchSize;
-        var runs = s_cases.Where(c => options.Selects(c.Name)).Select(c => new TrainingRun(c, batch)).ToList();
+        List<TrainingRun> runs =
+        [
+            .. s_cases.Where(c => options.Selects(c.Name)).Select(c => new TrainingRun(c.Name, new VimModel(VimInitializer.Create(c.Config, 1), Names(c.Config.Classes), c.Schedule), batch, c.Config)),
+            .. s_transformers.Where(c => options.Selects(c.Name)).Select(c => new TrainingRun(c.Name, new DeitModel(DeitInitializer.Create(c.Config, 1), Names(c.Config.Classes), c.Schedule), batch, null)),
+        ];
         foreach (var run in runs) run.WarmUp();
         for (int round = 0; round < (options.Smoke ? 1 : 8); round++)
         {
@@ -40,9 +46,12 @@ internal static class TrainingBenchmark
         foreach (var run in runs) run.Dispose();
     }
 
+    private static string[] Names(int classes) => [.. Enumerable.Range(0, classes).Select(i => $"{i}")];
+
     private sealed class TrainingRun : IDisposable
     {
-        private readonly NetworkCase _case;
+        private readonly string _name;
+        private readonly bool _tellsShares;
         private readonly int _batch;
         private readonly OperatorTimes _times = new();
         private readonly ImageStore _store = new();
@@ -50,17 +59,21 @@ internal static class TrainingBenchmark
         private readonly RateSamples[] _samples;
         private double _timedSeconds;
 
-        public TrainingRun(NetworkCase @case, int batch)
+        /// <param name="name">What the table calls it.</param>
+        /// <param name="model">The network.</param>
+        /// <param name="batch">Images a step.</param>
+        /// <param name="shares">Sizes from which the work of each operator follows; null where the network has operators beside the device's.</param>
+        public TrainingRun(string name, ClassifierModel model, int batch, VimConfig? shares)
         {
-            (_case, _batch) = (@case, batch);
+            (_name, _batch, _tellsShares) = (name, batch, shares is not null);
             var random = new Random(1);
             for (int i = 0; i < batch; i++)
             {
                 var pixels = new byte[3 * 256 * 256];
                 random.NextBytes(pixels);
-                _store.Add(new RgbImage(pixels, 256, 256), i % @case.Config.Classes);
+                _store.Add(new RgbImage(pixels, 256, 256), i % model.ClassNames.Count);
             }
-            _trainees = [new(@case, new TimedDeviceProvider(@case.Config, _times), 1), new(@case, CpuDeviceProvider.Instance, 2)];
+            _trainees = [new(model, shares is null ? CpuDeviceProvider.Instance : new TimedDeviceProvider(shares, _times), 1), new(model, CpuDeviceProvider.Instance, 2)];
             _samples = [new(), new()];
         }
 
@@ -82,9 +95,12 @@ internal static class TrainingBenchmark
             }
         }
 
-        public void ReportRates() => Console.WriteLine($"{_case.Name,-44}{_samples[0],24}{_samples[1],24}{_trainees[0].Check,12:X8}");
+        public void ReportRates() => Console.WriteLine($"{_name,-44}{_samples[0],24}{_samples[1],24}{_trainees[0].Check,12:X8}");
 
-        public void ReportShares(double peakRate) => Console.WriteLine($"{_case.Name}: {_times.Describe(_timedSeconds, peakRate)}");
+        public void ReportShares(double peakRate)
+        {
+            if (_tellsShares) Console.WriteLine($"{_name}: {_times.Describe(_timedSeconds, peakRate)}");
+        }
 
         public void Dispose()
         {
@@ -96,7 +112,7 @@ internal static class TrainingBenchmark
     /// <summary>One network in training.</summary>
     private sealed class Trainee : IDisposable
     {
-        private readonly NetworkCase _case;
+        private readonly ClassifierModel _model;
         private readonly VimDevice _owner;
         private readonly DeviceWeights _weights;
         private readonly ParameterBuffer _firstMoment, _secondMoment;
@@ -105,15 +121,15 @@ internal static class TrainingBenchmark
         private readonly TrainingPreprocessing _preprocessing;
         private int _step;
 
-        public Trainee(NetworkCase @case, IVimDeviceProvider provider, int threads)
+        public Trainee(ClassifierModel model, IVimDeviceProvider provider, int threads)
         {
-            _case = @case;
+            _model = model;
             _owner = provider.CreateDevice();
-            _weights = new DeviceWeights(_owner, VimInitializer.Create(@case.Config, 1), true);
+            _weights = new DeviceWeights(_owner, model.Weights, true);
             (_firstMoment, _secondMoment) = (new ParameterBuffer(_owner, _weights.Parameters), new ParameterBuffer(_owner, _weights.Parameters));
             _team = new WorkerTeam(threads);
-            _workers = new TrainingWorkers(_team, provider, new VimNetwork(_weights, @case.Schedule, MergeOptions.Default), null, new RetrainOptions());
-            _preprocessing = new TrainingPreprocessing(new EvaluationPreprocessing { ImageHeight = @case.Config.ImageHeight, ImageWidth = @case.Config.ImageWidth });
+            _workers = new TrainingWorkers(_team, provider, model.CreateNetwork(_weights), null, new RetrainOptions());
+            _preprocessing = new TrainingPreprocessing(model.Preprocessing);
         }
 
         /// <summary>The same number after as many steps means the same bits.</summary>
@@ -121,7 +137,7 @@ internal static class TrainingBenchmark
         {
             get
             {
-                var weights = new VimWeights(_case.Config);
+                var weights = _model.Weights.Clone();
                 _weights.Download(weights);
                 return NetworkCase.Hash(weights.Values);
             }

@@ -74,10 +74,18 @@ public sealed class DeitNetwork : ClassifierNetwork
         Embed(device, workspace, batch);
         for (int i = 0; i < Config.Depth; i++)
         {
-            Attend(device, workspace, batch, i);
+            var attended = Attend(device, workspace, batch, i);
+            if (i == Config.Depth - 1 && observer is null && !workspace.ForTraining)
+            {
+                FinishClassTokens(device, workspace, batch, attended);
+                break;
+            }
+            int rows = batch * Schedule.TokensPerBlock[i];
+            Linear(device, Parameters.Blocks[i].Projection, attended, workspace.Tokens.Current.SliceRows(0, attended.Rows), accumulate: true);
             if (workspace.Plans[i] is { } plan) Merge(workspace, batch, i, plan);
-            Transform(device, workspace, batch, i);
-            observer?.Invoke(i, workspace.Tokens.Current.SliceRows(0, batch * Schedule.TokensPerBlock[i]), SizesAfter(workspace, batch, i));
+            Transform(device, workspace, i, workspace.Tokens.Current.SliceRows(0, rows));
+            observer?.Invoke(i, workspace.Tokens.Current.SliceRows(0, rows), SizesAfter(workspace, batch, i));
+            if (i == Config.Depth - 1) device.GatherRows(ClassRow, workspace.Tokens.Current.SliceRows(0, rows), workspace.ClassTokens.SliceRows(0, batch));
         }
         ForwardHead(device, workspace, batch);
     }
@@ -117,8 +125,8 @@ public sealed class DeitNetwork : ClassifierNetwork
         device.Embed(batch, Tables(Weights.Values), patchTokens, workspace.Tokens.Current.SliceRows(0, batch * Config.Tokens));
     }
 
-    /// <summary>x ← x + Proj(Attention(LN(x))).</summary>
-    private void Attend(VimDevice device, DeitWorkspace workspace, int batch, int block)
+    /// <summary>Attention(LN(x)), not yet projected.</summary>
+    private DeviceMatrix Attend(VimDevice device, DeitWorkspace workspace, int batch, int block)
     {
         var (a, p) = (workspace.Blocks[block], Parameters.Blocks[block]);
         int rows = batch * Schedule.AttendedPerBlock[block];
@@ -127,7 +135,17 @@ public sealed class DeitNetwork : ClassifierNetwork
         device.AddNorm(Norm(p.Norm1), tokens, default, workspace.ForTraining ? a.Input.SliceRows(0, rows) : tokens, normed, a.InputStatistics.SliceRows(0, rows));
         Linear(device, p.Qkv, normed, qkv);
         workspace.Operators.Attention(batch, Config.Heads, qkv, block == 0 ? default : SizesAfter(workspace, batch, block - 1), Probabilities(a, rows), attended);
-        Linear(device, p.Projection, attended, tokens, accumulate: true);
+        return attended;
+    }
+
+    /// <summary>The rest of the last block for the class tokens only, with the same bits: the head looks at nothing else, and no merge touches them.</summary>
+    private void FinishClassTokens(VimDevice device, DeitWorkspace workspace, int batch, DeviceMatrix attended)
+    {
+        var (tokens, row) = (workspace.ClassTokens.SliceRows(0, batch), workspace.Features.SliceRows(0, batch));
+        device.GatherRows(ClassRow, workspace.Tokens.Current.SliceRows(0, attended.Rows), tokens);
+        device.GatherRows(ClassRow, attended, row);
+        Linear(device, Parameters.Blocks[^1].Projection, row, tokens, accumulate: true);
+        Transform(device, workspace, Config.Depth - 1, tokens);
     }
 
     /// <summary>Shortens tokens and sizes.</summary>
@@ -149,11 +167,9 @@ public sealed class DeitNetwork : ClassifierNetwork
     }
 
     /// <summary>x ← x + MLP(LN(x)).</summary>
-    private void Transform(VimDevice device, DeitWorkspace workspace, int batch, int block)
+    private void Transform(VimDevice device, DeitWorkspace workspace, int block, DeviceMatrix tokens)
     {
-        var (a, p) = (workspace.Blocks[block], Parameters.Blocks[block]);
-        int rows = batch * Schedule.TokensPerBlock[block];
-        var tokens = workspace.Tokens.Current.SliceRows(0, rows);
+        var (a, p, rows) = (workspace.Blocks[block], Parameters.Blocks[block], tokens.Rows);
         var (normed, hidden, activated) = (a.NormedMerged.SliceRows(0, rows), a.Hidden.SliceRows(0, rows), a.Activated.SliceRows(0, rows));
         device.AddNorm(Norm(p.Norm2), tokens, default, workspace.ForTraining ? a.Merged.SliceRows(0, rows) : tokens, normed, a.MergedStatistics.SliceRows(0, rows));
         Linear(device, p.Hidden, normed, hidden);
@@ -164,7 +180,6 @@ public sealed class DeitNetwork : ClassifierNetwork
     private void ForwardHead(VimDevice device, DeitWorkspace workspace, int batch)
     {
         var (tokens, features) = (workspace.ClassTokens.SliceRows(0, batch), workspace.Features.SliceRows(0, batch));
-        device.GatherRows(ClassRow, workspace.Tokens.Current.SliceRows(0, batch * Schedule.TokensPerBlock[^1]), tokens);
         device.AddNorm(Norm(Parameters.FinalNorm), tokens, default, tokens, features, workspace.ClassStatistics.SliceRows(0, batch));
         Linear(device, Parameters.Head, features, workspace.Logits.SliceRows(0, batch));
     }

@@ -19,6 +19,21 @@ public sealed class DeitConfigTests
         Assert.AreEqual("197 → 65 tokens, 12 merges, reduction ratio 0.31", schedule.ToString());
     }
 
+    /// <summary>The figures of the DeiT paper's table, and one schedule worked out by hand.</summary>
+    [TestMethod]
+    public void CostsAreThoseOfThePaper()
+    {
+        Assert.AreEqual(1.3, DeitCost.Of(DeitConfig.DeitTiny).Total, 0.05);
+        Assert.AreEqual(4.6, DeitCost.Of(DeitConfig.DeitSmall).Total, 0.05);
+        Assert.AreEqual(17.6, DeitCost.Of(DeitConfig.DeitBase).Total, 0.05);
+        var config = new DeitConfig { ImageHeight = 8, ImageWidth = 8, PatchSize = 4, Width = 6, Depth = 1, Heads = 2, MlpRatio = 1, Classes = 3 };
+        // 5 tokens, then 4: ends 4·6·48 + 18, attention 5·(144 + 60), MLP 2·4·36, merge 6·5·3 + 2·3·2.5² + 6.
+        var cost = DeitCost.Of(config, DeitMergeSchedule.Uniform(config, 1), new DeitMergeOptions { Metric = DeitMetric.Keys });
+        Assert.AreEqual((1170 + 1020 + 288 + 133.5) / 1e9, cost.Total, 1e-18);
+        Assert.AreEqual(133.5 / 1e9, cost.Merging, 1e-18);
+        Assert.ThrowsExactly<ArgumentException>(() => DeitCost.Of(DeitConfig.DeitTiny, DeitMergeSchedule.Dense(config)));
+    }
+
     [TestMethod]
     public void AtMostHalfOfThePatchesGo()
     {

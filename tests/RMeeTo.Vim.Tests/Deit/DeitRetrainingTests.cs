@@ -1,6 +1,7 @@
 using RMeeTo.Vim.Deit;
 using RMeeTo.Vim.Devices.Cpu;
 using RMeeTo.Vim.Merging;
+using RMeeTo.Vim.Network;
 using RMeeTo.Vim.Retraining;
 using RMeeTo.Vim.Tests.Retraining;
 
@@ -97,6 +98,48 @@ public sealed class DeitRetrainingTests
                 classifier.Predict([images.Store.Read(i)], alone);
                 Assert.IsTrue(together.AsSpan(3 * i, 3).SequenceEqual(alone), $"{width}, image {i}");
             }
+        }
+    }
+
+    /// <summary>Nobody watching, the last block computes what the head looks at only: the same bits.</summary>
+    [TestMethod]
+    [DataRow(0)]
+    [DataRow(7)]
+    public void TheLastBlockMayBeShort(int tokensPerMerge)
+    {
+        float[] images = [.. Enumerable.Range(0, 2 * 3 * 24 * 24).Select(i => MathF.Sin(i))];
+        foreach (var width in SimdWidths.Supported)
+        {
+            using var device = CpuDevice.Create(width);
+            using var run = new DeitRun(device, DeitTask.Model().Weights, DeitMergeSchedule.Uniform(DeitTask.Config, tokensPerMerge), DeitMergeOptions.Default, batch: 2, forTraining: false);
+            run.Forward(images, (_, _, _) => { });
+            double[] whole = run.Logits;
+            run.Forward(images);
+            CollectionAssert.AreEqual(whole, run.Logits, $"{width}");
+        }
+    }
+
+    [TestMethod]
+    [DataRow(DeitMetric.Tokens, MergeDistance.Cosine, true)]
+    [DataRow(DeitMetric.Keys, MergeDistance.L1, true)]
+    [DataRow(DeitMetric.Values, MergeDistance.L2, false)]
+    public void NothingIsAllocatedOnceWarm(DeitMetric metric, MergeDistance distance, bool training)
+    {
+        var merging = new DeitMergeOptions { Metric = metric, Distance = distance, Order = MergeOrder.OddEven };
+        using var device = CpuDevice.Create();
+        using var weights = new DeviceWeights(device, DeitTask.Model().Weights, forTraining: true);
+        var network = new DeitNetwork(weights, DeitMergeSchedule.Uniform(DeitTask.Config, 5), merging);
+        using var workspace = network.CreateWorkspace(device, 2, training);
+        using var gradients = new ParameterBuffer(device, weights.Parameters);
+        for (int i = 0; i < 3; i++) Pass();
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 10; i++) Pass();
+        Assert.AreEqual(0, GC.GetAllocatedBytesForCurrentThread() - before, "bytes in ten passes");
+
+        void Pass()
+        {
+            network.Forward(device, workspace, 2);
+            if (training) network.Backward(device, workspace, 2, gradients);
         }
     }
 
