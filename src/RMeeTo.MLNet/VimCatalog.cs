@@ -18,6 +18,7 @@ public static class VimCatalog
     /// <list type="table">
     /// <listheader><term>Column</term><description>Type</description></listheader>
     /// <item><term>image (in)</term><description><c>MLImage</c>, or encoded bytes <c>Vector&lt;Byte&gt;</c>, or paths <c>Text</c>; any size</description></item>
+    /// <item><term>clip (in, networks for video)</term><description>folder of the frames <c>Text</c>, or their paths <c>Vector&lt;Text&gt;</c>, or one image column a frame</description></item>
     /// <item><term>label (in, while fitting)</term><description>key, text or number; <c>Evaluate</c> needs a key: <c>Conversion.MapValueToKey</c></description></item>
     /// <item><term>score (out)</term><description><c>Vector&lt;Single, classes&gt;</c>: probabilities, with slot names</description></item>
     /// <item><term>predicted label (out)</term><description>key with the label's key values: <c>Conversion.MapKeyToValue</c> turns it into the label's value</description></item>

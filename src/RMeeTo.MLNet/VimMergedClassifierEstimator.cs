@@ -17,6 +17,7 @@ namespace RMeeTo.MLNet;
 /// <list type="table">
 /// <listheader><term>Column</term><description>Type</description></listheader>
 /// <item><term>image (in)</term><description><c>MLImage</c>, or encoded bytes <c>Vector&lt;Byte&gt;</c>, or paths <c>Text</c> (relative ones from the current directory); any size</description></item>
+/// <item><term>clip (in, networks for video)</term><description>folder of the frames <c>Text</c>, or their paths <c>Vector&lt;Text&gt;</c>, or one image column a frame</description></item>
 /// <item><term>label (in)</term><description>
 /// a key: class k is key k + 1, and key values are kept; a text or a number: classes in order of appearance. Rows without a label are left out and counted in the log.
 /// <c>Evaluate</c> needs a key: put <c>Conversion.MapValueToKey</c> before this stage.</description></item>

@@ -16,7 +16,10 @@ public sealed class VimMergedClassifierOptions
     /// <summary>Column of class labels: a key (best, and what <c>Evaluate</c> needs), a text or a number.</summary>
     public string LabelColumnName { get; set => field = Name(value, nameof(LabelColumnName)); } = "Label";
 
-    /// <summary>Column of images: <c>MLImage</c>, encoded bytes (vector of <see cref="byte"/>) or paths (text).</summary>
+    /// <summary>
+    /// Column of images: <c>MLImage</c>, encoded bytes (vector of <see cref="byte"/>) or paths (text). For video a column of clips: the folder of a clip's frames (text), or their paths
+    /// (vector of text).
+    /// </summary>
     public string ImageColumnName { get; set => field = Name(value, nameof(ImageColumnName)); } = "Image";
 
     /// <summary>

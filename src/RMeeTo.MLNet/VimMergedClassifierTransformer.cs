@@ -13,6 +13,7 @@ namespace RMeeTo.MLNet;
 /// <list type="table">
 /// <listheader><term>Column</term><description>Type</description></listheader>
 /// <item><term>image (in)</term><description><c>MLImage</c>, or encoded bytes <c>Vector&lt;Byte&gt;</c>, or paths <c>Text</c>; any size. It may have another form than while fitting.</description></item>
+/// <item><term>clip (in, networks for video)</term><description>folder of the frames <c>Text</c>, or their paths <c>Vector&lt;Text&gt;</c>, or one image column a frame</description></item>
 /// <item><term>score (out)</term><description><c>Vector&lt;Single, classes&gt;</c>: softmax probabilities; all NaN where the image could not be read and the policy allows it</description></item>
 /// <item><term>predicted label (out)</term><description>key 1 … classes with the label's key values; 0 (missing) where the score is NaN</description></item>
 /// <item><term>features (out, where asked for)</term><description><c>Vector&lt;Single, width&gt;</c>: the class token after the final norm; all NaN where the score is</description></item>

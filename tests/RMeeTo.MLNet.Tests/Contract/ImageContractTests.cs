@@ -146,6 +146,19 @@ public sealed class ImageContractTests
         Assert.Throws<ArgumentException>(() => _ml.Transforms.LoadImages("Image", Path.Combine(_folder, "absent"), "Path"));
     }
 
+    public sealed class Many
+    {
+        public MLImage[] Images { get; set; } = [];
+    }
+
+    /// <summary>Why a clip is a folder, paths or several columns.</summary>
+    [TestMethod]
+    public void ThereAreNoVectorsOfImages()
+    {
+        Assert.IsFalse(typeof(PrimitiveDataViewType).IsAssignableFrom(typeof(ImageDataViewType)));
+        Assert.Throws<ArgumentException>(() => _ml.Data.LoadFromEnumerable(new Many[] { new() }));
+    }
+
     public sealed class Held
     {
         public string Id { get; set; } = "";

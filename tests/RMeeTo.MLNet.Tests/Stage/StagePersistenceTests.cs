@@ -168,6 +168,20 @@ public sealed class StagePersistenceTests
         Assert.AreEqual(new VectorDataViewType(NumberDataViewType.Single, 2), view.Schema["Parts"].Type);
     }
 
+    /// <summary>A network for clips, a column a frame, two crops.</summary>
+    [TestMethod]
+    public void FormatVersion2LoadsForEver()
+    {
+        var loaded = Last(_ml.Model.Load(Model("model-v2.zip"), out _));
+        Assert.AreEqual((4, new ClipViews { Crops = 2 }), (loaded.Model.Config.Frames, loaded.Views));
+        var rows = Tiny.Read(_ml, loaded.Transform(_ml.Data.LoadFromEnumerable(Enumerable.Range(0, 3).Select(i => FourFramesRow.Of($"{i}", Clips.Paths(i))))));
+        float[][] expected = Numbers("model-v2.scores.txt");
+        for (int i = 0; i < 3; i++)
+            for (int k = 0; k < 2; k++) Assert.AreEqual(expected[i][k], rows[i].Score[k], 2e-5f);
+        _ml.Model.Save(loaded, null, Zip());
+        CollectionAssert.AreEqual(Content(Model("model-v2.zip")), Content(Zip()));
+    }
+
     /// <summary>What has no new option is written as ever, so that the versions before can read it.</summary>
     [TestMethod]
     public void ModelOfVersion1IsSavedAgainToTheByte()
