@@ -25,6 +25,25 @@ public sealed class MergeScheduleTests
         Assert.AreEqual(expected, MergeSchedule.Uniform(VimConfig.VimTiny, tokensPerMerge).ReductionRatio, 5e-5);
 
     [TestMethod]
+    [DataRow(0, 197)]
+    [DataRow(5, 142)]
+    [DataRow(10, 87)]
+    [DataRow(11, 76)]
+    [DataRow(15, 32)]
+    [DataRow(20, 6)]
+    public void Tokens_at_the_end(int tokensPerMerge, int expected) =>
+        Assert.AreEqual(expected, MergeSchedule.Uniform(VimConfig.VimTiny, tokensPerMerge).TokensPerBlock[^1]);
+
+    [TestMethod]
+    [DataRow(40, 0.1402, 0.1912)]
+    [DataRow(88, 0.3085, 0.4207)]
+    public void Reduction_ratio_of_clips(int tokensPerMerge, double expected, double expectedOf32Blocks)
+    {
+        Assert.AreEqual(expected, MergeSchedule.Uniform(VimConfig.VideoMambaTinyVideo, tokensPerMerge).ReductionRatio, 5e-5);
+        Assert.AreEqual(expectedOf32Blocks, MergeSchedule.Uniform(VimConfig.VideoMambaMiddleVideo, tokensPerMerge).ReductionRatio, 5e-5);
+    }
+
+    [TestMethod]
     [DataRow(5, 0.1523)]
     [DataRow(10, 0.3046)]
     [DataRow(11, 0.3350)]

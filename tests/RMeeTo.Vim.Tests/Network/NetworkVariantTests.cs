@@ -68,10 +68,7 @@ public sealed class NetworkVariantTests
         var network = new VimNetwork(weights, Schedules(config)[^1], MergeOptions.Default);
         using var workspace = network.CreateWorkspace(device, 2, forTraining: true);
         using var gradients = new ParameterBuffer(device, weights.Parameters);
-        for (int i = 0; i < 30; i++) Pass();
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 10; i++) Pass();
-        Assert.AreEqual(0, GC.GetAllocatedBytesForCurrentThread() - before, "bytes in ten passes");
+        Assert.AreEqual(0, Allocations.OfTen(Pass), "bytes in ten passes");
 
         void Pass()
         {
