@@ -2,7 +2,9 @@ using Microsoft.ML.Data;
 
 namespace RMeeTo.Samples;
 
-/// <summary>A clip of a square that crosses a noisy picture, to the right or, which is the same backwards, to the left: only motion tells the two apart.</summary>
+/// <summary>
+/// A clip of a square that crosses a noisy picture, to the right or, which is the same backwards, to the left: only motion tells the two apart.
+/// </summary>
 internal sealed class MovingSquare
 {
     public const int Size = 16;

@@ -39,7 +39,8 @@ try
     foreach (var clip in MovingSquare.Draw(root, 2000, 4))
     {
         var answer = engine.Predict(clip);
-        Console.WriteLine($"{Path.GetFileName(clip.Folder)} moves {clip.Label}; the network says {answer.TopKLabels[0]}, {answer.TopKProbabilities[0]:P1} sure");
+        string name = Path.GetFileName(clip.Folder);
+        Console.WriteLine($"{name} moves {clip.Label}; the network says {answer.TopKLabels[0]}, {answer.TopKProbabilities[0]:P1} sure");
     }
 
     double Top1() => ml.MulticlassClassification.Evaluate(model.Transform(test)).MicroAccuracy;

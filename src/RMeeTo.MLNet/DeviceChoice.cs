@@ -5,8 +5,10 @@ using RMeeTo.Vim.Devices;
 namespace RMeeTo.MLNet;
 
 /// <summary>
-/// Decides between CPU and GPU, anew at every Fit, Load and first Transform. The GPU's device comes from another package, which this one knows by name only: assembly
-/// RMeeTo.TorchSharp, type RMeeTo.TorchSharp.TorchSharpDeviceProvider, an <see cref="IVimDeviceProvider"/> with a public constructor that takes the number of the GPU and throws
+/// Decides between CPU and GPU, anew at every Fit, Load and first Transform. The GPU's device comes from another package, which this one knows by name only:
+/// assembly
+/// RMeeTo.TorchSharp, type RMeeTo.TorchSharp.TorchSharpDeviceProvider, an <see cref="IVimDeviceProvider"/> with a public constructor that takes the number of
+/// the GPU and throws
 /// where it cannot be used.
 /// </summary>
 internal static class DeviceChoice
@@ -23,7 +25,8 @@ internal static class DeviceChoice
     /// <param name="channel">Told what was chosen and why.</param>
     /// <param name="providerType">For tests.</param>
     /// <exception cref="InvalidOperationException">The GPU cannot be used, and the CPU may not serve instead.</exception>
-    public static IVimDeviceProvider? Resolve(IHostEnvironment environment, int? gpuDeviceId, bool? fallbackToCpu, IChannel channel, string providerType = ProviderType)
+    public static IVimDeviceProvider? Resolve(IHostEnvironment environment, int? gpuDeviceId, bool? fallbackToCpu, IChannel channel,
+        string providerType = ProviderType)
     {
         var settings = MlNetInternals.GpuSettings(environment);
         if ((gpuDeviceId ?? settings.GpuDeviceId) is not { } gpu) return null;

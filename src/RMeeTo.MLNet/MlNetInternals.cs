@@ -5,7 +5,8 @@ using Microsoft.ML.Runtime;
 using RMeeTo.MLNet;
 
 [assembly: System.Runtime.CompilerServices.IgnoresAccessChecksTo("Microsoft.ML.Core")]
-[assembly: LoadableClass(typeof(VimMergedClassifierTransformer), typeof(VimModelLoader), null, typeof(SignatureLoadModel), "Vim merged classifier", MlNetInternals.LoaderSignature)]
+[assembly: LoadableClass(typeof(VimMergedClassifierTransformer), typeof(VimModelLoader), null, typeof(SignatureLoadModel), "Vim merged classifier",
+    MlNetInternals.LoaderSignature)]
 
 namespace System.Runtime.CompilerServices
 {
@@ -20,8 +21,10 @@ namespace System.Runtime.CompilerServices
 namespace RMeeTo.MLNet
 {
     /// <summary>
-    /// Everything of ML.NET that is not public and that the stage cannot do without, here and nowhere else: the hooks of <c>Model.Save</c> and <c>Model.Load</c>, the constructor of
-    /// <see cref="SchemaShape.Column"/>, the environment behind a catalog, and its settings. These members have been the same in every ML.NET from 1.0 to 5.0, for Microsoft's
+    /// Everything of ML.NET that is not public and that the stage cannot do without, here and nowhere else: the hooks of <c>Model.Save</c> and
+    /// <c>Model.Load</c>, the constructor of
+    /// <see cref="SchemaShape.Column"/>, the environment behind a catalog, and its settings. These members have been the same in every ML.NET from 1.0 to 5.0,
+    /// for Microsoft's
     /// own packages are bound to them; the check at first use says so plainly should that ever end.
     /// </summary>
     internal static class MlNetInternals
@@ -41,7 +44,8 @@ namespace RMeeTo.MLNet
         }
 
         /// <summary>A column of a schema of which only the shape is known.</summary>
-        public static SchemaShape.Column ShapeColumn(string name, SchemaShape.Column.VectorKind kind, DataViewType itemType, bool isKey, SchemaShape? annotations = null) =>
+        public static SchemaShape.Column ShapeColumn(string name, SchemaShape.Column.VectorKind kind, DataViewType itemType, bool isKey,
+            SchemaShape? annotations = null) =>
             new(name, kind, itemType, isKey, annotations);
 
         /// <summary>The GPU that the user asked for, as of now.</summary>
@@ -82,13 +86,19 @@ namespace RMeeTo.MLNet
         public static void ThrowIfChanged()
         {
             if (Missing.Value is { } missing)
-                throw new PlatformNotSupportedException($"{typeof(ModelSaveContext).Assembly.GetName().FullName} has no {missing}, which RMeeTo.MLNet needs. Use Microsoft.ML 5.0.0, or a version of RMeeTo.MLNet made for yours.");
+                throw new PlatformNotSupportedException($"{typeof(ModelSaveContext).Assembly.GetName().FullName} has no {missing}, which RMeeTo.MLNet needs. "
+                    + "Use Microsoft.ML 5.0.0, or a version of RMeeTo.MLNet made for yours.");
         }
 
-        /// <summary>Versions of ML.NET's frame around our stream; the stream has a version of its own. The assembly is named without version, so that any later one can load.</summary>
-        private static VersionInfo Version() => new("VIMMERGD", 0x00010001, 0x00010001, 0x00010001, typeof(MlNetInternals).Assembly.GetName().Name, LoaderSignature);
+        /// <summary>
+        /// Versions of ML.NET's frame around our stream; the stream has a version of its own. The assembly is named without version, so that any later one can
+        /// load.
+        /// </summary>
+        private static VersionInfo Version() =>
+            new("VIMMERGD", 0x00010001, 0x00010001, 0x00010001, typeof(MlNetInternals).Assembly.GetName().Name, LoaderSignature);
 
-        private static PropertyInfo? EnvironmentProperty() => typeof(TransformsCatalog).GetInterfaces().FirstOrDefault(i => i.Name == "IInternalCatalog")?.GetProperty("Environment");
+        private static PropertyInfo? EnvironmentProperty() =>
+            typeof(TransformsCatalog).GetInterfaces().FirstOrDefault(i => i.Name == "IInternalCatalog")?.GetProperty("Environment");
 
         private static string? FindMissing()
         {
@@ -102,12 +112,15 @@ namespace RMeeTo.MLNet
             [
                 ("SignatureLoadModel", Find("SignatureLoadModel") is not null),
                 ("LoadableClassAttribute", Find("LoadableClassAttribute") is not null),
-                ("VersionInfo", version?.GetConstructor([typeof(string), typeof(uint), typeof(uint), typeof(uint), typeof(string), typeof(string), typeof(string)]) is not null),
+                ("VersionInfo", version?.GetConstructor([typeof(string), typeof(uint), typeof(uint), typeof(uint), typeof(string), typeof(string),
+                    typeof(string)]) is not null),
                 ("ModelSaveContext.CheckAtModel", typeof(ModelSaveContext).GetMethod("CheckAtModel", Any, []) is not null),
                 ("ModelSaveContext.SetVersionInfo", version is not null && typeof(ModelSaveContext).GetMethod("SetVersionInfo", Any, [version]) is not null),
-                ("ModelSaveContext.SaveBinaryStream", typeof(ModelSaveContext).GetMethod("SaveBinaryStream", Any, [typeof(string), typeof(Action<BinaryWriter>)]) is not null),
+                ("ModelSaveContext.SaveBinaryStream",
+                    typeof(ModelSaveContext).GetMethod("SaveBinaryStream", Any, [typeof(string), typeof(Action<BinaryWriter>)]) is not null),
                 ("ModelLoadContext.CheckAtModel", version is not null && load?.GetMethod("CheckAtModel", Any, [version]) is not null),
-                ("ModelLoadContext.TryLoadBinaryStream", load?.GetMethod("TryLoadBinaryStream", Any, [typeof(string), typeof(Action<BinaryReader>)]) is not null),
+                ("ModelLoadContext.TryLoadBinaryStream",
+                    load?.GetMethod("TryLoadBinaryStream", Any, [typeof(string), typeof(Action<BinaryReader>)]) is not null),
                 ("SchemaShape.Column constructor", typeof(SchemaShape.Column).GetConstructor(Any,
                     [typeof(string), typeof(SchemaShape.Column.VectorKind), typeof(DataViewType), typeof(bool), typeof(SchemaShape)]) is not null),
                 ("IHostEnvironmentInternal.GpuDeviceId", settings?.GetProperty("GpuDeviceId")?.PropertyType == typeof(int?)),

@@ -8,9 +8,12 @@ using RMeeTo.Vim.Images;
 namespace RMeeTo.MLNet;
 
 /// <summary>
-/// What a transformer writes into ML.NET's zip file: 8 bytes "RMEETOML", the format version and the length of a header (little-endian Int32 each), the header (JSON: columns, policy,
-/// label values), and then a whole <see cref="VimModel"/> file to the end. Every version must be readable for ever: fields are never renamed; a new one is written only where it is not at
-/// its default; a change of meaning raises the version. Version 2 is written for networks that take clips, all others are version 1. Nothing of the machine (threads, GPU, paths) is stored.
+/// What a transformer writes into ML.NET's zip file: 8 bytes "RMEETOML", the format version and the length of a header (little-endian Int32 each), the header
+/// (JSON: columns, policy,
+/// label values), and then a whole <see cref="VimModel"/> file to the end. Every version must be readable for ever: fields are never renamed; a new one is
+/// written only where it is not at
+/// its default; a change of meaning raises the version. Version 2 is written for networks that take clips, all others are version 1. Nothing of the machine
+/// (threads, GPU, paths) is stored.
 /// </summary>
 internal static class StageFile
 {
@@ -19,7 +22,8 @@ internal static class StageFile
 
     private const int MaxHeaderBytes = 1 << 28;
 
-    private sealed record Header(string LabelColumn, string ImageColumn, string? ImageNameColumn, string ScoreColumn, string PredictedLabelColumn, string UnreadableImages, string LabelType, string[] LabelValues)
+    private sealed record Header(string LabelColumn, string ImageColumn, string? ImageNameColumn, string ScoreColumn, string PredictedLabelColumn,
+        string UnreadableImages, string LabelType, string[] LabelValues)
     {
         [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
         public string[]? FrameColumns { get; init; }
@@ -40,7 +44,8 @@ internal static class StageFile
     public static void Write(Stream stream, StageColumns columns, LabelClasses classes, UnreadableImages policy, ClipViews views, VimModel model)
     {
         var header = JsonSerializer.SerializeToUtf8Bytes(
-            new Header(columns.Label, columns.Image, columns.ImageName, columns.Score, columns.PredictedLabel, policy.ToString(), classes.ValueTypeName, [.. classes.Names])
+            new Header(columns.Label, columns.Image, columns.ImageName, columns.Score, columns.PredictedLabel, policy.ToString(), classes.ValueTypeName,
+                [.. classes.Names])
             {
                 FrameColumns = columns.Frames is null ? null : [.. columns.Frames],
                 Views = views == ClipViews.Single ? null : new(views.Times, views.Crops),
@@ -61,17 +66,22 @@ internal static class StageFile
     public static VimMergedClassifierTransformer Read(IHostEnvironment environment, Stream stream)
     {
         var header = ReadHeader(stream);
-        if (!Enum.TryParse<UnreadableImages>(header.UnreadableImages, out var policy)) throw new FormatException($"The model file has the unreadable-image policy '{header.UnreadableImages}', which this version does not know. Use a newer version of RMeeTo.MLNet.");
+        if (!Enum.TryParse<UnreadableImages>(header.UnreadableImages, out var policy))
+            throw new FormatException($"The model file has the unreadable-image policy '{header.UnreadableImages}', which this version does not know. Use a "
+                + "newer version of RMeeTo.MLNet.");
         var classes = LabelClasses.Parse(header.LabelType, header.LabelValues);
         var model = VimModel.Load(stream, "The model file");
-        if (!model.ClassNames.SequenceEqual(classes.Names)) throw new FormatException("The model file is damaged: its label values are not the classes of its network. Save the model again.");
+        if (!model.ClassNames.SequenceEqual(classes.Names))
+            throw new FormatException("The model file is damaged: its label values are not the classes of its network. Save the model again.");
         return new VimMergedClassifierTransformer(environment, model, ReadColumns(header), classes, new ScoringOptions(policy) { Views = ReadViews(header) });
     }
 
     private static StageColumns ReadColumns(Header header)
     {
-        if (header.FrameColumns is { } frames && (frames.Length == 0 || frames.Any(string.IsNullOrWhiteSpace))) throw Damaged("its header names the columns of the frames incompletely");
-        if (header.TopK is not (null or { Count: > 0, Labels: not null, Probabilities: not null })) throw Damaged("its header describes the columns of the top classes incompletely");
+        if (header.FrameColumns is { } frames && (frames.Length == 0 || frames.Any(string.IsNullOrWhiteSpace)))
+            throw Damaged("its header names the columns of the frames incompletely");
+        if (header.TopK is not (null or { Count: > 0, Labels: not null, Probabilities: not null }))
+            throw Damaged("its header describes the columns of the top classes incompletely");
         return new(header.LabelColumn, header.ImageColumn, header.ImageNameColumn, header.ScoreColumn, header.PredictedLabelColumn)
         {
             Frames = header.FrameColumns,
@@ -87,7 +97,8 @@ internal static class StageFile
         return new() { Times = views.Times, Crops = views.Crops };
     }
 
-    private static FormatException Damaged(string how, Exception? cause = null) => new($"The model file is damaged: {how}. Get a fresh copy, or save the model again.", cause);
+    private static FormatException Damaged(string how, Exception? cause = null) =>
+        new($"The model file is damaged: {how}. Get a fresh copy, or save the model again.", cause);
 
     private static ReadOnlySpan<byte> Magic => "RMEETOML"u8;
 
@@ -96,9 +107,11 @@ internal static class StageFile
         Span<byte> start = stackalloc byte[Magic.Length + 8];
         if (stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false) < start.Length || !start[..Magic.Length].SequenceEqual(Magic))
             throw Damaged("the classifier's stream does not begin with RMEETOML");
-        int version = BinaryPrimitives.ReadInt32LittleEndian(start[Magic.Length..]), length = BinaryPrimitives.ReadInt32LittleEndian(start[(Magic.Length + 4)..]);
+        int version = BinaryPrimitives.ReadInt32LittleEndian(start[Magic.Length..]),
+            length = BinaryPrimitives.ReadInt32LittleEndian(start[(Magic.Length + 4)..]);
         if (version < 1) throw Damaged($"its version is {version}");
-        if (version > Version) throw new FormatException($"The model file has version {version}; this version of RMeeTo.MLNet reads up to {Version}. Update the package.");
+        if (version > Version)
+            throw new FormatException($"The model file has version {version}; this version of RMeeTo.MLNet reads up to {Version}. Update the package.");
         if (length < 2 || length > MaxHeaderBytes || (stream.CanSeek && length > stream.Length - stream.Position))
             throw Damaged($"its header claims {length} bytes");
         var bytes = new byte[length];
@@ -106,7 +119,9 @@ internal static class StageFile
         try
         {
             var header = JsonSerializer.Deserialize<Header>(bytes);
-            if (header is { LabelColumn: not null, ImageColumn: not null, ScoreColumn: not null, PredictedLabelColumn: not null, UnreadableImages: not null, LabelType: not null, LabelValues: not null }) return header;
+            if (header is { LabelColumn: not null, ImageColumn: not null, ScoreColumn: not null, PredictedLabelColumn: not null,
+                UnreadableImages: not null, LabelType: not null, LabelValues: not null })
+                return header;
             throw Damaged("its header lacks a field");
         }
         catch (JsonException broken)

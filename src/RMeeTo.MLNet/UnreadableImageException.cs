@@ -10,8 +10,10 @@ public sealed class UnreadableImageException : Exception
     /// <param name="reason">What is wrong with it.</param>
     /// <param name="innerException">The cause, if any.</param>
     public UnreadableImageException(string imageName, long row, string columnName, string reason, Exception? innerException = null)
-        : base($"{(imageName.Length == 0 ? "The image" : $"Image '{imageName}'")} in row {row} (counted from 0) of column '{columnName}' cannot be read: {reason.TrimEnd('.')}. "
-            + $"Mend or remove it, or set {nameof(VimMergedClassifierOptions)}.{nameof(VimMergedClassifierOptions.UnreadableImages)} to {nameof(UnreadableImages)}.{nameof(UnreadableImages.Missing)}.", innerException)
+        : base($"{(imageName.Length == 0 ? "The image" : $"Image '{imageName}'")} in row {row} (counted from 0) of column '{columnName}' cannot be read: "
+            + $"{reason.TrimEnd('.')}. "
+            + $"Mend or remove it, or set {nameof(VimMergedClassifierOptions)}.{nameof(VimMergedClassifierOptions.UnreadableImages)} to "
+            + $"{nameof(UnreadableImages)}.{nameof(UnreadableImages.Missing)}.", innerException)
     {
         (ImageName, Row) = (imageName, row);
     }

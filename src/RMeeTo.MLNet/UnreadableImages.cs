@@ -7,7 +7,8 @@ public enum UnreadableImages
     Throw,
 
     /// <summary>
-    /// While fitting: leave the row out and count it. While transforming: keep the row, with <c>Score</c> all NaN and <c>PredictedLabel</c> missing, and count it. The counts
+    /// While fitting: leave the row out and count it. While transforming: keep the row, with <c>Score</c> all NaN and <c>PredictedLabel</c> missing, and count
+    /// it. The counts
     /// go to the ML.NET log.
     /// </summary>
     Missing,

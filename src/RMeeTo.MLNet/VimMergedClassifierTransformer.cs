@@ -12,19 +12,27 @@ namespace RMeeTo.MLNet;
 /// <remarks>
 /// <list type="table">
 /// <listheader><term>Column</term><description>Type</description></listheader>
-/// <item><term>image (in)</term><description><c>MLImage</c>, or encoded bytes <c>Vector&lt;Byte&gt;</c>, or paths <c>Text</c>; any size. It may have another form than while fitting.</description></item>
-/// <item><term>clip (in, networks for video)</term><description>folder of the frames <c>Text</c>, or their paths <c>Vector&lt;Text&gt;</c>, or one image column a frame</description></item>
-/// <item><term>score (out)</term><description><c>Vector&lt;Single, classes&gt;</c>: softmax probabilities; all NaN where the image could not be read and the policy allows it</description></item>
+/// <item><term>image (in)</term><description><c>MLImage</c>, or encoded bytes <c>Vector&lt;Byte&gt;</c>, or paths <c>Text</c>; any size. It may have another
+/// form than while fitting.</description></item>
+/// <item><term>clip (in, networks for video)</term><description>folder of the frames <c>Text</c>, or their paths <c>Vector&lt;Text&gt;</c>, or one image column
+/// a frame</description></item>
+/// <item><term>score (out)</term><description><c>Vector&lt;Single, classes&gt;</c>: softmax probabilities; all NaN where the image could not be read and the
+/// policy allows it</description></item>
 /// <item><term>predicted label (out)</term><description>key 1 … classes with the label's key values; 0 (missing) where the score is NaN</description></item>
-/// <item><term>features (out, where asked for)</term><description><c>Vector&lt;Single, width&gt;</c>: the class token after the final norm; all NaN where the score is</description></item>
-/// <item><term>top labels (out, where asked for)</term><description>vector of k values of the label's type, most probable first, of equal ones the lower class; missing values (empty
+/// <item><term>features (out, where asked for)</term><description><c>Vector&lt;Single, width&gt;</c>: the class token after the final norm; all NaN where the
+/// score is</description></item>
+/// <item><term>top labels (out, where asked for)</term><description>vector of k values of the label's type, most probable first, of equal ones the lower class;
+/// missing values (empty
 /// texts, NaN, 0) where the score is NaN</description></item>
-/// <item><term>top probabilities (out, where asked for)</term><description><c>Vector&lt;Single, k&gt;</c>: their probabilities; all NaN where the score is</description></item>
+/// <item><term>top probabilities (out, where asked for)</term><description><c>Vector&lt;Single, k&gt;</c>: their probabilities; all NaN where the score
+/// is</description></item>
 /// </list>
-/// Thread-safe: concurrent Transform calls and prediction engines share the weights and nothing else; a single prediction engine is for one thread, as ever. A row's result is the
+/// Thread-safe: concurrent Transform calls and prediction engines share the weights and nothing else; a single prediction engine is for one thread, as ever. A
+/// row's result is the
 /// same bit for bit whatever else is in the view, through a prediction engine, and after saving and loading on a machine of the same vector width.
 /// The orientation tag of photographs (EXIF) is not applied, as <c>MLImage</c> does not apply it.
-/// A prediction engine disposes its transformer unless told otherwise (<c>PredictionEngineOptions.OwnsTransformer = false</c>). Disposing is harmless to cursors that are open: the
+/// A prediction engine disposes its transformer unless told otherwise (<c>PredictionEngineOptions.OwnsTransformer = false</c>). Disposing is harmless to
+/// cursors that are open: the
 /// network goes when the last one is closed.
 /// </remarks>
 public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
@@ -35,7 +43,8 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
     private readonly Lock _lock = new();
     private ScoringEngine _engine;
 
-    internal VimMergedClassifierTransformer(IHostEnvironment environment, VimModel model, StageColumns columns, LabelClasses classes, ScoringOptions scoring, RetrainResult<VimModel>? retraining = null)
+    internal VimMergedClassifierTransformer(IHostEnvironment environment, VimModel model, StageColumns columns, LabelClasses classes,
+        ScoringOptions scoring, RetrainResult<VimModel>? retraining = null)
     {
         _environment = environment; // no host of our own: a host keeps the GPU settings of the moment it was made
         (_columns, _classes, Model, Retraining) = (columns, classes, model, retraining);
@@ -54,14 +63,17 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
     /// <summary>How re-training went; null where there was none, and after loading from a file.</summary>
     public RetrainResult<VimModel>? Retraining { get; }
 
-    /// <summary>Thread budget for all that this transformer does at the same time; 0: one a processor. It changes no result. Cursors that are open keep theirs.</summary>
+    /// <summary>
+    /// Thread budget for all that this transformer does at the same time; 0: one a processor. It changes no result. Cursors that are open keep theirs.
+    /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is negative or above 4096.</exception>
     public int Threads
     {
         get => Engine.Options.Threads;
         set
         {
-            if (value is < 0 or > 4096) throw new ArgumentOutOfRangeException(nameof(Threads), value, $"Threads is {value}; it must be from 0 (one a processor) to 4096.");
+            if (value is < 0 or > 4096)
+                throw new ArgumentOutOfRangeException(nameof(Threads), value, $"Threads is {value}; it must be from 0 (one a processor) to 4096.");
             Renew(options => options with { Threads = value });
         }
     }
@@ -118,7 +130,9 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="count"/> is less than 1.</exception>
     public IReadOnlyList<ClassPrediction> TopK(ReadOnlySpan<float> score, int count = 5)
     {
-        if (score.Length != ClassNames.Count) throw new ArgumentException($"The score has {score.Length} values and the classifier {ClassNames.Count} classes; pass a value of the column '{_columns.Score}'.", nameof(score));
+        if (score.Length != ClassNames.Count)
+            throw new ArgumentException($"The score has {score.Length} values and the classifier {ClassNames.Count} classes; pass a value of the column "
+                + $"'{_columns.Score}'.", nameof(score));
         if (count < 1) throw new ArgumentOutOfRangeException(nameof(count), count, $"count is {count}; it must be at least 1.");
         var best = new int[Math.Min(count, score.Length)];
         if (!ScoreValues.SelectTop(score, best)) return [];
@@ -144,7 +158,9 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
     }
 
     /// <summary>The most probable classes of a clip, best first.</summary>
-    /// <param name="frames">All of one size, in the order of time; not disposed. Any number: frames are chosen, or repeated, as in <see cref="Transform"/>.</param>
+    /// <param name="frames">
+    /// All of one size, in the order of time; not disposed. Any number: frames are chosen, or repeated, as in <see cref="Transform"/>.
+    /// </param>
     /// <param name="count">How many, from 1.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="count"/> is less than 1.</exception>
     /// <exception cref="InvalidOperationException">The network takes single images.</exception>
@@ -171,7 +187,9 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
         return TopK(probabilities, count);
     }
 
-    /// <summary>Saves the network alone as a safetensors file with the official tensor names: for PyTorch, and as the checkpoint of another estimator.</summary>
+    /// <summary>
+    /// Saves the network alone as a safetensors file with the official tensor names: for PyTorch, and as the checkpoint of another estimator.
+    /// </summary>
     /// <param name="path">The file to make or to replace, whole or not at all.</param>
     /// <exception cref="IOException">The file cannot be written.</exception>
     public void SaveCheckpoint(string path) => Model.Save(path);

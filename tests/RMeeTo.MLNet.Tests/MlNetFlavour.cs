@@ -14,7 +14,8 @@ public sealed class MlNetFlavour
     public static bool IsStandIn { get; } = typeof(MLContext).Assembly.GetName().Name == StandIn;
 
     /// <summary>Whether JPEG can be read: always by ML.NET itself, by the stand-in where the system has a codec.</summary>
-    public static bool ReadsJpeg { get; } = !IsStandIn || (bool)typeof(MLContext).Assembly.GetType("RMeeTo.StandIn.JpegCodec")!.GetProperty("IsAvailable")!.GetValue(null)!;
+    public static bool ReadsJpeg { get; } = !IsStandIn || (bool)typeof(MLContext).Assembly.GetType("RMeeTo.StandIn.JpegCodec")!.GetProperty("IsAvailable")!
+        .GetValue(null)!;
 
     [AssemblyInitialize]
     public static void Announce(TestContext context)

@@ -3,14 +3,18 @@ using RMeeTo.MLNet.Tests.Stage;
 
 namespace RMeeTo.MLNet.Tests;
 
-/// <summary>What tests run in a process of its own: load a model as an application does that references the package and never touched it, and write the scores of pictures.</summary>
+/// <summary>
+/// What tests run in a process of its own: load a model as an application does that references the package and never touched it, and write the scores of
+/// pictures.
+/// </summary>
 internal static class Program
 {
     private static int Main(string[] args)
     {
         if (args is not [string model, string folder, string output])
         {
-            Console.Error.WriteLine("This is a test assembly: run it with 'dotnet test'. Or: MODEL.zip FOLDER OUTPUT loads a model and writes the scores of FOLDER/0.png … 9.png.");
+            Console.Error.WriteLine("This is a test assembly: run it with 'dotnet test'. Or: MODEL.zip FOLDER OUTPUT loads a model and writes the scores of "
+                + "FOLDER/0.png … 9.png.");
             return 2;
         }
         var ml = new MLContext();

@@ -5,7 +5,9 @@ internal static class FrameFolder
 {
     private static readonly HashSet<string> Extensions = new([".png", ".jpg", ".jpeg", ".bmp", ".webp"], StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>Paths of the image files directly in a folder, in the order of time: by name, runs of digits by their value, so that frame2 comes before frame10.</summary>
+    /// <summary>
+    /// Paths of the image files directly in a folder, in the order of time: by name, runs of digits by their value, so that frame2 comes before frame10.
+    /// </summary>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     public static string[] List(string folder)
     {
@@ -14,7 +16,10 @@ internal static class FrameFolder
         return files;
     }
 
-    /// <summary>Ordinal but for runs of digits, which are compared as numbers of any length; names that differ in leading zeros only are ordinal again. The same in every culture.</summary>
+    /// <summary>
+    /// Ordinal but for runs of digits, which are compared as numbers of any length; names that differ in leading zeros only are ordinal again. The same in
+    /// every culture.
+    /// </summary>
     internal static int Compare(ReadOnlySpan<char> a, ReadOnlySpan<char> b)
     {
         int i = 0, k = 0;

@@ -76,8 +76,10 @@ internal sealed record ImageColumn(DataViewSchema.Column Column, ImageForm Form,
     }
 
     private static ArgumentOutOfRangeException WrongType(string name, string type, bool clip) => new("inputSchema", clip
-        ? $"Column '{name}' is {type}; a network for video needs the frames of a clip: a text column with the folder of each clip, a vector of texts with the paths of its frames, or FrameColumnNames with one image column a frame."
-        : $"Column '{name}' is {type}; VimMergedClassifier needs an image column. Add LoadImages(...) before it, or name a column of MLImage, encoded bytes or paths with imageColumnName.");
+        ? $"Column '{name}' is {type}; a network for video needs the frames of a clip: a text column with the folder of each clip, a vector of texts with "
+            + "the paths of its frames, or FrameColumnNames with one image column a frame."
+        : $"Column '{name}' is {type}; VimMergedClassifier needs an image column. Add LoadImages(...) before it, or name a column of MLImage, encoded bytes "
+            + "or paths with imageColumnName.");
 }
 
 /// <summary>Reads the image column of a row into something that outlives the row.</summary>

@@ -3,7 +3,10 @@ using RMeeTo.Vim.Images;
 
 namespace RMeeTo.MLNet;
 
-/// <summary>The image of one row, apart from the row: pixels, an encoded file or a path. Made on the thread that reads rows, decoded on a worker; used again for row after row.</summary>
+/// <summary>
+/// The image of one row, apart from the row: pixels, an encoded file or a path. Made on the thread that reads rows, decoded on a worker; used again for row
+/// after row.
+/// </summary>
 internal sealed class ImageInput
 {
     private ImageForm _form;
@@ -29,7 +32,8 @@ internal sealed class ImageInput
     public string Name => _name.Length > 0 ? _name : _tag ?? "";
 
     /// <summary>Forgets the row before.</summary>
-    public void Begin(string column, long row, string name) => (_column, _row, _name, _tag, _length, _failure, _cause) = (column, row, name, null, 0, null, null);
+    public void Begin(string column, long row, string name) =>
+        (_column, _row, _name, _tag, _length, _failure, _cause) = (column, row, name, null, 0, null, null);
 
     /// <summary>Says why there is no image.</summary>
     public void Fail(string reason, Exception? cause = null) => (_failure, _cause) = (reason, cause);
@@ -60,7 +64,8 @@ internal sealed class ImageInput
             try
             {
                 if (_form == ImageForm.Picture) return PixelConversion.ToRgb(_bytes.AsSpan(0, _length), _width, _height, _format);
-                using var file = _form == ImageForm.Path ? new MemoryStream(File.ReadAllBytes(_name), writable: false) : new MemoryStream(_bytes, 0, _length, writable: false);
+                using var file = _form == ImageForm.Path ? new MemoryStream(File.ReadAllBytes(_name), writable: false)
+                    : new MemoryStream(_bytes, 0, _length, writable: false);
                 if (file.Length == 0) Fail("the file is empty");
                 else
                 {
@@ -70,7 +75,8 @@ internal sealed class ImageInput
             }
             catch (Exception failure) when (failure is not OutOfMemoryException)
             {
-                Fail(failure is FileNotFoundException or DirectoryNotFoundException ? "there is no such file" : $"it cannot be decoded ({failure.Message})", failure);
+                Fail(failure is FileNotFoundException or DirectoryNotFoundException ? "there is no such file"
+                    : $"it cannot be decoded ({failure.Message})", failure);
             }
         }
         throw new UnreadableImageException(Name, _row, _column, _failure!, _cause);

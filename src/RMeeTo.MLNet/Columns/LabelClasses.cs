@@ -43,14 +43,17 @@ internal abstract class LabelClasses
     public static bool IsSupported(DataViewType type) => Kinds.Any(kind => kind.Type.Equals(type));
 
     /// <summary>Classes with texts for values.</summary>
-    public static LabelClasses OfNames(IReadOnlyList<string> names) => new LabelClasses<ReadOnlyMemory<char>>(TextDataViewType.Instance, [.. names.Select(name => name.AsMemory())]);
+    public static LabelClasses OfNames(IReadOnlyList<string> names) =>
+        new LabelClasses<ReadOnlyMemory<char>>(TextDataViewType.Instance, [.. names.Select(name => name.AsMemory())]);
 
     /// <summary>Reads what a model file says.</summary>
     /// <exception cref="FormatException">It says nothing sensible.</exception>
     public static LabelClasses Parse(string valueTypeName, IReadOnlyList<string> values)
     {
         var (name, type, parse) = Kinds.FirstOrDefault(kind => kind.Name == valueTypeName);
-        if (name is null) throw new FormatException($"The model file has labels of type '{valueTypeName}', which this version does not know. Use a newer version of RMeeTo.MLNet.");
+        if (name is null)
+            throw new FormatException($"The model file has labels of type '{valueTypeName}', which this version does not know. Use a newer version of "
+                + "RMeeTo.MLNet.");
         var parsed = Array.CreateInstance(type.RawType, values.Count);
         for (int i = 0; i < values.Count; i++) parsed.SetValue(parse(values[i]), i);
         return (LabelClasses)Activator.CreateInstance(typeof(LabelClasses<>).MakeGenericType(type.RawType), type, parsed)!;

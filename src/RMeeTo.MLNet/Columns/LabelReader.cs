@@ -21,7 +21,8 @@ internal abstract class LabelReader
     public static void Check(SchemaShape schema, string name)
     {
         var column = SchemaChecks.Find(schema, name, "label");
-        if (column.Kind != SchemaShape.Column.VectorKind.Scalar || !(column.IsKey || LabelClasses.IsSupported(column.ItemType))) throw WrongType(name, SchemaChecks.TypeName(column));
+        if (column.Kind != SchemaShape.Column.VectorKind.Scalar || !(column.IsKey || LabelClasses.IsSupported(column.ItemType)))
+            throw WrongType(name, SchemaChecks.TypeName(column));
     }
 
     /// <summary>Finds and checks the column.</summary>
@@ -32,7 +33,8 @@ internal abstract class LabelReader
         if (column.Type is KeyDataViewType key)
         {
             if (key.Count > MaxClasses)
-                throw new ArgumentOutOfRangeException("inputSchema", $"Column '{name}' is a key with {key.Count} values; at most {MaxClasses} classes are possible. Use MapValueToKey, or set the Count of KeyType to the number of classes.");
+                throw new ArgumentOutOfRangeException("inputSchema", $"Column '{name}' is a key with {key.Count} values; at most {MaxClasses} classes are "
+                    + "possible. Use MapValueToKey, or set the Count of KeyType to the number of classes.");
         }
         else if (!LabelClasses.IsSupported(column.Type)) throw WrongType(name, column.Type.ToString()!);
         return column;
@@ -49,7 +51,8 @@ internal abstract class LabelReader
     private static LabelReader OpenValue<T>(DataViewRow row, DataViewSchema.Column column) => new ValueReader<T>(row, column);
 
     private static ArgumentOutOfRangeException WrongType(string name, string type) =>
-        new("inputSchema", $"Column '{name}' is {type}; VimMergedClassifier needs labels that are a key, a text or a number. Add Conversion.MapValueToKey(\"{name}\") before it.");
+        new("inputSchema", $"Column '{name}' is {type}; VimMergedClassifier needs labels that are a key, a text or a number. Add "
+            + $"Conversion.MapValueToKey(\"{name}\") before it.");
 
     private sealed class KeyReader<T>(DataViewRow row, DataViewSchema.Column column, KeyDataViewType type) : LabelReader
     {
@@ -82,7 +85,8 @@ internal abstract class LabelReader
             if (name.Length == 0) return -1;
             if (_index.TryGetValue(name, out int index)) return index;
             if (_values.Count == MaxClasses)
-                throw new InvalidOperationException($"Column '{column.Name}' has more than {MaxClasses} different values; these are no classes. Name another label column.");
+                throw new InvalidOperationException($"Column '{column.Name}' has more than {MaxClasses} different values; these are no classes. Name another "
+                    + "label column.");
             _index.Add(name, _values.Count);
             _values.Add(_value is ReadOnlyMemory<char> ? (T)(object)name.AsMemory() : _value);
             return _values.Count - 1;

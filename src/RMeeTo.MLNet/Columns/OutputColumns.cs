@@ -64,7 +64,8 @@ internal static class OutputColumns
         var label = input.First(column => column.Name == columns.Label);
         DataViewType valueType = TextDataViewType.Instance;
         if (!label.IsKey) valueType = label.ItemType;
-        else if (label.Annotations.FirstOrDefault(a => a.Name == KeyValues) is { Name: not null } values && LabelClasses.IsSupported(values.ItemType)) valueType = values.ItemType;
+        else if (label.Annotations.FirstOrDefault(a => a.Name == KeyValues) is { Name: not null } values && LabelClasses.IsSupported(values.ItemType))
+            valueType = values.ItemType;
         SchemaShape.Column[] kind =
         [
             MlNetInternals.ShapeColumn(ScoreColumnSetId, Scalar, NumberDataViewType.UInt32, isKey: true),

@@ -6,7 +6,10 @@ namespace RMeeTo.MLNet;
 /// <summary>From the pixels of an <see cref="MLImage"/> to <see cref="RgbImage"/>.</summary>
 internal static class PixelConversion
 {
-    /// <summary>Drops alpha. <see cref="MLImage"/> holds colours multiplied by alpha; they are divided by it, so that they are those of the file. Fully transparent pixels are black.</summary>
+    /// <summary>
+    /// Drops alpha. <see cref="MLImage"/> holds colours multiplied by alpha; they are divided by it, so that they are those of the file. Fully transparent
+    /// pixels are black.
+    /// </summary>
     /// <param name="pixels">[height, width, 4].</param>
     /// <param name="width">Columns.</param>
     /// <param name="height">Rows.</param>

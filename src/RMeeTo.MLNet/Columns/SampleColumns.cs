@@ -16,7 +16,8 @@ internal sealed record SampleColumns(IReadOnlyList<ImageColumn> Images)
     {
         if (names.Frames is not { } frames) return new([ImageColumn.Find(schema, names.Image, names.ImageName, video)]);
         if (!video)
-            throw new ArgumentException($"FrameColumnNames names {frames.Count} columns and the network takes single images; name one column with ImageColumnName, or use a network for video (VimConfig.Frames).");
+            throw new ArgumentException($"FrameColumnNames names {frames.Count} columns and the network takes single images; name one column with "
+                + "ImageColumnName, or use a network for video (VimConfig.Frames).");
         return new([.. frames.Select(name => ImageColumn.Find(schema, name, null, clip: false))]);
     }
 
@@ -30,7 +31,8 @@ internal sealed record SampleColumns(IReadOnlyList<ImageColumn> Images)
     }
 
     /// <summary>Columns that have to be active.</summary>
-    public IEnumerable<DataViewSchema.Column> Dependencies => Images.SelectMany(image => image.NameColumn is { } name ? [image.Column, name] : new[] { image.Column }).DistinctBy(column => column.Index);
+    public IEnumerable<DataViewSchema.Column> Dependencies =>
+        Images.SelectMany(image => image.NameColumn is { } name ? [image.Column, name] : new[] { image.Column }).DistinctBy(column => column.Index);
 
     /// <summary>Number of the picture that a column holds, or −1.</summary>
     public int PictureIn(DataViewSchema.Column column)

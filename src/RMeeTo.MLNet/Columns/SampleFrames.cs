@@ -4,7 +4,8 @@ using RMeeTo.Vim.Images;
 namespace RMeeTo.MLNet;
 
 /// <summary>
-/// The frames of a clip, each decoded when it is first looked at and kept until all views have been prepared, for views share frames. Workers may prepare several views of a
+/// The frames of a clip, each decoded when it is first looked at and kept until all views have been prepared, for views share frames. Workers may prepare
+/// several views of a
 /// clip at once.
 /// </summary>
 /// <param name="sample">The clip.</param>
@@ -57,7 +58,8 @@ internal sealed class SampleFrames(SampleInput sample, int views) : IReadOnlyLis
         {
             _size ??= (frame.Width, frame.Height);
             if (_size == (frame.Width, frame.Height)) return frame;
-            sample.Fail($"it is {frame.Width}×{frame.Height} pixels and another frame of the clip {_size.Value.Width}×{_size.Value.Height}, and all must have one size", sample[index].Name);
+            sample.Fail($"it is {frame.Width}×{frame.Height} pixels and another frame of the clip {_size.Value.Width}×{_size.Value.Height}, and all must "
+                + "have one size", sample[index].Name);
         }
         sample.ThrowFailure();
         return default;

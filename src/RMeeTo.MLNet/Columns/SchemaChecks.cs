@@ -32,6 +32,7 @@ internal static class SchemaChecks
     {
         string[] all = [.. names.Distinct()];
         string list = string.Join(", ", all.Take(NamesShown)) + (all.Length > NamesShown ? $" and {all.Length - NamesShown} more" : "");
-        return new("inputSchema", $"There is no column '{name}', which VimMergedClassifier needs as its {role} column; the columns are: {list}. Name the right one with {role}ColumnName, or add it before this stage.");
+        return new("inputSchema", $"There is no column '{name}', which VimMergedClassifier needs as its {role} column; the columns are: {list}. Name the "
+            + $"right one with {role}ColumnName, or add it before this stage.");
     }
 }

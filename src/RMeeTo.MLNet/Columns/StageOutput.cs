@@ -8,7 +8,9 @@ internal interface IScoredRow
     /// <summary>[classes]; all NaN where the image could not be read.</summary>
     ReadOnlySpan<float> Probabilities { get; }
 
-    /// <summary>[width], the class token after the final norm; all NaN where the image could not be read. Only where <see cref="StageOutput.IsFeatures"/> is asked for.</summary>
+    /// <summary>
+    /// [width], the class token after the final norm; all NaN where the image could not be read. Only where <see cref="StageOutput.IsFeatures"/> is asked for.
+    /// </summary>
     ReadOnlySpan<float> Features { get; }
 }
 

@@ -70,7 +70,8 @@ internal sealed class StageSchema
 
     /// <summary>Casts a getter, with ML.NET's kind of error where the caller's type is wrong.</summary>
     public static ValueGetter<T> Cast<T>(Delegate getter, DataViewSchema.Column column) => getter as ValueGetter<T>
-        ?? throw new InvalidOperationException($"Column '{column.Name}' is {column.Type}, whose values are of type {column.Type.RawType}; a getter of {typeof(T)} was asked for.");
+        ?? throw new InvalidOperationException($"Column '{column.Name}' is {column.Type}, whose values are of type {column.Type.RawType}; a getter of "
+            + $"{typeof(T)} was asked for.");
 
     /// <summary>Throws where a getter is asked for that the cursor was not opened for.</summary>
     public static void CheckActive(bool[] active, DataViewSchema.Column column)

@@ -60,7 +60,8 @@ internal sealed class ReadBatch(int threads, int clipFrames)
     }
 
     /// <summary>Place i of count among available, the first and the last included; the middle where it is only one.</summary>
-    internal static int EvenlySpread(int i, int count, int available) => count == 1 ? (available - 1) / 2 : (int)Math.Round(i * (available - 1.0) / (count - 1));
+    internal static int EvenlySpread(int i, int count, int available) =>
+        count == 1 ? (available - 1) / 2 : (int)Math.Round(i * (available - 1.0) / (count - 1));
 
     /// <summary>One row.</summary>
     public sealed class Row

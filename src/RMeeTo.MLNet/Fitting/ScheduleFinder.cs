@@ -19,10 +19,12 @@ internal static class ScheduleFinder
     /// <param name="channel">Told what was found, and the trade-off.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <exception cref="InvalidOperationException">The head does not know all classes, or no schedule reaches the target.</exception>
-    public static StartModel Apply(StartModel start, ImageSet training, ScheduleTarget target, VimMergedClassifierOptions options, int threads, IChannel channel, CancellationToken cancellation)
+    public static StartModel Apply(StartModel start, ImageSet training, ScheduleTarget target, VimMergedClassifierOptions options, int threads,
+        IChannel channel, CancellationToken cancellation)
     {
         if (start.NewClasses.Count > 0)
-            throw new InvalidOperationException($"Target asks for a schedule that is found by what the network answers, and the checkpoint does not know {start.NewClasses.Count} of the {start.Model.ClassNames.Count} classes. "
+            throw new InvalidOperationException("Target asks for a schedule that is found by what the network answers, and the checkpoint does not know "
+                + $"{start.NewClasses.Count} of the {start.Model.ClassNames.Count} classes. "
                 + "Fit once with TokensPerMerge = 0, and search with the model of that (transformer.Model); or set TokensPerMerge or Schedule.");
         var calibration = Choose(training, options.TargetImages, options.Retraining.Seed);
         ScheduleSearchResult found;
@@ -47,5 +49,6 @@ internal static class ScheduleFinder
         return new(images.Store, [.. StratifiedSplit.Make(labels, (double)count / images.Count, seed).Validation.Select(k => images.Indices[k])]);
     }
 
-    private static string Describe(ScheduleEvaluation point) => FormattableString.Invariant($"{point.Speedup:0.00} times as fast, {point.Schedule}, top-1 {100 * point.Top1:0.0} %");
+    private static string Describe(ScheduleEvaluation point) =>
+        FormattableString.Invariant($"{point.Speedup:0.00} times as fast, {point.Schedule}, top-1 {100 * point.Top1:0.0} %");
 }

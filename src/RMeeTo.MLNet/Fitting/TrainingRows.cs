@@ -28,7 +28,8 @@ internal sealed class LeftOut
 }
 
 /// <summary>
-/// The rows of a view as an <see cref="ImageStore"/> with classes. The view is read once, on one thread; images are decoded and reduced by all threads, and kept in the order of the
+/// The rows of a view as an <see cref="ImageStore"/> with classes. The view is read once, on one thread; images are decoded and reduced by all threads, and
+/// kept in the order of the
 /// rows.
 /// </summary>
 internal sealed class TrainingRows : IDisposable
@@ -66,7 +67,8 @@ internal sealed class TrainingRows : IDisposable
     /// <exception cref="InvalidOperationException">There are too few rows or classes to train with.</exception>
     /// <exception cref="UnreadableImageException">An image cannot be read, and the policy is to throw.</exception>
     public static TrainingRows Read(
-        IDataView view, VimMergedClassifierOptions options, VimConfig config, ImageStoreOptions images, int threads, IChannel channel, FitCancellation cancellation)
+        IDataView view, VimMergedClassifierOptions options, VimConfig config, ImageStoreOptions images, int threads, IChannel channel,
+        FitCancellation cancellation)
     {
         var store = new ImageStore(images);
         try
@@ -75,7 +77,8 @@ internal sealed class TrainingRows : IDisposable
             rows.ReadTraining(view, channel);
             if (options.ValidationData is { } validation) rows.ReadValidation(validation, channel);
             else if (options.ValidationColumnName is null && options.ValidationFraction > 0) rows.Split();
-            channel.Say($"{rows._training.Count} {(config.IsVideo ? "clips" : "images")} to train, {rows._validation.Count} to validate, {rows.Classes.Names.Count} classes; {store.MemoryBytes >> 20} MB in memory, {store.FileBytes >> 20} MB in a temporary file.");
+            channel.Say($"{rows._training.Count} {(config.IsVideo ? "clips" : "images")} to train, {rows._validation.Count} to validate, "
+                + $"{rows.Classes.Names.Count} classes; {store.MemoryBytes >> 20} MB in memory, {store.FileBytes >> 20} MB in a temporary file.");
             return rows;
         }
         catch
@@ -110,23 +113,27 @@ internal sealed class TrainingRows : IDisposable
     {
         var validationColumn = _options.ValidationColumnName is { } name ? SchemaChecks.Find(view.Schema, name, "validation") : (DataViewSchema.Column?)null;
         if (validationColumn is { Type: not BooleanDataViewType } wrong)
-            throw new ArgumentOutOfRangeException("inputSchema", $"Column '{wrong.Name}' is {wrong.Type}; the validation column must be Boolean: true in the rows for validation.");
+            throw new ArgumentOutOfRangeException("inputSchema", $"Column '{wrong.Name}' is {wrong.Type}; the validation column must be Boolean: true in the "
+                + "rows for validation.");
         Classes = ReadView(view, validationColumn, null, (index, forValidation) => (forValidation ? _validation : _training).Add(index), "training", channel);
         int present = _training.Select(Store.Label).Distinct().Count();
         if (_training.Count == 0)
-            throw new InvalidOperationException($"There are no training images: no row has both a label in column '{_options.LabelColumnName}' and an image in column '{_options.ImageColumnName}'. Check the two columns, for example with Preview().");
+            throw new InvalidOperationException($"There are no training images: no row has both a label in column '{_options.LabelColumnName}' and an image "
+                + $"in column '{_options.ImageColumnName}'. Check the two columns, for example with Preview().");
         if (present < 2) throw TooFewClasses(_options, present, _training.Count);
     }
 
     private static InvalidOperationException TooFewClasses(VimMergedClassifierOptions options, int classes, long rows) =>
-        new($"Column '{options.LabelColumnName}' has {classes} class{(classes == 1 ? "" : "es")} in {rows} rows; a classifier needs at least 2. Check the label column and how the rows were chosen.");
+        new($"Column '{options.LabelColumnName}' has {classes} class{(classes == 1 ? "" : "es")} in {rows} rows; a classifier needs at least 2. Check the "
+            + "label column and how the rows were chosen.");
 
     private void ReadValidation(IDataView view, IChannel channel)
     {
         int before = Store.Count;
         ReadView(view, null, Classes, (index, _) => _validation.Add(index), "validation", channel);
         if (Store.Count == before)
-            throw new InvalidOperationException("No row of ValidationData can be used: labels are compared by value, and none is a class of the training rows. Check that both views have the same label values.");
+            throw new InvalidOperationException("No row of ValidationData can be used: labels are compared by value, and none is a class of the training "
+                + "rows. Check that both views have the same label values.");
     }
 
     private void Split()

@@ -38,7 +38,8 @@ internal sealed class WeightsSource
         get
         {
             // As VimModel's own default: published clips are resized to the crop.
-            var preprocessing = (_model?.Preprocessing ?? new() { CropRatio = Config.IsVideo ? 1 : 0.875 }) with { ImageHeight = Config.ImageHeight, ImageWidth = Config.ImageWidth };
+            var preprocessing = (_model?.Preprocessing ?? new() { CropRatio = Config.IsVideo ? 1 : 0.875 })
+                with { ImageHeight = Config.ImageHeight, ImageWidth = Config.ImageWidth };
             if (_options.CropRatio is { } ratio) preprocessing = preprocessing with { CropRatio = ratio };
             return _options.Normalization is { } normalization ? preprocessing with { Normalization = normalization } : preprocessing;
         }
@@ -53,7 +54,8 @@ internal sealed class WeightsSource
         if (_options.Schedule is { } given)
         {
             if (given.RemovedPerBlock.Count != Config.Depth)
-                throw new ArgumentException($"The merge schedule is for {given.RemovedPerBlock.Count} blocks and the network has {Config.Depth}; make it with the network's VimConfig.");
+                throw new ArgumentException($"The merge schedule is for {given.RemovedPerBlock.Count} blocks and the network has {Config.Depth}; make it "
+                    + "with the network's VimConfig.");
             return (MergeSchedule.Custom(Config, given.RemovedPerBlock, merging), merging);
         }
         if (_options.TokensPerMerge is { } tokens) return (MergeSchedule.Uniform(Config, tokens, merging: merging), merging);
@@ -64,19 +66,24 @@ internal sealed class WeightsSource
     /// <param name="options">Which source.</param>
     /// <param name="stream">What was read from <see cref="VimMergedClassifierOptions.CheckpointStream"/>.</param>
     /// <exception cref="CheckpointFormatException">The file is damaged or of another format.</exception>
-    /// <exception cref="CheckpointMismatchException">The file is for another network than the configuration says, or holds no weights of the kind that is asked for.</exception>
+    /// <exception cref="CheckpointMismatchException">
+    /// The file is for another network than the configuration says, or holds no weights of the kind that is asked for.
+    /// </exception>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     public static WeightsSource Open(VimMergedClassifierOptions options, byte[]? stream)
     {
         if (options.FromScratch) return new(options, stream, null, options.Config ?? VimConfig.VimTiny);
         if (options.Model is { } model) return new(options, stream, model, Agreed(options.Config, model));
         using var reader = OpenReader(options, stream);
-        if (!reader.Metadata.ContainsKey(VimModelMetadata.FormatKey)) return new(options, stream, null, options.Config is { } wanted ? Checked(wanted, reader) : VimCheckpoint.InferConfig(reader));
+        if (!reader.Metadata.ContainsKey(VimModelMetadata.FormatKey))
+            return new(options, stream, null, options.Config is { } wanted ? Checked(wanted, reader) : VimCheckpoint.InferConfig(reader));
         var loaded = options.Checkpoint is { } path ? VimModel.Load(path) : VimModel.Load(new MemoryStream(stream!, writable: false));
         return new(options, stream, loaded, Agreed(options.Config, loaded));
     }
 
-    /// <summary>Makes the network for these classes: rows of the head go by name where names are known, by index where they are not and the count is equal.</summary>
+    /// <summary>
+    /// Makes the network for these classes: rows of the head go by name where names are known, by index where they are not and the count is equal.
+    /// </summary>
     public StartModel Build(IReadOnlyList<string> classNames, IChannel channel)
     {
         var config = Config with { Classes = classNames.Count };
@@ -104,7 +111,8 @@ internal sealed class WeightsSource
         var model = _model!;
         var report = new CheckpointReport { Lines = [$"Head kept: {classNames.Count} classes."] };
         if (!model.ClassNames.SequenceEqual(classNames)) model = model.WithHead(classNames, seed, out report);
-        if ((model.Config.ImageHeight, model.Config.ImageWidth) != (config.ImageHeight, config.ImageWidth)) model = model.WithImageSize(config.ImageHeight, config.ImageWidth);
+        if ((model.Config.ImageHeight, model.Config.ImageWidth) != (config.ImageHeight, config.ImageWidth))
+            model = model.WithImageSize(config.ImageHeight, config.ImageWidth);
         if (config.IsVideo && !model.Config.IsVideo)
         {
             var inflated = CheckpointFit.Inflate(model.Weights, config, PatchInflation.Center);
@@ -117,9 +125,11 @@ internal sealed class WeightsSource
 
     private static ICheckpointSource OpenReader(VimMergedClassifierOptions options, byte[]? stream)
     {
-        if (options.Checkpoint is not { } path) return Checkpoint.Open(new MemoryStream(stream!, writable: false), options.CheckpointReading, "The checkpoint stream");
+        if (options.Checkpoint is not { } path)
+            return Checkpoint.Open(new MemoryStream(stream!, writable: false), options.CheckpointReading, "The checkpoint stream");
         if (!File.Exists(path))
-            throw new FileNotFoundException($"There is no checkpoint '{path}' (looked for '{Path.GetFullPath(path)}'). Weights are never downloaded: pass the path of a file that is there.", path);
+            throw new FileNotFoundException($"There is no checkpoint '{path}' (looked for '{Path.GetFullPath(path)}'). Weights are never downloaded: pass "
+                + "the path of a file that is there.", path);
         return Checkpoint.Open(path, options.CheckpointReading);
     }
 
@@ -127,7 +137,8 @@ internal sealed class WeightsSource
     private static VimConfig Checked(VimConfig wanted, ICheckpointSource reader)
     {
         var (found, _) = VimConfigInference.InferAllButImage(reader);
-        if (!CheckpointComparison.SameArchitecture(found, AsFound(wanted, found))) VimCheckpoint.Load(reader, wanted with { Classes = found.Classes }); // throws, with everything that differs
+        if (!CheckpointComparison.SameArchitecture(found, AsFound(wanted, found)))
+            VimCheckpoint.Load(reader, wanted with { Classes = found.Classes }); // throws, with everything that differs
         return wanted;
     }
 
@@ -136,10 +147,13 @@ internal sealed class WeightsSource
     {
         if (wanted is null) return model.Config;
         if (!CheckpointComparison.SameArchitecture(model.Config, AsFound(wanted, model.Config)))
-            throw new CheckpointMismatchException($"The model has width {model.Config.Width}, {model.Config.Depth} blocks and patches of {model.Config.PatchSize}; the option Config says width {wanted.Width}, {wanted.Depth} blocks and patches of {wanted.PatchSize}. Pass the model's own configuration, or none.");
+            throw new CheckpointMismatchException($"The model has width {model.Config.Width}, {model.Config.Depth} blocks and patches of "
+                + $"{model.Config.PatchSize}; the option Config says width {wanted.Width}, {wanted.Depth} blocks and patches of {wanted.PatchSize}. Pass the "
+                + "model's own configuration, or none.");
         return model.Config with { ImageHeight = wanted.ImageHeight, ImageWidth = wanted.ImageWidth, Frames = wanted.Frames, TubeletSize = wanted.TubeletSize };
     }
 
     /// <summary>Weights for images can be made weights for clips, so a difference in that does not count.</summary>
-    private static VimConfig AsFound(VimConfig wanted, VimConfig found) => wanted.IsVideo && !found.IsVideo ? wanted with { Frames = 0, TubeletSize = 1 } : wanted;
+    private static VimConfig AsFound(VimConfig wanted, VimConfig found) =>
+        wanted.IsVideo && !found.IsVideo ? wanted with { Frames = 0, TubeletSize = 1 } : wanted;
 }

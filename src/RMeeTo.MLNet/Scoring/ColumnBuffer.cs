@@ -12,7 +12,8 @@ internal abstract class ColumnBuffer
     {
         var type = column.Type.RawType;
         if (type == typeof(MLImage)) return new PictureBuffer(new ImageColumnReader(row, new ImageColumn(column, ImageForm.Picture, null)), row);
-        if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(VBuffer<>)) return Open(nameof(OpenVector), type.GetGenericArguments()[0], row, column);
+        if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(VBuffer<>))
+            return Open(nameof(OpenVector), type.GetGenericArguments()[0], row, column);
         return Open(nameof(OpenValue), type, row, column);
     }
 
@@ -59,7 +60,8 @@ internal abstract class ColumnBuffer
 }
 
 /// <summary>
-/// Pictures in the rows of a batch. An <see cref="MLImage"/> cannot be kept while the source moves on, for stages before us dispose it; so its pixels are kept, and
+/// Pictures in the rows of a batch. An <see cref="MLImage"/> cannot be kept while the source moves on, for stages before us dispose it; so its pixels are kept,
+/// and
 /// everyone who asks gets a picture of his own, which the next value or the caller disposes, as with every stage of ML.NET.
 /// </summary>
 internal sealed class PictureBuffer : ColumnBuffer

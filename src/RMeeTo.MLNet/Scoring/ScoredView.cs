@@ -4,7 +4,9 @@ using Microsoft.ML.Runtime;
 
 namespace RMeeTo.MLNet;
 
-/// <summary>A view with the columns added, lazily: images are read and classified by its cursors, a batch at a time, and only where someone asks for one of them.</summary>
+/// <summary>
+/// A view with the columns added, lazily: images are read and classified by its cursors, a batch at a time, and only where someone asks for one of them.
+/// </summary>
 internal sealed class ScoredView(IHostEnvironment environment, ScoringEngine engine, IDataView source, StageSchema schema) : IDataView
 {
     public DataViewSchema Schema => schema.Output;
@@ -24,7 +26,8 @@ internal sealed class ScoredView(IHostEnvironment environment, ScoringEngine eng
         {
             input = source.GetRowCursor(schema.Dependencies(active), rand);
             var config = engine.Model.Config;
-            return scores ? new ScoringCursor(environment, schema, active, input, lease!, config, new BatchSizes(engine.Options, config)) : new PassingCursor(schema, active, input);
+            return scores ? new ScoringCursor(environment, schema, active, input, lease!, config, new BatchSizes(engine.Options, config))
+                : new PassingCursor(schema, active, input);
         }
         catch
         {
@@ -35,7 +38,8 @@ internal sealed class ScoredView(IHostEnvironment environment, ScoringEngine eng
     }
 
     /// <summary>One cursor, whatever is asked for: it keeps all threads at work by itself, and several would only compete.</summary>
-    public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) => [GetRowCursor(columnsNeeded, rand)];
+    public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) =>
+        [GetRowCursor(columnsNeeded, rand)];
 }
 
 /// <summary>A cursor for callers who need nothing of the network: every column straight from the source.</summary>

@@ -6,7 +6,8 @@ using RMeeTo.Vim;
 namespace RMeeTo.MLNet;
 
 /// <summary>
-/// Reads ahead a batch of rows from a single source cursor, classifies their images together, and hands the rows out one by one. Whatever a row holds is copied when it is
+/// Reads ahead a batch of rows from a single source cursor, classifies their images together, and hands the rows out one by one. Whatever a row holds is copied
+/// when it is
 /// read, for it is gone once the source moves on.
 /// </summary>
 internal sealed class ScoringCursor : DataViewRowCursor, IScoredRow
@@ -34,7 +35,8 @@ internal sealed class ScoringCursor : DataViewRowCursor, IScoredRow
     private string _firstUnreadable = "";
     private bool _done;
 
-    public ScoringCursor(IHostEnvironment environment, StageSchema schema, bool[] active, DataViewRowCursor input, ScoringEngine.Lease lease, VimConfig config, BatchSizes sizes)
+    public ScoringCursor(IHostEnvironment environment, StageSchema schema, bool[] active, DataViewRowCursor input, ScoringEngine.Lease lease,
+        VimConfig config, BatchSizes sizes)
     {
         (_classes, _width) = (config.Classes, schema.NeedsFeatures(active) ? config.Width : 0);
         (_environment, _schema, _active, _input, _lease, _sizes) = (environment, schema, active, input, lease, sizes);
@@ -91,7 +93,9 @@ internal sealed class ScoringCursor : DataViewRowCursor, IScoredRow
         base.Dispose(disposing);
     }
 
-    private int Current() => _position >= 0 ? _index : throw new InvalidOperationException("The cursor stands before the first row or behind the last; call MoveNext until it returns false, and read values in between.");
+    private int Current() =>
+        _position >= 0 ? _index : throw new InvalidOperationException("The cursor stands before the first row or behind the last; call MoveNext until it "
+            + "returns false, and read values in between.");
 
     private bool ReadBatch()
     {

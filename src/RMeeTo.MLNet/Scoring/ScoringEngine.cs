@@ -5,7 +5,8 @@ using RMeeTo.Vim.Images;
 namespace RMeeTo.MLNet;
 
 /// <summary>
-/// The network of one transformer on its device, made at the first image and shared by all cursors and prediction engines. It lives until it is disposed and the last
+/// The network of one transformer on its device, made at the first image and shared by all cursors and prediction engines. It lives until it is disposed and
+/// the last
 /// <see cref="Lease"/> is given back.
 /// </summary>
 internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model, ScoringOptions options) : IDisposable
@@ -115,17 +116,18 @@ internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model
 
         private bool KeepsRows => owner.Options.UnreadableImages == UnreadableImages.Missing;
 
-        private void ScoreImages(IReadOnlyList<SampleInput> samples, int count, float[] probabilities, float[]? features) => classifier.Predict(count, (index, destination) =>
-        {
-            try
+        private void ScoreImages(IReadOnlyList<SampleInput> samples, int count, float[] probabilities, float[]? features) =>
+            classifier.Predict(count, (index, destination) =>
             {
-                samples[index].Open();
-                owner.Model.Preprocessing.Apply(samples[index].Decode(0), destination);
-            }
-            catch (UnreadableImageException) when (KeepsRows)
-            {
-                destination.Clear();
-            }
+                try
+                {
+                    samples[index].Open();
+                    owner.Model.Preprocessing.Apply(samples[index].Decode(0), destination);
+                }
+                catch (UnreadableImageException) when (KeepsRows)
+                {
+                    destination.Clear();
+                }
         }, probabilities, CancellationToken.None, features);
 
         private void ScoreClips(IReadOnlyList<SampleInput> samples, int count, float[] probabilities, float[]? features)
@@ -162,7 +164,8 @@ internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model
 /// <param name="BatchSize">Rows that a cursor reads ahead; null: enough to keep all threads at work.</param>
 /// <param name="GpuDeviceId">GPU asked for; null: as the environment says.</param>
 /// <param name="FallbackToCpu">Whether the CPU may serve instead; null: as the environment says.</param>
-internal sealed record ScoringOptions(UnreadableImages UnreadableImages, int Threads = 0, int? BatchSize = null, int? GpuDeviceId = null, bool? FallbackToCpu = null)
+internal sealed record ScoringOptions(UnreadableImages UnreadableImages, int Threads = 0, int? BatchSize = null, int? GpuDeviceId = null,
+    bool? FallbackToCpu = null)
 {
     /// <summary>How often a clip is looked at; without meaning for images. Stored in a model file.</summary>
     public ClipViews Views { get; init; } = ClipViews.Single;

@@ -10,7 +10,8 @@ internal sealed class RowMapper(ScoringEngine engine, StageSchema schema) : IRow
 
     public DataViewSchema OutputSchema => schema.Output;
 
-    public IEnumerable<DataViewSchema.Column> GetDependencies(IEnumerable<DataViewSchema.Column> dependingColumns) => schema.Dependencies(schema.Active(dependingColumns));
+    public IEnumerable<DataViewSchema.Column> GetDependencies(IEnumerable<DataViewSchema.Column> dependingColumns) =>
+        schema.Dependencies(schema.Active(dependingColumns));
 
     public DataViewRow GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns)
     {
@@ -22,7 +23,8 @@ internal sealed class RowMapper(ScoringEngine engine, StageSchema schema) : IRow
 }
 
 /// <summary>
-/// A row with the columns added; classifies its image when one of them is first asked for, once per position. It holds nothing that needs disposing: prediction engines
+/// A row with the columns added; classifies its image when one of them is first asked for, once per position. It holds nothing that needs disposing: prediction
+/// engines
 /// dispose the input row only.
 /// </summary>
 internal sealed class ScoringRow : DataViewRow, IScoredRow

@@ -37,7 +37,8 @@ public sealed class ModelContractTests
         using (var zip = new ZipArchive(stream, ZipArchiveMode.Read, leaveOpen: true))
         {
             string[] entries = [.. zip.Entries.Select(e => e.FullName.Replace('\\', '/'))];
-            CollectionAssert.IsSubsetOf(new[] { "TransformerChain/Model.key", "TransformerChain/Transform_001/Model.key", "TransformerChain/Transform_001/Payload.bin", "Schema" }, entries);
+            CollectionAssert.IsSubsetOf(new[] { "TransformerChain/Model.key", "TransformerChain/Transform_001/Model.key",
+                "TransformerChain/Transform_001/Payload.bin", "Schema" }, entries);
         }
 
         stream.Position = 0;
@@ -110,7 +111,8 @@ public sealed class ModelContractTests
     [TestMethod]
     public void MissingOutputIsAnErrorWhereAskedFor()
     {
-        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.Model.CreatePredictionEngine<Samples.Row, Output>(Chain(Sum()), new PredictionEngineOptions { IgnoreMissingColumns = false }));
+        Assert.Throws<ArgumentOutOfRangeException>(() =>
+            _ml.Model.CreatePredictionEngine<Samples.Row, Output>(Chain(Sum()), new PredictionEngineOptions { IgnoreMissingColumns = false }));
         Assert.Throws<ArgumentNullException>(() => _ml.Model.CreatePredictionEngine<Samples.Row, Output>(Chain(Sum())).Predict(null!));
     }
 
@@ -123,6 +125,7 @@ public sealed class ModelContractTests
         SchemaShape.Column name = output.Single(c => c.Name == "Name");
         Assert.AreSame(TextDataViewType.Instance, name.ItemType);
         Assert.IsFalse(name.IsKey);
-        Assert.Throws<ArgumentOutOfRangeException>(() => new SchemaShape.Column("K", SchemaShape.Column.VectorKind.Scalar, new KeyDataViewType(typeof(uint), 3), true));
+        Assert.Throws<ArgumentOutOfRangeException>(() =>
+            new SchemaShape.Column("K", SchemaShape.Column.VectorKind.Scalar, new KeyDataViewType(typeof(uint), 3), true));
     }
 }

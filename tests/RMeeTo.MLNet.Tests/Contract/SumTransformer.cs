@@ -24,7 +24,8 @@ namespace RMeeTo.MLNet.Tests.Contract
     /// <summary>The smallest transformer from outside that ML.NET can save, load and predict with: it adds a factor times the sum of "Score".</summary>
     internal sealed class SumTransformer(double factor, byte[] payload) : ITransformer, IDisposable
     {
-        private static readonly VersionInfo Version = new("SUMTEST ", 0x00010001, 0x00010001, 0x00010001, typeof(SumTransformer).Assembly.GetName().Name, "ContractTestSum");
+        private static readonly VersionInfo Version =
+            new("SUMTEST ", 0x00010001, 0x00010001, 0x00010001, typeof(SumTransformer).Assembly.GetName().Name, "ContractTestSum");
 
         public static int Computed;
 
@@ -80,7 +81,8 @@ namespace RMeeTo.MLNet.Tests.Contract
             public IEnumerable<DataViewSchema.Column> GetDependencies(IEnumerable<DataViewSchema.Column> dependingColumns) =>
                 [.. dependingColumns.Select(c => c.Index < InputSchema.Count ? InputSchema[c.Index] : InputSchema["Score"]).DistinctBy(c => c.Index)];
 
-            public DataViewRow GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns) => new Row(this, input, [.. activeColumns.Select(c => c.Index)]);
+            public DataViewRow GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns) =>
+                new Row(this, input, [.. activeColumns.Select(c => c.Index)]);
 
             private sealed class Row(Mapper mapper, DataViewRow input, HashSet<int> active) : DataViewRow
             {

@@ -41,7 +41,8 @@ public sealed class FourFramesRow
 }
 
 /// <summary>
-/// Deterministic clips of a square that crosses the picture, to the right or to the left, at any height, on noise. Both classes have the same frames: the clips of one are those
+/// Deterministic clips of a square that crosses the picture, to the right or to the left, at any height, on noise. Both classes have the same frames: the clips
+/// of one are those
 /// of the other backwards, so nothing but their order tells them apart.
 /// </summary>
 internal static class Clips
@@ -53,7 +54,8 @@ internal static class Clips
     /// <summary>Clips of four frames: the network looks at some of a clip's.</summary>
     public static readonly VimConfig Config = new()
     {
-        ImageHeight = Size, ImageWidth = Size, PatchSize = 4, Stride = 4, Width = 32, Depth = 4, StateSize = 4, Frames = 4, ClassToken = ClassTokenPosition.First, AverageDirections = false,
+        ImageHeight = Size, ImageWidth = Size, PatchSize = 4, Stride = 4, Width = 32, Depth = 4, StateSize = 4, Frames = 4,
+            ClassToken = ClassTokenPosition.First, AverageDirections = false,
     };
 
     private static readonly Lazy<string> SharedFolder = new(() =>
@@ -69,14 +71,16 @@ internal static class Clips
         (options.Config, options.ImageColumnName, options.TokensPerMerge, options.ValidationFraction) = (Config, "Clip", 4, 0);
         options.Retraining = options.Retraining with { LearningRate = 3e-3, BatchSize = 16, MinimumCropArea = 1, WarmupEpochs = 1 };
         var ml = new MLContext();
-        return ml.Transforms.Conversion.MapValueToKey("Label").Append(ml.Transforms.VimMergedClassifier(options)).Fit(ml.Data.LoadFromEnumerable(Rows(0, 240))).LastTransformer;
+        return ml.Transforms.Conversion.MapValueToKey("Label").Append(ml.Transforms.VimMergedClassifier(options))
+            .Fit(ml.Data.LoadFromEnumerable(Rows(0, 240))).LastTransformer;
     });
 
     /// <summary>Fitted to 240 clips. Never disposed.</summary>
     public static VimMergedClassifierTransformer Classifier => SharedClassifier.Value;
 
     /// <summary>Rows with folders.</summary>
-    public static ClipRow[] Rows(int first, int count) => [.. Enumerable.Range(first, count).Select(i => new ClipRow { Id = "c" + i, Label = Classes[i % 2], Clip = Folder(i) })];
+    public static ClipRow[] Rows(int first, int count) =>
+        [.. Enumerable.Range(first, count).Select(i => new ClipRow { Id = "c" + i, Label = Classes[i % 2], Clip = Folder(i) })];
 
     /// <summary>Paths of a clip's frames, in the order of time; they are drawn where they are not there.</summary>
     public static string[] Paths(int clip) => [.. Enumerable.Range(1, Frames).Select(t => Path.Combine(Folder(clip), $"frame{t}.png"))];

@@ -36,7 +36,8 @@ public sealed class StageColumnsTests
         return Tiny.FromPaths(options);
     }
 
-    private VimMergedClassifierTransformer Fit(VimMergedClassifierOptions options, IDataView? data = null) => _ml.Transforms.VimMergedClassifier(options).Fit(data ?? Tiny.Data(_ml, 0, 12, wholePaths: true));
+    private VimMergedClassifierTransformer Fit(VimMergedClassifierOptions options, IDataView? data = null) =>
+        _ml.Transforms.VimMergedClassifier(options).Fit(data ?? Tiny.Data(_ml, 0, 12, wholePaths: true));
 
     private Row[] Read(IDataView view) => [.. _ml.Data.CreateEnumerable<Row>(view, reuseRowObject: false)];
 
@@ -165,7 +166,8 @@ public sealed class StageColumnsTests
     {
         var rows = Pictures.Rows(0, 12, wholePaths: true).Select((row, i) => new { row.Id, row.ImagePath, Kind = i % 3 * 1.5f });
         var options = WithAll(Tiny.Options(epochs: 1));
-        (options.LabelColumnName, options.TopK, options.TopKLabelsColumnName, options.TopKProbabilitiesColumnName, options.UnreadableImages) = ("Kind", 5, "Names", "Parts", UnreadableImages.Missing);
+        (options.LabelColumnName, options.TopK, options.TopKLabelsColumnName, options.TopKProbabilitiesColumnName, options.UnreadableImages) =
+            ("Kind", 5, "Names", "Parts", UnreadableImages.Missing);
         var log = Tiny.Log(_ml);
         using var classifier = Fit(options, _ml.Data.LoadFromEnumerable(rows));
         Tiny.HasLine(log, "TopK is 5 and there are 3 classes");
@@ -181,7 +183,8 @@ public sealed class StageColumnsTests
     {
         var data = Tiny.Data(_ml, 0, 12, wholePaths: true);
         var pipeline = _ml.Transforms.Conversion.MapValueToKey("Label").Append(_ml.Transforms.VimMergedClassifier(WithAll(Tiny.MergeOnly(Pictures.Classes))));
-        var shape = pipeline.GetOutputSchema(new SchemaShape(data.Schema.Select(column => MlNetInternals.ShapeColumn(column.Name, SchemaShape.Column.VectorKind.Scalar, column.Type, isKey: false))));
+        var shape = pipeline.GetOutputSchema(new SchemaShape(data.Schema
+            .Select(column => MlNetInternals.ShapeColumn(column.Name, SchemaShape.Column.VectorKind.Scalar, column.Type, isKey: false))));
         var schema = pipeline.Fit(data).GetOutputSchema(data.Schema);
         foreach (string name in (string[])["Embedding", "TopKLabels", "TopKProbabilities"])
         {

@@ -40,7 +40,8 @@ public sealed class StageErrorTests
     public void MissingColumns()
     {
         var data = Tiny.Data(_ml, 0, 6);
-        Tiny.Throws<ArgumentOutOfRangeException>(() => _ml.Transforms.VimMergedClassifier(Tiny.MergeOnly(Pictures.Classes)).Fit(data), "no column 'Image'", "ImagePath", "imageColumnName");
+        Tiny.Throws<ArgumentOutOfRangeException>(() => _ml.Transforms.VimMergedClassifier(Tiny.MergeOnly(Pictures.Classes)).Fit(data), "no column 'Image'",
+            "ImagePath", "imageColumnName");
         var options = Tiny.FromPaths(Tiny.MergeOnly(Pictures.Classes));
         options.LabelColumnName = "Kind";
         Tiny.Throws<ArgumentOutOfRangeException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(data), "no column 'Kind'", "labelColumnName");
@@ -51,10 +52,12 @@ public sealed class StageErrorTests
     [TestMethod]
     public void WrongTypeOfLabelColumn()
     {
-        var data = _ml.Transforms.CopyColumns("Label2", "Image").Fit(_ml.Data.LoadFromEnumerable(new Numbers[] { new() })).Transform(_ml.Data.LoadFromEnumerable(new Numbers[] { new() }));
+        var data = _ml.Transforms.CopyColumns("Label2", "Image").Fit(_ml.Data.LoadFromEnumerable(new Numbers[] { new() }))
+            .Transform(_ml.Data.LoadFromEnumerable(new Numbers[] { new() }));
         var options = Tiny.MergeOnly("a", "b");
         (options.ImageColumnName, options.LabelColumnName) = ("Label", "Label2");
-        Tiny.Throws<ArgumentOutOfRangeException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(data), "Column 'Label2' is Vector<Single", "MapValueToKey");
+        Tiny.Throws<ArgumentOutOfRangeException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(data), "Column 'Label2' is Vector<Single",
+            "MapValueToKey");
     }
 
     [TestMethod]
@@ -63,7 +66,8 @@ public sealed class StageErrorTests
         var rows = Pictures.Rows(0, 30, wholePaths: true).Where(row => row.Label == "rust").ToArray();
         var estimator = _ml.Transforms.VimMergedClassifier(Tiny.FromPaths(Tiny.Options()));
         Tiny.Throws<InvalidOperationException>(() => estimator.Fit(_ml.Data.LoadFromEnumerable(rows)), "'Label' has 1 class in 10 rows", "at least 2");
-        Tiny.Throws<InvalidOperationException>(() => estimator.Fit(_ml.Data.LoadFromEnumerable(Array.Empty<PathRow>())), "no training images", "'Label'", "'ImagePath'");
+        Tiny.Throws<InvalidOperationException>(() => estimator.Fit(_ml.Data.LoadFromEnumerable(Array.Empty<PathRow>())), "no training images", "'Label'",
+            "'ImagePath'");
     }
 
     [TestMethod]
@@ -98,12 +102,14 @@ public sealed class StageErrorTests
         VimCheckpoint.Save(path, Tiny.Model(Pictures.Classes).Weights);
         var options = Tiny.FromPaths(new VimMergedClassifierOptions { Checkpoint = path, Config = VimConfig.VimTiny });
         options.Epochs = 1;
-        var absent = _ml.Data.LoadFromEnumerable(Pictures.Classes.Select(name => new PathRow { Label = name, ImagePath = "absent.png" })); // found before an image is read
+        var absent = _ml.Data.LoadFromEnumerable(Pictures.Classes
+            .Select(name => new PathRow { Label = name, ImagePath = "absent.png" })); // found before an image is read
         var mismatch = Tiny.Throws<CheckpointMismatchException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(absent), "plain.safetensors");
         Assert.IsNotEmpty(mismatch.Problems);
         options = Tiny.FromPaths(Tiny.MergeOnly(Pictures.Classes));
         options.Config = VimConfig.VimTiny;
-        Tiny.Throws<CheckpointMismatchException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(Tiny.Data(_ml, 0, 6, wholePaths: true)), "width 16", "width 192");
+        Tiny.Throws<CheckpointMismatchException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(Tiny.Data(_ml, 0, 6, wholePaths: true)), "width 16",
+            "width 192");
     }
 
     [TestMethod]
@@ -111,7 +117,8 @@ public sealed class StageErrorTests
     {
         var data = Tiny.Data(_ml, 0, 12, wholePaths: true);
         var options = Tiny.FromPaths(Tiny.MergeOnly("rust", "moss", "lava"));
-        Tiny.Throws<InvalidOperationException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(data), "Epochs is 0", "does not know 1 of the 3 classes", "'sky'");
+        Tiny.Throws<InvalidOperationException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(data), "Epochs is 0",
+            "does not know 1 of the 3 classes", "'sky'");
         var log = Tiny.Log(_ml);
         (options.Epochs, options.Retraining) = (1, Tiny.Options().Retraining);
         using var fitted = _ml.Transforms.VimMergedClassifier(options).Fit(data);

@@ -38,7 +38,8 @@ public sealed class StageFitTests
         var rows = _ml.Data.LoadFromEnumerable(Pictures.Classes.Select(name => new PathRow { Label = name, ImagePath = "absent.png" }));
         using var fitted = _ml.Transforms.VimMergedClassifier(Tiny.FromPaths(Tiny.MergeOnly(Pictures.Classes))).Fit(rows);
         Assert.HasCount(3, fitted.ClassNames);
-        Tiny.Throws<InvalidOperationException>(() => _ml.Transforms.VimMergedClassifier(Tiny.FromPaths(Tiny.MergeOnly(Pictures.Classes))).Fit(_ml.Data.TakeRows(rows, 1)), "has 1 class in 1 rows");
+        Tiny.Throws<InvalidOperationException>(() => _ml.Transforms.VimMergedClassifier(Tiny.FromPaths(Tiny.MergeOnly(Pictures.Classes)))
+            .Fit(_ml.Data.TakeRows(rows, 1)), "has 1 class in 1 rows");
     }
 
     [TestMethod]
@@ -60,7 +61,8 @@ public sealed class StageFitTests
         {
             Tiny.Classifier.SaveCheckpoint(path);
             var log = Tiny.Log(_ml);
-            var options = new VimMergedClassifierOptions { Checkpoint = path, TokensPerMerge = 6, Epochs = 1, Retraining = Tiny.Options().Retraining with { LearningRate = 1e-4 } };
+            var options = new VimMergedClassifierOptions
+                { Checkpoint = path, TokensPerMerge = 6, Epochs = 1, Retraining = Tiny.Options().Retraining with { LearningRate = 1e-4 } };
             using var fitted = Fit(options, 60);
             Tiny.HasLine(log, "Head kept: 3 classes");
             Tiny.HasLine(log, "Device: CPU");
@@ -98,7 +100,8 @@ public sealed class StageFitTests
         options.ValidationColumnName = "Held";
         using (Fit(options)) Tiny.HasLine(log, "24 images to train, 6 to validate");
         options = Tiny.Options(epochs: 1);
-        options.ValidationData = _ml.Data.LoadFromEnumerable(Pictures.Rows(61, 9, wholePaths: true).Append(new PathRow { Label = "lava", ImagePath = Pictures.Rows(0, 1, true)[0].ImagePath }));
+        options.ValidationData = _ml.Data.LoadFromEnumerable(Pictures.Rows(61, 9, wholePaths: true)
+            .Append(new PathRow { Label = "lava", ImagePath = Pictures.Rows(0, 1, true)[0].ImagePath }));
         using (Fit(options)) Tiny.HasLine(log, "30 images to train, 9 to validate");
         Tiny.HasLine(log, "1 validation rows have classes that the training rows do not have");
         options = Tiny.Options(epochs: 1);
@@ -148,7 +151,8 @@ public sealed class StageFitTests
     public void CancelExecutionOfTheContextIsHeard()
     {
         var options = Tiny.Options(epochs: 5000);
-        var cancel = typeof(MLContext).GetMethod("CancelExecution", System.Reflection.BindingFlags.Instance | System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Public)!;
+        var cancel = typeof(MLContext).GetMethod("CancelExecution",
+            System.Reflection.BindingFlags.Instance | System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Public)!;
         options.Progress = new Told(progress =>
         {
             if (progress is { Epoch: 1, EpochEnded: true }) cancel.Invoke(_ml, null);

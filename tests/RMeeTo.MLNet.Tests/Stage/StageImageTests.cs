@@ -52,7 +52,8 @@ public sealed class StageImageTests
         var expected = Tiny.Read(_ml, Tiny.Classifier.Transform(Prepared(Tiny.Data(_ml, 0, 20, wholePaths: true))));
         Tiny.AreSame(expected, Tiny.Read(_ml, Tiny.Classifier.Transform(Bytes(0, 20))));
         var options = Tiny.FromPaths(Tiny.Options());
-        using var fittedToPaths = _ml.Transforms.Conversion.MapValueToKey("Label").Append(_ml.Transforms.VimMergedClassifier(options)).Fit(Tiny.Data(_ml, 0, 60, wholePaths: true)).LastTransformer;
+        using var fittedToPaths = _ml.Transforms.Conversion.MapValueToKey("Label").Append(_ml.Transforms.VimMergedClassifier(options))
+            .Fit(Tiny.Data(_ml, 0, 60, wholePaths: true)).LastTransformer;
         Tiny.AreSame(expected, Tiny.Read(_ml, fittedToPaths.Transform(Tiny.Data(_ml, 0, 20, wholePaths: true))));
     }
 
@@ -70,7 +71,8 @@ public sealed class StageImageTests
         var view = classifier.Transform(_ml.Data.LoadFromEnumerable(Damaged()));
         var error = Tiny.Throws<UnreadableImageException>(() => Tiny.Read(_ml, view), "text.png", "row 2", "'ImagePath'");
         Assert.AreEqual(2, error.Row);
-        Tiny.Throws<UnreadableImageException>(() => Tiny.Read(_ml, classifier.Transform(_ml.Data.LoadFromEnumerable(Damaged()[5..6]))), "absent.png", "no such file");
+        Tiny.Throws<UnreadableImageException>(() => Tiny.Read(_ml, classifier.Transform(_ml.Data.LoadFromEnumerable(Damaged()[5..6]))), "absent.png",
+            "no such file");
         Tiny.Throws<UnreadableImageException>(() => Tiny.Read(_ml, classifier.Transform(_ml.Data.LoadFromEnumerable(Damaged()[7..8]))), "the path is empty");
     }
 
@@ -93,7 +95,8 @@ public sealed class StageImageTests
         Tiny.HasLine(log, "Warning: 3 images could not be read");
         Tiny.HasLine(log, "text.png");
         Assert.AreEqual(3, _ml.MulticlassClassification.Evaluate(
-            _ml.Transforms.Conversion.MapValueToKey("Label").Fit(Tiny.Data(_ml, 0, 12)).Transform(classifier.Transform(_ml.Data.LoadFromEnumerable(Damaged())))).ConfusionMatrix.NumberOfClasses);
+            _ml.Transforms.Conversion.MapValueToKey("Label").Fit(Tiny.Data(_ml, 0, 12))
+                .Transform(classifier.Transform(_ml.Data.LoadFromEnumerable(Damaged())))).ConfusionMatrix.NumberOfClasses);
     }
 
     [TestMethod]
@@ -105,7 +108,8 @@ public sealed class StageImageTests
         Tiny.Throws<UnreadableImageException>(() => Tiny.Read(_ml, strict.Transform(data)), "text.png", "row 2", "'Image'");
         var rows = Tiny.Read(_ml, lenient.Transform(data));
         CollectionAssert.AreEqual(new[] { 2, 5, 7 }, Enumerable.Range(0, 12).Where(i => rows[i].PredictedLabel == 0).ToArray());
-        using var engine = _ml.Model.CreatePredictionEngine<PictureRow, Scored>(lenient, new PredictionEngineOptions { OwnsTransformer = false, IgnoreMissingColumns = true });
+        using var engine = _ml.Model.CreatePredictionEngine<PictureRow, Scored>(lenient,
+            new PredictionEngineOptions { OwnsTransformer = false, IgnoreMissingColumns = true });
         Assert.AreEqual(0u, engine.Predict(new PictureRow()).PredictedLabel);
         using var picture = Pictures.Create(1);
         Assert.AreEqual(rows[1].PredictedLabel, engine.Predict(new PictureRow { Image = picture }).PredictedLabel);

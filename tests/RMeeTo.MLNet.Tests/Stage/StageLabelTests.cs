@@ -71,7 +71,8 @@ public sealed class StageLabelTests
     public void KeyWithoutValuesGetsNumbers()
     {
         var log = Tiny.Log(_ml);
-        var rows = Pictures.Rows(0, 20, wholePaths: true).Select((row, i) => new KeyRow { Id = row.Id, ImagePath = row.ImagePath, Label = i == 3 ? 9u : (uint)(i % 3) });
+        var rows = Pictures.Rows(0, 20, wholePaths: true)
+            .Select((row, i) => new KeyRow { Id = row.Id, ImagePath = row.ImagePath, Label = i == 3 ? 9u : (uint)(i % 3) });
         using var fitted = Fit(_ml.Data.LoadFromEnumerable(rows));
         CollectionAssert.AreEqual(new[] { "0", "1", "2", "3" }, fitted.ClassNames.ToArray()); // the fourth has no image, and is a class all the same
         Tiny.HasLine(log, "Warning: 1 training rows have no label and were left out");

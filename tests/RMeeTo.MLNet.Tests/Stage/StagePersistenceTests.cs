@@ -26,7 +26,8 @@ public sealed class StagePersistenceTests
         return Zip();
     }
 
-    private static VimMergedClassifierTransformer Last(ITransformer model) => model as VimMergedClassifierTransformer ?? ((IEnumerable<ITransformer>)model).OfType<VimMergedClassifierTransformer>().Single();
+    private static VimMergedClassifierTransformer Last(ITransformer model) =>
+        model as VimMergedClassifierTransformer ?? ((IEnumerable<ITransformer>)model).OfType<VimMergedClassifierTransformer>().Single();
 
     private static string Lines(IEnumerable<Scored> rows) =>
         string.Join('\n', rows.Select(row => $"{row.PredictedLabel} {string.Join(' ', row.Score.Select(BitConverter.SingleToInt32Bits))}"));
@@ -69,7 +70,11 @@ public sealed class StagePersistenceTests
         string assembly = typeof(StagePersistenceTests).Assembly.Location;
         string host = Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") is { Length: > 0 } path ? path
             : Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? Environment.ProcessPath! : "dotnet";
-        using var process = Process.Start(new ProcessStartInfo(host, ["exec", assembly, Zip(), Pictures.Folder, output]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+        using var process = Process.Start(new ProcessStartInfo(host, ["exec", assembly, Zip(), Pictures.Folder, output])
+        {
+            RedirectStandardError = true,
+            RedirectStandardOutput = true,
+        })!;
         string errors = process.StandardError.ReadToEnd();
         process.WaitForExit();
         Assert.AreEqual(0, process.ExitCode, errors);
@@ -81,7 +86,8 @@ public sealed class StagePersistenceTests
     {
         var rows = Pictures.Rows(0, 12, wholePaths: true).Select((row, i) => new { row.Id, row.ImagePath, Kind = i % 3 * 1.5 });
         var options = Tiny.FromPaths(Tiny.Options(epochs: 1));
-        (options.LabelColumnName, options.ScoreColumnName, options.PredictedLabelColumnName, options.UnreadableImages) = ("Kind", "S", "P", UnreadableImages.Missing);
+        (options.LabelColumnName, options.ScoreColumnName, options.PredictedLabelColumnName, options.UnreadableImages) =
+            ("Kind", "S", "P", UnreadableImages.Missing);
         using var fitted = _ml.Transforms.VimMergedClassifier(options).Fit(_ml.Data.LoadFromEnumerable(rows));
         _ml.Model.Save(fitted, null, Zip());
         using var loaded = Last(new MLContext().Model.Load(Zip(), out _));
@@ -119,7 +125,8 @@ public sealed class StagePersistenceTests
         static MemoryStream Written()
         {
             var stream = new MemoryStream();
-            StageFile.Write(stream, new("Label", "Image", null, "Score", "PredictedLabel"), LabelClasses.OfNames(Pictures.Classes), UnreadableImages.Throw, ClipViews.Single, Tiny.Model(Pictures.Classes));
+            StageFile.Write(stream, new("Label", "Image", null, "Score", "PredictedLabel"), LabelClasses.OfNames(Pictures.Classes), UnreadableImages.Throw,
+                ClipViews.Single, Tiny.Model(Pictures.Classes));
             return stream;
         }
         void Refused(Action<byte[]> damage, params string[] parts)
@@ -159,9 +166,11 @@ public sealed class StagePersistenceTests
     {
         var loaded = Last(_ml.Model.Load(Model("model-v1-columns.zip"), out _));
         var view = loaded.Transform(Tiny.Data(_ml, 0, 3, wholePaths: true));
-        CollectionAssert.AreEqual(new[] { "PredictedLabel", "Score", "Embedding", "Names", "Parts" }, view.Schema.Select(column => column.Name).TakeLast(5).ToArray());
+        CollectionAssert.AreEqual(new[] { "PredictedLabel", "Score", "Embedding", "Names", "Parts" },
+            view.Schema.Select(column => column.Name).TakeLast(5).ToArray());
         float[][] expected = Numbers("model-v1-columns.features.txt");
-        float[][] features = [.. view.GetColumn<VBuffer<float>>("Embedding").Select(value => value.DenseValues().ToArray())]; // copies: ML.NET uses its buffer again
+        float[][] features = [.. view.GetColumn<VBuffer<float>>("Embedding")
+            .Select(value => value.DenseValues().ToArray())]; // copies: ML.NET uses its buffer again
         for (int i = 0; i < 3; i++)
             for (int k = 0; k < 8; k++) Assert.AreEqual(expected[i][k], features[i][k], 1e-4f);
         Assert.AreEqual(new VectorDataViewType(TextDataViewType.Instance, 2), view.Schema["Names"].Type);
@@ -194,7 +203,8 @@ public sealed class StagePersistenceTests
     private static string Model(string name) => Path.Combine(AppContext.BaseDirectory, "Stage", "Models", name);
 
     private static float[][] Numbers(string name) =>
-        [.. File.ReadAllLines(Model(name)).Select(line => line.Split(' ').Select(text => float.Parse(text, System.Globalization.CultureInfo.InvariantCulture)).ToArray())];
+        [.. File.ReadAllLines(Model(name))
+            .Select(line => line.Split(' ').Select(text => float.Parse(text, System.Globalization.CultureInfo.InvariantCulture)).ToArray())];
 
     /// <summary>Our stream in a model file.</summary>
     private static byte[] Content(string path)

@@ -84,7 +84,8 @@ public sealed class StagePipelineTests
     {
         var second = Tiny.MergeOnly(Pictures.Classes);
         (second.ScoreColumnName, second.PredictedLabelColumnName) = ("Score2", "PredictedLabel2");
-        var schema = Tiny.Pipeline(_ml, Tiny.MergeOnly(Pictures.Classes)).Append(_ml.Transforms.VimMergedClassifier(second)).Fit(Tiny.Data(_ml, 0, 12)).GetOutputSchema(Tiny.Data(_ml, 0, 12).Schema);
+        var schema = Tiny.Pipeline(_ml, Tiny.MergeOnly(Pictures.Classes)).Append(_ml.Transforms.VimMergedClassifier(second)).Fit(Tiny.Data(_ml, 0, 12))
+            .GetOutputSchema(Tiny.Data(_ml, 0, 12).Schema);
         uint id = 0;
         schema["Score2"].Annotations.GetValue("ScoreColumnSetId", ref id);
         Assert.AreEqual(2u, id);
@@ -108,7 +109,8 @@ public sealed class StagePipelineTests
         Assert.AreEqual(NumberDataViewType.Single, score.ItemType);
         var actual = Tiny.Chain.GetOutputSchema(Tiny.Data(_ml, 0, 3).Schema);
         foreach (var column in (SchemaShape.Column[])[label, score])
-            CollectionAssert.AreEquivalent(actual[column.Name].Annotations.Schema.Select(a => a.Name).ToArray(), column.Annotations.Select(a => a.Name).ToArray());
+            CollectionAssert.AreEquivalent(actual[column.Name].Annotations.Schema.Select(a => a.Name).ToArray(),
+                column.Annotations.Select(a => a.Name).ToArray());
     }
 
     [TestMethod]

@@ -16,7 +16,8 @@ public sealed class StageTargetTests
         Model = Tiny.Classifier.Model, Target = target, TargetImages = 24, Epochs = 0, Retraining = Tiny.Options().Retraining,
     });
 
-    private VimMergedClassifierTransformer Fit(VimMergedClassifierOptions options) => _ml.Transforms.VimMergedClassifier(options).Fit(Tiny.Data(_ml, 0, 60, wholePaths: true));
+    private VimMergedClassifierTransformer Fit(VimMergedClassifierOptions options) =>
+        _ml.Transforms.VimMergedClassifier(options).Fit(Tiny.Data(_ml, 0, 60, wholePaths: true));
 
     [TestMethod]
     public void ASpeedIsReachedWithoutTraining()
@@ -40,7 +41,8 @@ public sealed class StageTargetTests
         using var classifier = Fit(options);
         Assert.IsNotNull(classifier.Retraining);
         Assert.IsFalse(classifier.Schedule.IsDense);
-        var metrics = _ml.MulticlassClassification.Evaluate(_ml.Transforms.Conversion.MapValueToKey("Label").Fit(Tiny.Data(_ml, 0, 60)).Transform(classifier.Transform(Tiny.Data(_ml, 60, 30, wholePaths: true))));
+        var metrics = _ml.MulticlassClassification.Evaluate(_ml.Transforms.Conversion.MapValueToKey("Label").Fit(Tiny.Data(_ml, 0, 60))
+            .Transform(classifier.Transform(Tiny.Data(_ml, 60, 30, wholePaths: true))));
         Assert.IsGreaterThan(0.8, metrics.MicroAccuracy);
     }
 

@@ -17,10 +17,12 @@ public sealed class StageVideoTests
     [TestCleanup]
     public void Clean() => Directory.Delete(_folder, recursive: true);
 
-    private static VimModel Model(VimConfig? config = null) => new(VimInitializer.Create((config ?? Clips.Config) with { Classes = 2 }, seed: 5), Clips.Classes);
+    private static VimModel Model(VimConfig? config = null) =>
+        new(VimInitializer.Create((config ?? Clips.Config) with { Classes = 2 }, seed: 5), Clips.Classes);
 
     /// <summary>Random weights, merged, for what needs no training.</summary>
-    private static VimMergedClassifierOptions MergeOnly(VimModel? model = null) => new() { Model = model ?? Model(), ImageColumnName = "Clip", TokensPerMerge = 4, Epochs = 0 };
+    private static VimMergedClassifierOptions MergeOnly(VimModel? model = null) =>
+        new() { Model = model ?? Model(), ImageColumnName = "Clip", TokensPerMerge = 4, Epochs = 0 };
 
     private VimMergedClassifierTransformer Fit(VimMergedClassifierOptions options) => _ml.Transforms.VimMergedClassifier(options).Fit(Folders(0, 4));
 
@@ -29,7 +31,9 @@ public sealed class StageVideoTests
     private IDataView Paths(int first, int count, Func<string[], string[]>? change = null) => _ml.Data.LoadFromEnumerable(Enumerable.Range(first, count)
         .Select(i => new FramesRow { Id = "c" + i, Label = Clips.Classes[i % 2], Clip = (change ?? (paths => paths))(Clips.Paths(i)) }));
 
-    private double Top1(IDataView data) => _ml.MulticlassClassification.Evaluate(_ml.Transforms.Conversion.MapValueToKey("Label").Fit(data).Transform(Clips.Classifier.Transform(data))).MicroAccuracy;
+    private double Top1(IDataView data) =>
+        _ml.MulticlassClassification.Evaluate(_ml.Transforms.Conversion.MapValueToKey("Label").Fit(data)
+            .Transform(Clips.Classifier.Transform(data))).MicroAccuracy;
 
     private static RgbImage Rgb(string path)
     {
@@ -114,7 +118,8 @@ public sealed class StageVideoTests
         var one = Tiny.Read(_ml, classifier.Transform(Paths(0, 6, paths => [paths[5]])));
         var repeated = Tiny.Read(_ml, classifier.Transform(Paths(0, 6, paths => [.. Enumerable.Repeat(paths[5], 9)])));
         Tiny.AreSame(repeated, one);
-        foreach (int count in (int[])[2, 3]) Assert.IsTrue(Tiny.Read(_ml, classifier.Transform(Paths(0, 6, paths => paths[..count]))).All(row => row.PredictedLabel > 0));
+        foreach (int count in (int[])[2, 3])
+            Assert.IsTrue(Tiny.Read(_ml, classifier.Transform(Paths(0, 6, paths => paths[..count]))).All(row => row.PredictedLabel > 0));
     }
 
     [TestMethod]
@@ -136,7 +141,8 @@ public sealed class StageVideoTests
             ([Clips.Paths(0)[0], "", ""], ["path of frame", "is empty"]),
             ([.. Clips.Paths(0)[..4], large, Clips.Paths(0)[5]], ["one size", "16×16"]),
         ]; // a frame that no view looks at is never read
-        foreach (var (frames, parts) in paths) Check(_ml.Data.LoadFromEnumerable(new FramesRow[] { new() { Clip = frames }, new() { Clip = Clips.Paths(1) } }), parts);
+        foreach (var (frames, parts) in paths)
+            Check(_ml.Data.LoadFromEnumerable(new FramesRow[] { new() { Clip = frames }, new() { Clip = Clips.Paths(1) } }), parts);
         (string Folder, string[] Parts)[] folders =
         [
             ("", ["the path is empty"]),
@@ -144,7 +150,8 @@ public sealed class StageVideoTests
             (Path.Combine(_folder, "absent"), ["absent", "no such folder"]),
             (text, ["text.png", "it is a file"]),
         ];
-        foreach (var (folder, parts) in folders) Check(_ml.Data.LoadFromEnumerable(new ClipRow[] { new() { Clip = folder }, new() { Clip = Clips.Folder(1) } }), parts);
+        foreach (var (folder, parts) in folders)
+            Check(_ml.Data.LoadFromEnumerable(new ClipRow[] { new() { Clip = folder }, new() { Clip = Clips.Folder(1) } }), parts);
 
         void Check(IDataView data, string[] parts)
         {
@@ -163,7 +170,8 @@ public sealed class StageVideoTests
         rows[3].Clip = Path.Combine(_folder, "absent");
         var options = Tiny.Options(epochs: 1);
         (options.Config, options.ImageColumnName, options.ValidationFraction, options.ClipFramesKept) = (Clips.Config, "Clip", 0, 6);
-        Tiny.Throws<UnreadableImageException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(_ml.Data.LoadFromEnumerable(rows)), "absent", "row 3", "no such folder");
+        Tiny.Throws<UnreadableImageException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(_ml.Data.LoadFromEnumerable(rows)), "absent", "row 3",
+            "no such folder");
         options.UnreadableImages = UnreadableImages.Missing;
         var log = Tiny.Log(_ml);
         using var fitted = _ml.Transforms.VimMergedClassifier(options).Fit(_ml.Data.LoadFromEnumerable(rows));
@@ -225,13 +233,17 @@ public sealed class StageVideoTests
     public void MistakesAreClear()
     {
         var pictures = _ml.Data.LoadFromEnumerable(new PictureRow[] { new() });
-        Tiny.Throws<ArgumentOutOfRangeException>(() => Clips.Classifier.Transform(_ml.Transforms.CopyColumns("Clip", "Image").Fit(pictures).Transform(pictures)), "Column 'Clip'", "folder", "FrameColumnNames");
-        Tiny.Throws<ArgumentOutOfRangeException>(() => Tiny.Classifier.Transform(_ml.Transforms.CopyColumns("Image", "Clip").Fit(Paths(0, 1)).Transform(Paths(0, 1))), "Column 'Image' is Vector<");
+        Tiny.Throws<ArgumentOutOfRangeException>(() =>
+            Clips.Classifier.Transform(_ml.Transforms.CopyColumns("Clip", "Image").Fit(pictures).Transform(pictures)), "Column 'Clip'", "folder", "FrameColumnNames");
+        Tiny.Throws<ArgumentOutOfRangeException>(() =>
+            Tiny.Classifier.Transform(_ml.Transforms.CopyColumns("Image", "Clip").Fit(Paths(0, 1)).Transform(Paths(0, 1))), "Column 'Image' is Vector<");
         var options = Tiny.FromPaths(Tiny.MergeOnly(Pictures.Classes));
         options.Views = ClipViews.Published;
-        Tiny.Throws<ArgumentException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(Tiny.Data(_ml, 0, 6, wholePaths: true)), "Views is 4 × 3", "single images");
+        Tiny.Throws<ArgumentException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(Tiny.Data(_ml, 0, 6, wholePaths: true)), "Views is 4 × 3",
+            "single images");
         (options.Views, options.FrameColumnNames) = (ClipViews.Single, ["ImagePath", "ImagePath"]);
-        Tiny.Throws<ArgumentException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(Tiny.Data(_ml, 0, 6, wholePaths: true)), "FrameColumnNames names 2 columns", "single images");
+        Tiny.Throws<ArgumentException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(Tiny.Data(_ml, 0, 6, wholePaths: true)),
+            "FrameColumnNames names 2 columns", "single images");
         Tiny.Throws<ArgumentException>(() => Tiny.Classifier.Views = ClipViews.Published, "single images");
         Tiny.Throws<ArgumentException>(() => options.FrameColumnNames = [], "FrameColumnNames is empty");
         Tiny.Throws<ArgumentException>(() => options.FrameColumnNames = ["A", ""], "FrameColumnNames is empty");

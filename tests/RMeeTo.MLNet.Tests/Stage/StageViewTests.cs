@@ -14,7 +14,8 @@ public sealed class StageViewTests
     {
         var options = Tiny.FromPaths(Tiny.MergeOnly(Pictures.Classes));
         options.BatchSize = batch;
-        return ml.Transforms.Conversion.MapValueToKey("Label").Append(ml.Transforms.VimMergedClassifier(options)).Fit(Tiny.Data(ml, 0, 12, wholePaths: true)).LastTransformer;
+        return ml.Transforms.Conversion.MapValueToKey("Label").Append(ml.Transforms.VimMergedClassifier(options))
+            .Fit(Tiny.Data(ml, 0, 12, wholePaths: true)).LastTransformer;
     }
 
     [TestMethod]
@@ -187,14 +188,18 @@ public sealed class StageViewTests
         {
             for (int i = 0; i < 20; i++)
             {
-                using var image = MLImage.CreateFromPixels(32, 32, MLPixelFormat.Rgba32, Enumerable.Range(0, 32 * 32 * 4).Select(k => k % 4 == 3 ? (byte)255 : (byte)(10 * i)).ToArray());
+                using var image = MLImage.CreateFromPixels(32, 32, MLPixelFormat.Rgba32,
+                    Enumerable.Range(0, 32 * 32 * 4).Select(k => k % 4 == 3 ? (byte)255 : (byte)(10 * i)).ToArray());
                 image.Save(Path.Combine(folder, $"{i}.png"));
             }
             var rows = _ml.Data.LoadFromEnumerable(Enumerable.Range(0, 20).Select(i => new PathRow { Id = "r" + i, ImagePath = $"{i}.png" }));
             var loaded = _ml.Transforms.LoadImages("Image", folder, "ImagePath").Fit(rows).Transform(rows);
             // By name, for the stand-in has no ResizeImages and must compile this all the same.
-            var resize = typeof(MLImage).Assembly.GetType("Microsoft.ML.ImageEstimatorsCatalog")!.GetMethods().Single(m => m.Name == "ResizeImages" && m.GetParameters().Any(p => p.Name == "imageWidth"));
-            object?[] arguments = [.. resize.GetParameters().Select(p => p.Name switch { "catalog" => _ml.Transforms, "outputColumnName" => "Image", "imageWidth" or "imageHeight" => 32, _ => p.DefaultValue })];
+            var resize = typeof(MLImage).Assembly.GetType("Microsoft.ML.ImageEstimatorsCatalog")!.GetMethods()
+                .Single(m => m.Name == "ResizeImages" && m.GetParameters().Any(p => p.Name == "imageWidth"));
+            object?[] arguments = [.. resize.GetParameters()
+                .Select(p => p.Name switch { "catalog" => _ml.Transforms, "outputColumnName" => "Image", "imageWidth" or "imageHeight" => 32,
+                    _ => p.DefaultValue })];
             dynamic estimator = resize.Invoke(null, arguments)!;
             var resized = (IDataView)estimator.Fit(loaded).Transform(loaded);
             Tiny.AreSame(Tiny.Read(_ml, Tiny.Classifier.Transform(loaded)), Tiny.Read(_ml, Tiny.Classifier.Transform(resized)));

@@ -12,7 +12,8 @@ internal static class Tiny
 {
     public static readonly VimConfig Config = new() { ImageHeight = 32, ImageWidth = 32, PatchSize = 8, Stride = 8, Width = 16, Depth = 4, StateSize = 4 };
 
-    private static readonly Lazy<TransformerChain<VimMergedClassifierTransformer>> SharedChain = new(() => Pipeline(new MLContext(), Options()).Fit(Data(new MLContext(), 0, 60)));
+    private static readonly Lazy<TransformerChain<VimMergedClassifierTransformer>> SharedChain =
+        new(() => Pipeline(new MLContext(), Options()).Fit(Data(new MLContext(), 0, 60)));
 
     /// <summary>Label to key, file to image, classifier; fitted to 60 pictures. Never disposed.</summary>
     public static TransformerChain<VimMergedClassifierTransformer> Chain => SharedChain.Value;
@@ -35,11 +36,14 @@ internal static class Tiny
     public static VimModel Model(params string[] classes) => new(VimInitializer.Create(Config with { Classes = classes.Length }, seed: 7), classes);
 
     /// <summary>Merges a model with random weights, without training.</summary>
-    public static VimMergedClassifierOptions MergeOnly(params string[] classes) => new() { Model = Model(classes), TokensPerMerge = 4, Epochs = 0, CropRatio = 1 };
+    public static VimMergedClassifierOptions MergeOnly(params string[] classes) =>
+        new() { Model = Model(classes), TokensPerMerge = 4, Epochs = 0, CropRatio = 1 };
 
-    public static IDataView Data(MLContext ml, int first, int count, bool wholePaths = false) => ml.Data.LoadFromEnumerable(Pictures.Rows(first, count, wholePaths));
+    public static IDataView Data(MLContext ml, int first, int count, bool wholePaths = false) =>
+        ml.Data.LoadFromEnumerable(Pictures.Rows(first, count, wholePaths));
 
-    public static EstimatorChain<VimMergedClassifierTransformer> Pipeline(MLContext ml, VimMergedClassifierOptions options) => ml.Transforms.Conversion.MapValueToKey("Label")
+    public static EstimatorChain<VimMergedClassifierTransformer> Pipeline(MLContext ml, VimMergedClassifierOptions options) =>
+        ml.Transforms.Conversion.MapValueToKey("Label")
         .Append(ml.Transforms.LoadImages("Image", Pictures.Folder, "ImagePath"))
         .Append(ml.Transforms.VimMergedClassifier(options));
 
