@@ -104,6 +104,15 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
         }
     }
 
+    /// <summary>
+    /// The right to use the network as it is run now. Views and prediction engines ask for it whenever they begin, and so follow changes of threads and views.
+    /// </summary>
+    /// <exception cref="ObjectDisposedException">This transformer is disposed.</exception>
+    internal ScoringEngine.Lease Acquire()
+    {
+        lock (_lock) return _engine.Acquire();
+    }
+
     /// <summary>The input's columns, and behind them predicted label, score, and features and top classes where they are wanted.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The image column is missing or of another type.</exception>
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => Bind(inputSchema).Output;
@@ -114,13 +123,18 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
-        return new ScoredView(_environment, LiveEngine(), input, Bind(input.Schema));
+        Engine.ThrowIfDisposed();
+        return new ScoredView(_environment, this, input, Bind(input.Schema));
     }
 
     /// <summary>Row by row, for prediction engines.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The image column is missing or of another type.</exception>
     /// <exception cref="ObjectDisposedException">This transformer is disposed.</exception>
-    public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) => new RowMapper(LiveEngine(), Bind(inputSchema));
+    public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema)
+    {
+        Engine.ThrowIfDisposed();
+        return new RowMapper(this, Bind(inputSchema));
+    }
 
     /// <summary>The most probable classes of a score, best first; of equal ones the lower slot.</summary>
     /// <param name="score">[classes]: the value of the score column.</param>
@@ -183,7 +197,7 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
             sample[i].SetPicture(images[i]);
         }
         var probabilities = new float[ClassNames.Count];
-        using (var lease = Engine.Acquire()) lease.Score([sample], 1, probabilities);
+        using (var lease = Acquire()) lease.Score([sample], 1, probabilities);
         return TopK(probabilities, count);
     }
 
@@ -214,13 +228,6 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
             _engine.Dispose();
             _engine = new ScoringEngine(_environment, Model, options);
         }
-    }
-
-    private ScoringEngine LiveEngine()
-    {
-        var engine = Engine;
-        engine.ThrowIfDisposed();
-        return engine;
     }
 
     private StageSchema Bind(DataViewSchema schema)

@@ -7,7 +7,7 @@ namespace RMeeTo.MLNet;
 /// <summary>
 /// A view with the columns added, lazily: images are read and classified by its cursors, a batch at a time, and only where someone asks for one of them.
 /// </summary>
-internal sealed class ScoredView(IHostEnvironment environment, ScoringEngine engine, IDataView source, StageSchema schema) : IDataView
+internal sealed class ScoredView(IHostEnvironment environment, VimMergedClassifierTransformer transformer, IDataView source, StageSchema schema) : IDataView
 {
     public DataViewSchema Schema => schema.Output;
 
@@ -20,14 +20,12 @@ internal sealed class ScoredView(IHostEnvironment environment, ScoringEngine eng
         ArgumentNullException.ThrowIfNull(columnsNeeded);
         bool[] active = schema.Active(columnsNeeded);
         bool scores = schema.NeedsScores(active);
-        var lease = scores ? engine.Acquire() : null;
+        var lease = scores ? transformer.Acquire() : null;
         DataViewRowCursor? input = null;
         try
         {
             input = source.GetRowCursor(schema.Dependencies(active), rand);
-            var config = engine.Model.Config;
-            return scores ? new ScoringCursor(environment, schema, active, input, lease!, config, new BatchSizes(engine.Options, config))
-                : new PassingCursor(schema, active, input);
+            return lease is null ? new PassingCursor(schema, active, input) : new ScoringCursor(environment, schema, active, input, lease);
         }
         catch
         {

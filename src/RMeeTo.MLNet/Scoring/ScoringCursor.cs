@@ -1,7 +1,6 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
-using RMeeTo.Vim;
 
 namespace RMeeTo.MLNet;
 
@@ -35,11 +34,11 @@ internal sealed class ScoringCursor : DataViewRowCursor, IScoredRow
     private string _firstUnreadable = "";
     private bool _done;
 
-    public ScoringCursor(IHostEnvironment environment, StageSchema schema, bool[] active, DataViewRowCursor input, ScoringEngine.Lease lease,
-        VimConfig config, BatchSizes sizes)
+    public ScoringCursor(IHostEnvironment environment, StageSchema schema, bool[] active, DataViewRowCursor input, ScoringEngine.Lease lease)
     {
+        var config = lease.Model.Config;
         (_classes, _width) = (config.Classes, schema.NeedsFeatures(active) ? config.Width : 0);
-        (_environment, _schema, _active, _input, _lease, _sizes) = (environment, schema, active, input, lease, sizes);
+        (_environment, _schema, _active, _input, _lease, _sizes) = (environment, schema, active, input, lease, new BatchSizes(lease.Options, config));
         _reader = SampleReader.Create(input, schema.Sample);
         _inputId = input.GetIdGetter();
         _columns = new ColumnBuffer?[schema.Input.Count];

@@ -88,6 +88,12 @@ internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model
     {
         private int _returned;
 
+        /// <summary>The network.</summary>
+        public VimModel Model => owner.Model;
+
+        /// <summary>How it is run.</summary>
+        public ScoringOptions Options => owner.Options;
+
         /// <summary>Classifies samples; those that cannot be read get NaN where the policy allows.</summary>
         /// <param name="samples">What to classify.</param>
         /// <param name="count">How many of them.</param>

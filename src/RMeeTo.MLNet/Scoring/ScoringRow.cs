@@ -4,7 +4,7 @@ using Microsoft.ML.Data;
 namespace RMeeTo.MLNet;
 
 /// <summary>Row by row, as prediction engines work.</summary>
-internal sealed class RowMapper(ScoringEngine engine, StageSchema schema) : IRowToRowMapper
+internal sealed class RowMapper(VimMergedClassifierTransformer transformer, StageSchema schema) : IRowToRowMapper
 {
     public DataViewSchema InputSchema => schema.Input;
 
@@ -18,7 +18,7 @@ internal sealed class RowMapper(ScoringEngine engine, StageSchema schema) : IRow
         ArgumentNullException.ThrowIfNull(input);
         if (input.Schema != schema.Input)
             throw new ArgumentException("The row has another schema than this mapper was made for; make a mapper with the row's own schema.", nameof(input));
-        return new ScoringRow(engine, schema, schema.Active(activeColumns), input);
+        return new ScoringRow(transformer, schema, schema.Active(activeColumns), input);
     }
 }
 
@@ -31,7 +31,7 @@ internal sealed class ScoringRow : DataViewRow, IScoredRow
 {
     private const long NoPosition = -2;
 
-    private readonly ScoringEngine _engine;
+    private readonly VimMergedClassifierTransformer _transformer;
     private readonly StageSchema _schema;
     private readonly bool[] _active;
     private readonly DataViewRow _input;
@@ -41,11 +41,11 @@ internal sealed class ScoringRow : DataViewRow, IScoredRow
     private readonly float[]? _features;
     private long _scored = NoPosition;
 
-    public ScoringRow(ScoringEngine engine, StageSchema schema, bool[] active, DataViewRow input)
+    public ScoringRow(VimMergedClassifierTransformer transformer, StageSchema schema, bool[] active, DataViewRow input)
     {
-        (_engine, _schema, _active, _input) = (engine, schema, active, input);
-        _probabilities = new float[engine.Model.Config.Classes];
-        if (schema.NeedsFeatures(active)) _features = new float[engine.Model.Config.Width];
+        (_transformer, _schema, _active, _input) = (transformer, schema, active, input);
+        _probabilities = new float[transformer.Model.Config.Classes];
+        if (schema.NeedsFeatures(active)) _features = new float[transformer.Model.Config.Width];
         if (schema.NeedsScores(active)) _reader = SampleReader.Create(input, schema.Sample);
     }
 
@@ -95,7 +95,7 @@ internal sealed class ScoringRow : DataViewRow, IScoredRow
         if (_scored == _input.Position) return;
         _scored = NoPosition; // a failure must not leave the scores of the row before
         _reader!.Read(_sample[0], _input.Position);
-        using var lease = _engine.Acquire();
+        using var lease = _transformer.Acquire();
         lease.Score(_sample, 1, _probabilities, _features);
         _scored = _input.Position;
     }

@@ -2,7 +2,9 @@ using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 using RMeeTo.Vim;
+using RMeeTo.Vim.Analysis;
 using RMeeTo.Vim.Images;
+using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Network;
 
 namespace RMeeTo.MLNet.Tests.Stage;
@@ -94,6 +96,17 @@ public sealed class StageVideoTests
             CollectionAssert.AreEqual(scores, Tiny.Read(_ml, view).SelectMany(row => row.Score).ToArray(), $"{views}");
             CollectionAssert.AreEqual(features, view.GetColumn<VBuffer<float>>("Features").SelectMany(row => row.DenseValues()).ToArray());
         }
+    }
+
+    [TestMethod]
+    public void ASpeedIsFoundForClips()
+    {
+        var options = MergeOnly(Clips.Classifier.Model);
+        options.Target = MergeSchedule.ForSpeedup(1.2);
+        using var classifier = _ml.Transforms.VimMergedClassifier(options).Fit(Folders(0, 20));
+        double speedup = VimCost.Of(Clips.Config).Bidirectional / VimCost.Of(Clips.Config, classifier.Schedule).Bidirectional;
+        Assert.IsTrue(speedup is > 1.15 and < 1.3, $"{speedup}");
+        Assert.HasCount(4, Tiny.Read(_ml, classifier.Transform(Folders(0, 4))));
     }
 
     [TestMethod]

@@ -244,8 +244,16 @@ public sealed class StageViewTests
         using var classifier = OwnClassifier(_ml);
         var data = Tiny.Data(_ml, 0, 30, wholePaths: true);
         classifier.Threads = 1;
-        var one = Tiny.Read(_ml, classifier.Transform(data));
+        var view = classifier.Transform(data);
+        using var engine = _ml.Model.CreatePredictionEngine<PathRow, Scored>(classifier, new PredictionEngineOptions { OwnsTransformer = false });
+        var one = Tiny.Read(_ml, view);
+        using var open = view.GetRowCursor(view.Schema);
         classifier.Threads = 3;
+        Tiny.AreSame(one, Tiny.Read(_ml, view)); // made before the change
+        CollectionAssert.AreEqual(one[0].Score, engine.Predict(Pictures.Rows(0, 1, wholePaths: true)[0]).Score);
+        int rows = 0;
+        while (open.MoveNext()) rows++;
+        Assert.AreEqual(30, rows);
         Assert.AreEqual(3, classifier.Threads);
         Tiny.AreSame(one, Tiny.Read(_ml, classifier.Transform(data)));
         Assert.Throws<ArgumentOutOfRangeException>(() => classifier.Threads = -1);
