@@ -46,7 +46,8 @@ public static class VimCatalog
     ///     .Append(mlContext.Transforms.Conversion.MapKeyToValue("PredictedLabel"));
     /// </code></example>
     public static VimMergedClassifierEstimator VimMergedClassifier(this TransformsCatalog catalog, string labelColumnName = "Label",
-        string imageColumnName = "Image", string? checkpoint = null, int tokensPerMerge = 5, int epochs = 3, string scoreColumnName = "Score", string predictedLabelColumnName = "PredictedLabel") =>
+        string imageColumnName = "Image", string? checkpoint = null, int tokensPerMerge = 5, int epochs = 3, string scoreColumnName = "Score",
+        string predictedLabelColumnName = "PredictedLabel") =>
         VimMergedClassifier(catalog, new VimMergedClassifierOptions
         {
             LabelColumnName = labelColumnName,

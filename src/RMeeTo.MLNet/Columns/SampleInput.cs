@@ -22,18 +22,34 @@ internal sealed class SampleInput
     public ImageInput this[int index] => _images[index];
 
     /// <summary>Bytes that it holds.</summary>
-    public long Length => Current.Sum(image => (long)image.Length);
+    public long Length
+    {
+        get
+        {
+            long length = 0;
+            for (int i = 0; i < Count; i++) length += _images[i].Length;
+            return length;
+        }
+    }
 
     /// <summary>True where it cannot be classified: an image was found missing or damaged, or there is none.</summary>
-    public bool Failed => _problem is not null || Current.Any(image => image.Failed);
+    public bool Failed => _problem is not null || FirstFailed is not null;
 
     /// <summary>Path or tag of the image or of the clip's folder; of a clip without a folder that of its first frame; empty where there is none.</summary>
     public string Name => _folder ?? (Count > 0 ? _images[0].Name : "");
 
     /// <summary>Path or tag of what was found missing or damaged.</summary>
-    public string FailedName => _problem?.ImageName ?? Current.First(image => image.Failed).Name;
+    public string FailedName => _problem?.ImageName ?? FirstFailed?.Name ?? "";
 
-    private IEnumerable<ImageInput> Current => _images.Take(Count);
+    private ImageInput? FirstFailed
+    {
+        get
+        {
+            for (int i = 0; i < Count; i++)
+                if (_images[i].Failed) return _images[i];
+            return null;
+        }
+    }
 
     /// <summary>Forgets the row before, and makes room for images.</summary>
     public void Begin(string column, long row, int count)
@@ -60,12 +76,12 @@ internal sealed class SampleInput
     /// <exception cref="UnreadableImageException">It is missing or damaged.</exception>
     public RgbImage Decode(int index) => _images[index].Decode();
 
-    /// <summary>Says what is wrong with it.</summary>
+    /// <summary>Says what is wrong with it, once it has <see cref="Failed"/>.</summary>
     /// <exception cref="UnreadableImageException">Always.</exception>
     public void ThrowFailure()
     {
         if (_problem is { } problem) throw problem;
-        Current.First(image => image.Failed).Decode();
+        FirstFailed!.Decode();
     }
 
     private void List()

@@ -247,7 +247,8 @@ public sealed class StageVideoTests
     {
         var pictures = _ml.Data.LoadFromEnumerable(new PictureRow[] { new() });
         Tiny.Throws<ArgumentOutOfRangeException>(() =>
-            Clips.Classifier.Transform(_ml.Transforms.CopyColumns("Clip", "Image").Fit(pictures).Transform(pictures)), "Column 'Clip'", "folder", "FrameColumnNames");
+            Clips.Classifier.Transform(_ml.Transforms.CopyColumns("Clip", "Image").Fit(pictures).Transform(pictures)),
+            "Column 'Clip'", "folder", "FrameColumnNames");
         Tiny.Throws<ArgumentOutOfRangeException>(() =>
             Tiny.Classifier.Transform(_ml.Transforms.CopyColumns("Image", "Clip").Fit(Paths(0, 1)).Transform(Paths(0, 1))), "Column 'Image' is Vector<");
         var options = Tiny.FromPaths(Tiny.MergeOnly(Pictures.Classes));
