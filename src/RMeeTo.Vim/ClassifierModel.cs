@@ -4,7 +4,8 @@ using RMeeTo.Vim.Network;
 namespace RMeeTo.Vim;
 
 /// <summary>
-/// A complete image classifier of any kind: weights, names of the classes, merges, and how an image becomes input. What <see cref="Retraining.Retrainer"/> re-trains.
+/// A complete image classifier of any kind: weights, names of the classes, merges, and how an image becomes input. What <see cref="Retraining.Retrainer"/>
+/// re-trains.
 /// </summary>
 public abstract class ClassifierModel
 {

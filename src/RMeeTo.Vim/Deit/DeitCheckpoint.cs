@@ -14,7 +14,8 @@ public static class DeitCheckpoint
 
     /// <summary>The configuration that a checkpoint's names and shapes imply.</summary>
     /// <param name="source">The checkpoint.</param>
-    /// <param name="heads">Heads of the attention, which cannot be seen in a checkpoint; null means one for every 64 channels, as in all published networks.</param>
+    /// <param name="heads">Heads of the attention, which cannot be seen in a checkpoint; null means one for every 64 channels, as in all published
+    /// networks.</param>
     /// <returns>Width, depth, MLP ratio, classes and patch size; the image is taken to be square. ε is that of the published networks.</returns>
     /// <exception cref="CheckpointMismatchException">This is no DeiT, or its patches do not make a square.</exception>
     public static DeitConfig InferConfig(ICheckpointSource source, int? heads = null)
@@ -23,9 +24,11 @@ public static class DeitCheckpoint
         long width = Shape(source, "cls_token", 3)[2], patches = Shape(source, "pos_embed", 3)[1] - 1, edge = Shape(source, "patch_embed.proj.weight", 4)[3];
         long hidden = Shape(source, "blocks.0.mlp.fc1.weight", 2)[0], classes = Shape(source, "head.weight", 2)[0], grid = (long)Math.Round(Math.Sqrt(patches));
         if (grid < 1 || grid * grid != patches)
-            throw new CheckpointMismatchException($"{source.Name}: pos_embed has rows for {patches} patches, which make no square image. {Recognise(source)} Pass a DeitConfig with the ImageHeight and ImageWidth of this network.");
+            throw new CheckpointMismatchException($"{source.Name}: pos_embed has rows for {patches} patches, which make no square image."
+                + $"{After(Recognise(source))} Pass a DeitConfig with the ImageHeight and ImageWidth of this network.");
         if (width < 1 || hidden % width != 0)
-            throw new CheckpointMismatchException($"{source.Name}: the hidden layer of blocks.0.mlp has {hidden} channels, no multiple of the width {width}; no DeiT has that.");
+            throw new CheckpointMismatchException($"{source.Name}: the hidden layer of blocks.0.mlp has {hidden} channels, no multiple of the width {width}; "
+                + "no DeiT has that.");
         int depth = 0;
         while (source.Find($"blocks.{depth}.norm1.weight") is not null) depth++;
         try
@@ -64,7 +67,9 @@ public static class DeitCheckpoint
         return weights;
     }
 
-    /// <summary>Writes the weights alone, a plain state dict under the official names. <see cref="DeitModel.Save(string)"/> writes what belongs to them as well.</summary>
+    /// <summary>
+    /// Writes the weights alone, a plain state dict under the official names. <see cref="DeitModel.Save(string)"/> writes what belongs to them as well.
+    /// </summary>
     /// <param name="path">The file to make or to replace, whole or not at all.</param>
     /// <param name="weights">The weights.</param>
     /// <param name="metadata">Texts to go with them, or null. "format" is "pt" unless given, which PyTorch's own tools look for.</param>
@@ -92,8 +97,11 @@ public static class DeitCheckpoint
             return "";
         }
         return (found.Width, found.Depth, found.MlpRatio, found.PatchSize) == (config.Width, config.Depth, config.MlpRatio, config.PatchSize)
-            ? $"the file is for {found.Classes} classes and {found.Patches} patches, the configuration for {config.Classes} and {config.Patches}; load it as it is, then use DeitModel.WithHead or DeitModel.WithImageSize."
-            : $"this network has width {found.Width}, {found.Depth} blocks, an MLP ratio of {found.MlpRatio} and patches of {found.PatchSize}, the configuration {config.Width}, {config.Depth}, {config.MlpRatio} and {config.PatchSize}; pass the configuration that DeitCheckpoint.InferConfig returns.";
+            ? $"the file is for {found.Classes} classes and {found.Patches} patches, the configuration for {config.Classes} and {config.Patches}; load it as "
+                + "it is, then use DeitModel.WithHead or DeitModel.WithImageSize."
+            : $"this network has width {found.Width}, {found.Depth} blocks, an MLP ratio of {found.MlpRatio} and patches of {found.PatchSize}, the "
+                + $"configuration {config.Width}, {config.Depth}, {config.MlpRatio} and {config.PatchSize}; pass the configuration that "
+                + "DeitCheckpoint.InferConfig returns.";
     }
 
     /// <summary>What kind of foreign file this seems to be; empty where nothing is known.</summary>
@@ -107,8 +115,13 @@ public static class DeitCheckpoint
     private static IReadOnlyList<long> Shape(ICheckpointSource source, string name, int rank)
     {
         var tensor = source.Find(name)
-            ?? throw new CheckpointMismatchException($"{source.Name} holds no tensor '{name}', which every DeiT has. {Recognise(source)}".TrimEnd(), [$"{name}: missing"]);
+            ?? throw new CheckpointMismatchException(
+                $"{source.Name} holds no tensor '{name}', which every DeiT has.{After(Recognise(source))}", [$"{name}: missing"]);
         return tensor.Shape.Count == rank ? tensor.Shape
-            : throw new CheckpointMismatchException($"{source.Name}: {name} has the shape {tensor.ShapeText}; in a DeiT it has {rank} edges. {Recognise(source)}".TrimEnd());
+            : throw new CheckpointMismatchException(
+                $"{source.Name}: {name} has the shape {tensor.ShapeText}; in a DeiT it has {rank} edges.{After(Recognise(source))}");
     }
+
+    /// <summary>A sentence that may be empty, behind another.</summary>
+    private static string After(string sentence) => sentence.Length == 0 ? "" : " " + sentence;
 }

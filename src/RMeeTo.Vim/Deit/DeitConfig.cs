@@ -1,13 +1,16 @@
 namespace RMeeTo.Vim.Deit;
 
 /// <summary>
-/// Architecture of a DeiT, the plain vision transformer that Vim is compared with. Immutable and always valid: a property that is out of range throws where it is set, and
+/// Architecture of a DeiT, the plain vision transformer that Vim is compared with. Immutable and always valid: a property that is out of range throws where it
+/// is set, and
 /// sizes that contradict each other throw in <see cref="Validate"/>, which every consumer calls.
 /// </summary>
 /// <remarks>Sources: DeiT (arXiv 2012.12877), spec 1.5. C = <see cref="Width"/>, H = <see cref="Heads"/>, L = <see cref="Tokens"/>.</remarks>
 public sealed record DeitConfig
 {
-    /// <summary>ε of the layer norms in the R-MeeTo code, which builds its transformers with PyTorch's default; the published DeiT networks have 1e-6.</summary>
+    /// <summary>
+    /// ε of the layer norms in the R-MeeTo code, which builds its transformers with PyTorch's default; the published DeiT networks have 1e-6.
+    /// </summary>
     public const float ForkNormEpsilon = 1e-5f;
 
     /// <summary>Input height in pixels.</summary>
@@ -38,7 +41,9 @@ public sealed record DeitConfig
     public float NormEpsilon
     {
         get;
-        init => field = value is > 0 and <= 1 ? value : throw new ArgumentOutOfRangeException(nameof(NormEpsilon), value, $"DeitConfig.NormEpsilon is {value}; it must be above 0 and at most 1.");
+        init => field = value is > 0 and <= 1
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(NormEpsilon), value, $"DeitConfig.NormEpsilon is {value}; it must be above 0 and at most 1.");
     } = 1e-6f;
 
     /// <summary>Patches in a column of the image.</summary>
@@ -72,24 +77,38 @@ public sealed record DeitConfig
     public static DeitConfig DeitBase { get; } = new() { Width = 768, Heads = 12 };
 
     /// <summary>Patches and positions are those of a Vim with its class token first; for the code that cuts the ones and resizes the others.</summary>
-    internal VimConfig Geometry => new() { ImageHeight = ImageHeight, ImageWidth = ImageWidth, PatchSize = PatchSize, Stride = PatchSize, Width = Width, ClassToken = ClassTokenPosition.First };
+    internal VimConfig Geometry => new()
+    {
+        ImageHeight = ImageHeight,
+        ImageWidth = ImageWidth,
+        PatchSize = PatchSize,
+        Stride = PatchSize,
+        Width = Width,
+        ClassToken = ClassTokenPosition.First,
+    };
 
     /// <summary>Checks what no single property can see.</summary>
     /// <returns>This configuration.</returns>
-    /// <exception cref="ArgumentException">The image is smaller than a patch, the heads do not share the width evenly, or the network would not fit a 32-bit index.</exception>
+    /// <exception cref="ArgumentException">The image is smaller than a patch, the heads do not share the width evenly, or the network would not fit a 32-bit
+    /// index.</exception>
     public DeitConfig Validate()
     {
         if (ImageHeight < PatchSize || ImageWidth < PatchSize)
-            throw new ArgumentException($"An image of {ImageWidth}×{ImageHeight} pixels is smaller than a patch of {PatchSize}×{PatchSize}; enlarge the image or use smaller patches.");
+            throw new ArgumentException($"An image of {ImageWidth}×{ImageHeight} pixels is smaller than a patch of {PatchSize}×{PatchSize}; enlarge the image "
+                + "or use smaller patches.");
         if (Width % Heads != 0) throw new ArgumentException($"A width of {Width} does not divide by {Heads} heads; use a multiple of the heads.");
         // All in 64 bits or double: the derived properties of a configuration that is refused here may have wrapped.
         long tokens = (long)(ImageHeight / PatchSize) * (ImageWidth / PatchSize) + 1, widest = Math.Max(3L, MlpRatio) * Width;
         const int largest = int.MaxValue / 4;
         if (3L * ImageHeight * ImageWidth > largest || widest > largest || tokens * widest > largest || tokens * (tokens + 16.0) * Heads > largest)
-            throw new ArgumentException($"{tokens} tokens of width {Width} with {Heads} heads and an MLP of {widest} are more than one image's buffers can hold; use larger patches or a smaller width.");
-        double c = Width, block = (4 + 2.0 * MlpRatio) * c * c + (9 + MlpRatio) * c + 12 * 16, ends = c * (3.0 * PatchSize * PatchSize + tokens + Classes + 4) + Classes + 8 * 16;
+            throw new ArgumentException($"{tokens} tokens of width {Width} with {Heads} heads and an MLP of {widest} are more than one image's buffers can "
+                + "hold; use larger patches or a smaller width.");
+        const int gap = 16; // each tensor begins at a multiple of 16 values
+        double c = Width, block = (4 + 2.0 * MlpRatio) * c * c + (9 + MlpRatio) * c + 12 * gap;
+        double ends = c * (3.0 * PatchSize * PatchSize + tokens + Classes + 4) + Classes + 8 * gap;
         if (Depth * block + ends > Array.MaxLength)
-            throw new ArgumentException($"A network of width {Width}, {Depth} blocks and {Classes} classes has more than {Array.MaxLength} weights, the most that an array holds; use smaller sizes.");
+            throw new ArgumentException($"A network of width {Width}, {Depth} blocks and {Classes} classes has more than {Array.MaxLength} weights, the most "
+                + "that an array holds; use smaller sizes.");
         return this;
     }
 

@@ -1,11 +1,15 @@
 namespace RMeeTo.Vim.Deit;
 
-/// <summary>Arithmetic that a DeiT spends on one image, in thousand millions (G), as a function of its sizes and of its merge schedule. Nothing is measured.</summary>
+/// <summary>
+/// Arithmetic that a DeiT spends on one image, in thousand millions (G), as a function of its sizes and of its merge schedule. Nothing is measured.
+/// </summary>
 /// <param name="Total">Multiply-adds of all products, and what merging takes: 1.3, 4.6 and 17.6 for the published networks without merges.</param>
 /// <param name="Merging">The share of matching and merging in it.</param>
 /// <remarks>
-/// The unit of <see cref="Analysis.VimCost"/>, so that both can stand in one table: products count multiply-adds, matching counts operations; norms, activations, softmax and
-/// sorting are not counted. L = tokens that the attention sees, L' = tokens after the merge, C = width, M = width of the MLP, m = channels of the metric, r = tokens removed:
+/// The unit of <see cref="Analysis.VimCost"/>, so that both can stand in one table: products count multiply-adds, matching counts operations; norms,
+/// activations, softmax and
+/// sorting are not counted. L = tokens that the attention sees, L' = tokens after the merge, C = width, M = width of the MLP, m = channels of the metric, r =
+/// tokens removed:
 /// <code>
 /// block     L·(4·C² + 2·L·C) + 2·L'·C·M
 /// merge     6·L·m + 2·m·(L/2)² + r·C
@@ -23,8 +27,7 @@ public sealed record DeitCost(double Total, double Merging)
     {
         ArgumentNullException.ThrowIfNull(config);
         schedule ??= DeitMergeSchedule.Dense(config);
-        if ((schedule.InputTokens, schedule.TokensPerBlock.Count) != (config.Validate().Tokens, config.Depth))
-            throw new ArgumentException($"The schedule is for {schedule.InputTokens} tokens and {schedule.TokensPerBlock.Count} blocks; the network has {config.Tokens} tokens and {config.Depth} blocks. Make the schedule from the network's DeitConfig.", nameof(schedule));
+        schedule.ThrowIfNotFor(config.Validate(), nameof(schedule));
         double c = config.Width, metric = (merging ?? DeitMergeOptions.Default).Metric == DeitMetric.Tokens ? config.Width : config.HeadWidth;
         double products = config.Patches * c * config.PatchLength + config.Classes * c;
         products += schedule.AttendedPerBlock.Sum(l => l * (4 * c * c + 2 * l * c)) + schedule.TokensPerBlock.Sum(l => 2 * l * c * config.MlpWidth);

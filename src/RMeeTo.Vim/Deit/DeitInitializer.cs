@@ -2,7 +2,10 @@ using RMeeTo.Vim.Network;
 
 namespace RMeeTo.Vim.Deit;
 
-/// <summary>Weights for training from scratch, as is usual for a DeiT. Each parameter draws from a stream of its own, so a value is a function of the seed, the parameter and its place.</summary>
+/// <summary>
+/// Weights for training from scratch, as is usual for a DeiT. Each parameter draws from a stream of its own, so a value is a function of the seed, the
+/// parameter and its place.
+/// </summary>
 public static class DeitInitializer
 {
     private const double Deviation = 0.02;
@@ -11,7 +14,8 @@ public static class DeitInitializer
     /// <param name="config">The network.</param>
     /// <param name="seed">Seed.</param>
     /// <remarks>
-    /// Class token, positions and the weights of all linear layers: normal, σ = 0.02. Patches, bias included: uniform on ±1/√(3P²), as PyTorch initialises a convolution.
+    /// Class token, positions and the weights of all linear layers: normal, σ = 0.02. Patches, bias included: uniform on ±1/√(3P²), as PyTorch initialises a
+    /// convolution.
     /// Norms: weight 1. All else: 0.
     /// </remarks>
     /// <exception cref="ArgumentException">The configuration contradicts itself.</exception>

@@ -11,7 +11,9 @@ public enum DeitMetric
     /// <summary>The queries, mean over the heads [L, C / H] (official name <c>Q</c>).</summary>
     Queries,
 
-    /// <summary>The keys, mean over the heads [L, C / H] (official name <c>K</c>): the choice of token merging for transformers (ToMe, arXiv 2210.09461).</summary>
+    /// <summary>
+    /// The keys, mean over the heads [L, C / H] (official name <c>K</c>): the choice of token merging for transformers (ToMe, arXiv 2210.09461).
+    /// </summary>
     Keys,
 
     /// <summary>The values, mean over the heads [L, C / H] (official name <c>V</c>).</summary>
@@ -20,7 +22,8 @@ public enum DeitMetric
 
 /// <summary>How a DeiT chooses and combines tokens (spec 2.8). Which block removes how many is the <see cref="DeitMergeSchedule"/>'s business.</summary>
 /// <remarks>
-/// Tokens that meet become their mean, weighted by how many original tokens each stands for. The attention of the blocks that follow adds the logarithm of that number to a
+/// Tokens that meet become their mean, weighted by how many original tokens each stands for. The attention of the blocks that follow adds the logarithm of that
+/// number to a
 /// token's logits as a key, so that a merged token draws as much attention as its parts did.
 /// </remarks>
 public sealed record DeitMergeOptions
@@ -40,7 +43,10 @@ public sealed record DeitMergeOptions
     /// <exception cref="ArgumentOutOfRangeException">The value is not one of the enum.</exception>
     public MergeReduction Reduction { get; init => field = Defined(value, nameof(Reduction)); } = MergeReduction.Merge;
 
-    /// <summary>Order of the tokens afterwards; <see cref="MergeOrder.OddEven"/> is the unmerged tokens of even rows, then those of odd rows, each in the order that they had.</summary>
+    /// <summary>
+    /// Order of the tokens afterwards; <see cref="MergeOrder.OddEven"/> is the unmerged tokens of even rows, then those of odd rows, each in the order that
+    /// they had.
+    /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is not one of the enum.</exception>
     public MergeOrder Order { get; init => field = Defined(value, nameof(Order)); } = MergeOrder.Original;
 

@@ -10,7 +10,9 @@ public sealed record DeitMergeStep(int Block, int TokensIn, int Removed)
     public int TokensOut => TokensIn - Removed;
 }
 
-/// <summary>How many tokens each block of a DeiT removes, and what follows from it. The same for every image, so every shape is known before the first image.</summary>
+/// <summary>
+/// How many tokens each block of a DeiT removes, and what follows from it. The same for every image, so every shape is known before the first image.
+/// </summary>
 /// <remarks>Spec 2.8: every block merges, the first one too; at most half of the patch tokens go at one merge, and the class token never goes.</remarks>
 public sealed class DeitMergeSchedule
 {
@@ -49,7 +51,9 @@ public sealed class DeitMergeSchedule
     /// <summary>The merges that do remove something, first to last.</summary>
     public IReadOnlyList<DeitMergeStep> Steps { get; }
 
-    /// <summary>Share of all token places in the attention of all blocks that the merges save, as the paper counts it: 5.5 r / 197 for 12 blocks at 224 pixels.</summary>
+    /// <summary>
+    /// Share of all token places in the attention of all blocks that the merges save, as the paper counts it: 5.5 r / 197 for 12 blocks at 224 pixels.
+    /// </summary>
     public double ReductionRatio => 1 - AttendedPerBlock.Average() / InputTokens;
 
     /// <summary>True where no block removes anything.</summary>
@@ -65,7 +69,8 @@ public sealed class DeitMergeSchedule
 
     /// <summary>The paper's schedule: <paramref name="tokensPerMerge"/> tokens in every block.</summary>
     /// <param name="config">The network.</param>
-    /// <param name="tokensPerMerge">r, tokens removed a merge; 0 is the plain network. Capped at half of the patch tokens where the sequence gets short.</param>
+    /// <param name="tokensPerMerge">r, tokens removed a merge; 0 is the plain network. Capped at half of the patch tokens where the sequence gets
+    /// short.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="tokensPerMerge"/> is negative.</exception>
     public static DeitMergeSchedule Uniform(DeitConfig config, int tokensPerMerge)
     {
@@ -86,10 +91,20 @@ public sealed class DeitMergeSchedule
         ArgumentNullException.ThrowIfNull(removedPerBlock);
         config.Validate();
         if (removedPerBlock.Count != config.Depth)
-            throw new ArgumentException($"The schedule has {removedPerBlock.Count} entries and the network {config.Depth} blocks; give one number a block.", nameof(removedPerBlock));
+            throw new ArgumentException($"The schedule has {removedPerBlock.Count} entries and the network {config.Depth} blocks; give one number a "
+                + "block.", nameof(removedPerBlock));
         if (removedPerBlock.FirstOrDefault(removed => removed < 0) is < 0 and int negative)
             throw new ArgumentException($"The schedule removes {negative} tokens at a block; no number may be negative.", nameof(removedPerBlock));
         return new DeitMergeSchedule(config, [.. removedPerBlock]);
+    }
+
+    /// <summary>Checks that this is a schedule for a network.</summary>
+    /// <exception cref="ArgumentException">It is for another.</exception>
+    internal void ThrowIfNotFor(DeitConfig config, string name)
+    {
+        if ((InputTokens, TokensPerBlock.Count) == (config.Tokens, config.Depth)) return;
+        throw new ArgumentException($"The schedule is for {InputTokens} tokens and {TokensPerBlock.Count} blocks; the network has {config.Tokens} tokens and "
+            + $"{config.Depth} blocks. Make the schedule from the network's DeitConfig.", name);
     }
 
     /// <summary>For example "197 → 101 tokens, 12 merges, reduction ratio 0.22".</summary>

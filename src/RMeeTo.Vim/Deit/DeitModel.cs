@@ -5,7 +5,8 @@ using RMeeTo.Vim.Network;
 namespace RMeeTo.Vim.Deit;
 
 /// <summary>
-/// A complete DeiT classifier: weights, names of the classes, where and how tokens merge, and how an image becomes input. <see cref="Retraining.Retrainer"/> re-trains it,
+/// A complete DeiT classifier: weights, names of the classes, where and how tokens merge, and how an image becomes input. <see cref="Retraining.Retrainer"/>
+/// re-trains it,
 /// <see cref="DeitClassifier"/> uses it.
 /// </summary>
 /// <remarks>
@@ -21,7 +22,8 @@ public sealed class DeitModel : ClassifierModel
     /// <param name="merging">How they merge; <see cref="DeitMergeOptions.Default"/> unless given.</param>
     /// <param name="preprocessing">How an image becomes input; the published evaluation's at the network's image size unless given.</param>
     /// <exception cref="ArgumentException">The parts do not fit each other.</exception>
-    public DeitModel(DeitWeights weights, IReadOnlyList<string> classNames, DeitMergeSchedule? schedule = null, DeitMergeOptions? merging = null, EvaluationPreprocessing? preprocessing = null)
+    public DeitModel(DeitWeights weights, IReadOnlyList<string> classNames, DeitMergeSchedule? schedule = null, DeitMergeOptions? merging = null,
+        EvaluationPreprocessing? preprocessing = null)
     {
         ArgumentNullException.ThrowIfNull(weights);
         ArgumentNullException.ThrowIfNull(classNames);
@@ -32,10 +34,10 @@ public sealed class DeitModel : ClassifierModel
         Merging = merging ?? DeitMergeOptions.Default;
         Schedule = schedule ?? DeitMergeSchedule.Dense(config);
         Preprocessing = preprocessing ?? new() { ImageHeight = config.ImageHeight, ImageWidth = config.ImageWidth };
-        if ((Schedule.InputTokens, Schedule.TokensPerBlock.Count) != (config.Tokens, config.Depth))
-            throw new ArgumentException($"The schedule is for {Schedule.InputTokens} tokens and {Schedule.TokensPerBlock.Count} blocks; the network has {config.Tokens} tokens and {config.Depth} blocks. Make the schedule from the network's DeitConfig.", nameof(schedule));
+        Schedule.ThrowIfNotFor(config, nameof(schedule));
         if ((Preprocessing.ImageHeight, Preprocessing.ImageWidth) != (config.ImageHeight, config.ImageWidth))
-            throw new ArgumentException($"The preprocessing makes images of {Preprocessing.ImageWidth}×{Preprocessing.ImageHeight} pixels and the network takes {config.ImageWidth}×{config.ImageHeight}; they must be equal.", nameof(preprocessing));
+            throw new ArgumentException($"The preprocessing makes images of {Preprocessing.ImageWidth}×{Preprocessing.ImageHeight} pixels and the network "
+                + $"takes {config.ImageWidth}×{config.ImageHeight}; they must be equal.", nameof(preprocessing));
     }
 
     /// <summary>The architecture.</summary>
@@ -65,7 +67,8 @@ public sealed class DeitModel : ClassifierModel
     /// <summary>Loads a file that <see cref="Save(string)"/> wrote, of this or any earlier version.</summary>
     /// <param name="path">Path of the file.</param>
     /// <exception cref="CheckpointFormatException">The file is damaged, contradicts itself, or was written by a newer version.</exception>
-    /// <exception cref="CheckpointMismatchException">The file is a plain state dict, for which <see cref="DeitCheckpoint.Load"/> is, or another kind of network.</exception>
+    /// <exception cref="CheckpointMismatchException">The file is a plain state dict, for which <see cref="DeitCheckpoint.Load"/> is, or another kind of
+    /// network.</exception>
     public static DeitModel Load(string path)
     {
         using var source = Checkpoint.Open(path);
@@ -76,7 +79,8 @@ public sealed class DeitModel : ClassifierModel
     /// <param name="stream">What <see cref="Save(Stream)"/> wrote.</param>
     /// <param name="name">What messages call it.</param>
     /// <exception cref="CheckpointFormatException">The file is damaged, contradicts itself, or was written by a newer version.</exception>
-    /// <exception cref="CheckpointMismatchException">The file is a plain state dict, for which <see cref="DeitCheckpoint.Load"/> is, or another kind of network.</exception>
+    /// <exception cref="CheckpointMismatchException">The file is a plain state dict, for which <see cref="DeitCheckpoint.Load"/> is, or another kind of
+    /// network.</exception>
     public static DeitModel Load(Stream stream, string? name = null)
     {
         using var source = Checkpoint.Open(stream, name: name, leaveOpen: true);
@@ -133,7 +137,9 @@ public sealed class DeitModel : ClassifierModel
         return new(weights, classNames, Schedule, Merging, Preprocessing);
     }
 
-    /// <summary>A copy for another image size: the position table is interpolated (bicubic; the class token's row stays). Each merge removes as many tokens as before.</summary>
+    /// <summary>
+    /// A copy for another image size: the position table is interpolated (bicubic; the class token's row stays). Each merge removes as many tokens as before.
+    /// </summary>
     /// <param name="height">Input height in pixels.</param>
     /// <param name="width">Input width in pixels.</param>
     /// <exception cref="ArgumentException">The image would be smaller than a patch, or too large.</exception>
@@ -144,7 +150,8 @@ public sealed class DeitModel : ClassifierModel
         CheckpointFit.CopyEqualShapes(Weights, weights);
         if ((Config.GridHeight, Config.GridWidth) != (config.GridHeight, config.GridWidth))
             PositionTable.Resize(Weights[Weights.Parameters.Positions], Config.Geometry, weights[weights.Parameters.Positions], config.Geometry);
-        return new(weights, ClassNames, DeitMergeSchedule.Custom(config, Schedule.RemovedPerBlock), Merging, Preprocessing with { ImageHeight = height, ImageWidth = width });
+        var preprocessing = Preprocessing with { ImageHeight = height, ImageWidth = width };
+        return new(weights, ClassNames, DeitMergeSchedule.Custom(config, Schedule.RemovedPerBlock), Merging, preprocessing);
     }
 
     internal override ClassifierNetwork CreateNetwork(DeviceWeights weights) => new DeitNetwork(weights, Schedule, Merging);

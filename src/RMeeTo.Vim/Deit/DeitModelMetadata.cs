@@ -7,7 +7,8 @@ using RMeeTo.Vim.Merging;
 namespace RMeeTo.Vim.Deit;
 
 /// <summary>
-/// What a <see cref="DeitModel"/> file says in its metadata beside the tensors. Class names, preprocessing and hash are written as a <see cref="VimModel"/> writes them; the
+/// What a <see cref="DeitModel"/> file says in its metadata beside the tensors. Class names, preprocessing and hash are written as a <see cref="VimModel"/>
+/// writes them; the
 /// format key is another, so that neither is taken for the other. The rules for new fields are those of <see cref="VimModelMetadata"/>.
 /// </summary>
 internal static class DeitModelMetadata
@@ -40,8 +41,10 @@ internal static class DeitModelMetadata
         if (!source.Metadata.TryGetValue(FormatKey, out string? text))
             throw new CheckpointMismatchException(source.Metadata.ContainsKey(VimModelMetadata.FormatKey)
                 ? $"{source.Name} holds a Vision Mamba; VimModel.Load loads it."
-                : $"{source.Name} holds tensors but no '{FormatKey}' in its metadata: plain weights, such as the official ones. Load them with DeitCheckpoint.Load and make a DeitModel of them.");
-        if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int version) || version < 1) throw MetadataFields.Bad(source.Name, $"its '{FormatKey}' is {SafetensorsHeader.Show(text)}, not a version number");
+                : $"{source.Name} holds tensors but no '{FormatKey}' in its metadata: plain weights, such as the official ones. Load them with "
+                    + "DeitCheckpoint.Load and make a DeitModel of them.");
+        if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int version) || version < 1)
+            throw MetadataFields.Bad(source.Name, $"its '{FormatKey}' is {SafetensorsHeader.Show(text)}, not a version number");
         if (version > Version) throw MetadataFields.Newer(source.Name, $"its format is {version}, this version reads up to {Version}");
     }
 

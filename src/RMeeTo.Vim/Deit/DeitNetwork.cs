@@ -11,7 +11,8 @@ namespace RMeeTo.Vim.Deit;
 public delegate void DeitBlockObserver(int block, DeviceMatrix tokens, DeviceMatrix sizes);
 
 /// <summary>
-/// A DeiT with token merging: patch embedding, blocks (attention, merge, MLP), class head; forward and backward. It holds weights and no activations, so any number of
+/// A DeiT with token merging: patch embedding, blocks (attention, merge, MLP), class head; forward and backward. It holds weights and no activations, so any
+/// number of
 /// workers run it at once, each with a device and a <see cref="DeitWorkspace"/> of its own.
 /// </summary>
 /// <remarks>
@@ -30,9 +31,9 @@ public sealed class DeitNetwork : ClassifierNetwork
         ArgumentNullException.ThrowIfNull(schedule);
         ArgumentNullException.ThrowIfNull(options);
         Parameters = weights.Parameters as DeitParameters
-            ?? throw new ArgumentException($"The weights are laid out by {weights.Parameters.GetType().Name}; a DeitNetwork needs the weights of a DeiT, DeitWeights.", nameof(weights));
-        if ((schedule.InputTokens, schedule.TokensPerBlock.Count) != (Config.Tokens, Config.Depth))
-            throw new ArgumentException($"The schedule is for {schedule.InputTokens} tokens and {schedule.TokensPerBlock.Count} blocks; the network has {Config.Tokens} tokens and {Config.Depth} blocks. Make the schedule from the network's DeitConfig.", nameof(schedule));
+            ?? throw new ArgumentException($"The weights are laid out by {weights.Parameters.GetType().Name}; a DeitNetwork needs the weights of a DeiT, "
+                + "DeitWeights.", nameof(weights));
+        schedule.ThrowIfNotFor(Config, nameof(schedule));
         (Schedule, Options, _geometry) = (schedule, options, Config.Geometry);
     }
 
@@ -58,7 +59,8 @@ public sealed class DeitNetwork : ClassifierNetwork
 
     /// <summary>Activations for this network.</summary>
     /// <exception cref="NotSupportedException">The device is not the CPU.</exception>
-    public override DeitWorkspace CreateWorkspace(VimDevice device, int batchCapacity, bool forTraining) => new(device, Config, Schedule, Options, batchCapacity, forTraining);
+    public override DeitWorkspace CreateWorkspace(VimDevice device, int batchCapacity, bool forTraining) =>
+        new(device, Config, Schedule, Options, batchCapacity, forTraining);
 
     /// <inheritdoc/>
     public override void Forward(VimDevice device, ClassifierWorkspace workspace, int batch) => Forward(device, Own<DeitWorkspace>(workspace), batch, null);
@@ -95,7 +97,8 @@ public sealed class DeitNetwork : ClassifierNetwork
     {
         var own = Own<DeitWorkspace>(workspace);
         CheckBatch(own, batch);
-        if (!own.ForTraining) throw new InvalidOperationException("This workspace was made for inference; make it with forTraining: true to run the backward pass.");
+        if (!own.ForTraining)
+            throw new InvalidOperationException("This workspace was made for inference; make it with forTraining: true to run the backward pass.");
         BackwardHead(device, own, batch, gradients);
         for (int i = Config.Depth - 1; i >= 0; i--)
         {
@@ -105,15 +108,18 @@ public sealed class DeitNetwork : ClassifierNetwork
         }
         var patchTokensGradient = own.PatchTokens.SliceRows(0, batch * Config.Patches);
         device.EmbedGradient(batch, own.Gradients.Tokens.Current.SliceRows(0, batch * Config.Tokens), patchTokensGradient, Tables(gradients.Values));
-        device.LinearWeightGradient(patchTokensGradient, own.Patches.SliceRows(0, batch * Config.Patches), gradients[Parameters.Patch.Weight], gradients[Parameters.Patch.Bias]);
+        device.LinearWeightGradient(patchTokensGradient, own.Patches.SliceRows(0, batch * Config.Patches), gradients[Parameters.Patch.Weight],
+            gradients[Parameters.Patch.Bias]);
     }
 
     private void CheckBatch(DeitWorkspace workspace, int batch)
     {
         if (!ReferenceEquals(workspace.Schedule, Schedule) || workspace.Options != Options)
-            throw new ArgumentException($"The workspace was laid out for other merges ({workspace.Schedule}; this network: {Schedule}); make it with CreateWorkspace of this network.", nameof(workspace));
+            throw new ArgumentException($"The workspace was laid out for other merges ({workspace.Schedule}; this network: {Schedule}); make it with "
+                + "CreateWorkspace of this network.", nameof(workspace));
         if (batch < 1 || batch > workspace.BatchCapacity)
-            throw new ArgumentOutOfRangeException(nameof(batch), batch, $"The batch has {batch} images; the workspace has room for 1 to {workspace.BatchCapacity}.");
+            throw new ArgumentOutOfRangeException(nameof(batch), batch, $"The batch has {batch} images; the workspace has room for 1 to "
+                + $"{workspace.BatchCapacity}.");
     }
 
     private void Embed(VimDevice device, DeitWorkspace workspace, int batch)
@@ -132,9 +138,10 @@ public sealed class DeitNetwork : ClassifierNetwork
         int rows = batch * Schedule.AttendedPerBlock[block];
         var tokens = workspace.Tokens.Current.SliceRows(0, rows);
         var (normed, qkv, attended) = (a.NormedInput.SliceRows(0, rows), a.Qkv.SliceRows(0, rows), a.Attended.SliceRows(0, rows));
-        device.AddNorm(Norm(p.Norm1), tokens, default, workspace.ForTraining ? a.Input.SliceRows(0, rows) : tokens, normed, a.InputStatistics.SliceRows(0, rows));
+        var sum = workspace.ForTraining ? a.Input.SliceRows(0, rows) : tokens;
+        device.AddNorm(Norm(p.Norm1), tokens, default, sum, normed, a.InputStatistics.SliceRows(0, rows));
         Linear(device, p.Qkv, normed, qkv);
-        workspace.Operators.Attention(batch, Config.Heads, qkv, block == 0 ? default : SizesAfter(workspace, batch, block - 1), Probabilities(a, rows), attended);
+        workspace.Operators.Attention(batch, Config.Heads, qkv, SizesAfter(workspace, batch, block - 1), Probabilities(a, rows), attended);
         return attended;
     }
 
@@ -158,9 +165,10 @@ public sealed class DeitNetwork : ClassifierNetwork
         {
             int part = Options.Metric switch { DeitMetric.Queries => 0, DeitMetric.Keys => 1, _ => 2 };
             metric = workspace.Metric.SliceRows(0, rowsIn);
-            workspace.Operators.MeanOfHeads(Config.Heads, workspace.Blocks[block].Qkv.SliceRows(0, rowsIn).SliceColumns(part * Config.Width, Config.Width), metric);
+            var compared = workspace.Blocks[block].Qkv.SliceRows(0, rowsIn).SliceColumns(part * Config.Width, Config.Width);
+            workspace.Operators.MeanOfHeads(Config.Heads, compared, metric);
         }
-        workspace.Operators.Match(batch, metric, block == 0 ? default : SizesAfter(workspace, batch, block - 1), plan, workspace.Sizes.Other.SliceRows(0, rowsOut));
+        workspace.Operators.Match(batch, metric, SizesAfter(workspace, batch, block - 1), plan, workspace.Sizes.Other.SliceRows(0, rowsOut));
         workspace.Sizes.Swap();
         workspace.Operators.Merge(batch, plan, tokens, workspace.Tokens.Other.SliceRows(0, rowsOut));
         workspace.Tokens.Swap();
@@ -171,7 +179,8 @@ public sealed class DeitNetwork : ClassifierNetwork
     {
         var (a, p, rows) = (workspace.Blocks[block], Parameters.Blocks[block], tokens.Rows);
         var (normed, hidden, activated) = (a.NormedMerged.SliceRows(0, rows), a.Hidden.SliceRows(0, rows), a.Activated.SliceRows(0, rows));
-        device.AddNorm(Norm(p.Norm2), tokens, default, workspace.ForTraining ? a.Merged.SliceRows(0, rows) : tokens, normed, a.MergedStatistics.SliceRows(0, rows));
+        var sum = workspace.ForTraining ? a.Merged.SliceRows(0, rows) : tokens;
+        device.AddNorm(Norm(p.Norm2), tokens, default, sum, normed, a.MergedStatistics.SliceRows(0, rows));
         Linear(device, p.Hidden, normed, hidden);
         workspace.Operators.Gelu(hidden, activated);
         Linear(device, p.Output, activated, tokens, accumulate: true);
@@ -190,7 +199,8 @@ public sealed class DeitNetwork : ClassifierNetwork
         var (features, tokens) = (g.Features.SliceRows(0, batch), g.ClassTokens.SliceRows(0, batch));
         LinearGradient(device, Parameters.Head, workspace.LogitsGradient.SliceRows(0, batch), workspace.Features.SliceRows(0, batch), features, gradients);
         tokens.Buffer.Clear();
-        NormGradient(device, Parameters.FinalNorm, workspace.ClassTokens.SliceRows(0, batch), workspace.ClassStatistics.SliceRows(0, batch), features, tokens, gradients);
+        var (input, statistics) = (workspace.ClassTokens.SliceRows(0, batch), workspace.ClassStatistics.SliceRows(0, batch));
+        NormGradient(device, Parameters.FinalNorm, input, statistics, features, tokens, gradients);
         device.ScatterRows(ClassRow, tokens, g.Tokens.Current.SliceRows(0, batch * Schedule.TokensPerBlock[^1]));
     }
 
@@ -227,7 +237,7 @@ public sealed class DeitNetwork : ClassifierNetwork
     private DeviceMatrix Probabilities(DeitBlockActivations activations, int rows) =>
         activations.Probabilities.IsNone ? default : activations.Probabilities.SliceRows(0, Config.Heads * rows);
 
-    /// <summary>The sizes behind a block; none where nothing was merged yet.</summary>
+    /// <summary>The sizes behind a block, −1 for the embedding; none where nothing was merged yet.</summary>
     private DeviceMatrix SizesAfter(DeitWorkspace workspace, int batch, int block) =>
         Schedule.IsDense || block < Schedule.Steps[0].Block ? default : workspace.Sizes.Current.SliceRows(0, batch * Schedule.TokensPerBlock[block]);
 
@@ -240,7 +250,8 @@ public sealed class DeitNetwork : ClassifierNetwork
         device.LinearInputGradient(dy, Weights.LinearOf(layer.Weight), dx);
     }
 
-    private void NormGradient(VimDevice device, DeitNorm norm, DeviceMatrix x, DeviceMatrix statistics, DeviceMatrix dy, DeviceMatrix dx, ParameterBuffer gradients) =>
+    private void NormGradient(
+        VimDevice device, DeitNorm norm, DeviceMatrix x, DeviceMatrix statistics, DeviceMatrix dy, DeviceMatrix dx, ParameterBuffer gradients) =>
         device.AddNormGradient(Norm(norm), x, statistics, dy, dx, gradients[norm.Weight], gradients[norm.Bias]);
 
     private EmbeddingTables Tables(DeviceBuffer values) => new()
@@ -250,5 +261,6 @@ public sealed class DeitNetwork : ClassifierNetwork
         Positions = DeviceWeights.View(values, Parameters.Positions),
     };
 
-    private NormOperands Norm(DeitNorm norm) => new() { Kind = NormKind.Layer, Epsilon = Config.NormEpsilon, Weight = Weights[norm.Weight], Bias = Weights[norm.Bias] };
+    private NormOperands Norm(DeitNorm norm) =>
+        new() { Kind = NormKind.Layer, Epsilon = Config.NormEpsilon, Weight = Weights[norm.Weight], Bias = Weights[norm.Bias] };
 }

@@ -33,9 +33,11 @@ public sealed class DeitWorkspace : ClassifierWorkspace
 
         var blocks = new DeitBlockActivations[config.Depth];
         for (int i = 0; i < blocks.Length; i++)
-            blocks[i] = !forTraining && i > 0 ? blocks[0] : new DeitBlockActivations(Matrix, config, b, schedule.AttendedPerBlock[i], schedule.TokensPerBlock[i], forTraining);
+            blocks[i] = !forTraining && i > 0 ? blocks[0] : new DeitBlockActivations(Matrix, config, b, schedule.AttendedPerBlock[i],
+                schedule.TokensPerBlock[i], forTraining);
         Blocks = blocks;
-        Plans = [.. Enumerable.Range(0, config.Depth).Select(i => schedule.At(i) is { } step ? new DeitMergePlan(b, step.TokensIn, step.Removed, options) : null)];
+        Plans = [.. Enumerable.Range(0, config.Depth).Select(i =>
+            schedule.At(i) is { } step ? new DeitMergePlan(b, step.TokensIn, step.Removed, options) : null)];
 
         if (!forTraining) return;
         (Targets, Losses, LogitsGradient) = (Matrix(b, config.Classes), Matrix(b, 1), Matrix(b, config.Classes));

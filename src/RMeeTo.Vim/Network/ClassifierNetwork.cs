@@ -4,7 +4,8 @@ using RMeeTo.Vim.Merging;
 namespace RMeeTo.Vim.Network;
 
 /// <summary>
-/// A network that classifies images, forward and backward, whatever its blocks are: what running and re-training need to know of it. It holds weights and no activations,
+/// A network that classifies images, forward and backward, whatever its blocks are: what running and re-training need to know of it. It holds weights and no
+/// activations,
 /// so any number of workers run it at once, each with a device and a workspace of its own.
 /// </summary>
 /// <param name="weights">Shared by all workers.</param>
@@ -46,7 +47,8 @@ public abstract class ClassifierNetwork(DeviceWeights weights)
 
     /// <summary>The workspace as this kind of network knows it.</summary>
     private protected static TWorkspace Own<TWorkspace>(ClassifierWorkspace workspace) where TWorkspace : ClassifierWorkspace => workspace as TWorkspace
-        ?? throw new ArgumentException($"The workspace is a {workspace?.GetType().Name ?? "null"}; this network needs a {typeof(TWorkspace).Name}: make it with CreateWorkspace of this network.", nameof(workspace));
+        ?? throw new ArgumentException($"The workspace is a {workspace?.GetType().Name ?? "null"}; this network needs a {typeof(TWorkspace).Name}: make it "
+            + "with CreateWorkspace of this network.", nameof(workspace));
 }
 
 /// <summary>All activations of one worker, laid out once and used again for every batch.</summary>
@@ -67,7 +69,10 @@ public abstract class ClassifierWorkspace : IDisposable
     /// <summary>True where the backward pass can run.</summary>
     public bool ForTraining { get; }
 
-    /// <summary>Network input [B, 3·H·W]: normalised planes of red, green and blue; for clips [B, 3·T·H·W], of each colour the planes of all frames. Filled by the caller.</summary>
+    /// <summary>
+    /// Network input [B, 3·H·W]: normalised planes of red, green and blue; for clips [B, 3·T·H·W], of each colour the planes of all frames. Filled by the
+    /// caller.
+    /// </summary>
     public abstract DeviceMatrix Images { get; }
 
     /// <summary>Network output [B, classes].</summary>

@@ -21,7 +21,8 @@ public abstract class NetworkWeights
 
     /// <summary>The values of the parameter of that name.</summary>
     /// <exception cref="ArgumentException">There is no such parameter.</exception>
-    public Span<float> this[string name] => this[Parameters.Find(name) ?? throw new ArgumentException($"This network has no parameter '{name}'.", nameof(name))];
+    public Span<float> this[string name] =>
+        this[Parameters.Find(name) ?? throw new ArgumentException($"This network has no parameter '{name}'.", nameof(name))];
 
     /// <summary>A copy that shares nothing.</summary>
     public abstract NetworkWeights Clone();

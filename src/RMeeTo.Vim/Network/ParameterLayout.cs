@@ -1,7 +1,8 @@
 namespace RMeeTo.Vim.Network;
 
 /// <summary>
-/// Every parameter of a network in the order of the official state dict, laid out in one flat buffer (each tensor starts at a multiple of 16 values; the gaps stay zero).
+/// Every parameter of a network in the order of the official state dict, laid out in one flat buffer (each tensor starts at a multiple of 16 values; the gaps
+/// stay zero).
 /// Weights, gradients and optimizer moments all share this layout.
 /// </summary>
 public abstract class ParameterLayout

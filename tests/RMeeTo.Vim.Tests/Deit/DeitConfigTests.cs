@@ -72,7 +72,10 @@ public sealed class DeitConfigTests
         Assert.ThrowsExactly<InvalidOperationException>(() => network.Backward(device, workspace, 1, gradients));
     }
 
-    /// <summary>A whole network in double: the gradient of every kind of parameter is the slope of the loss. Merges are held: they decide alike on both sides of so small a step.</summary>
+    /// <summary>
+    /// A whole network in double: the gradient of every kind of parameter is the slope of the loss. Merges are held: they decide alike on both sides of so
+    /// small a step.
+    /// </summary>
     [TestMethod]
     [DataRow(0)]
     [DataRow(5)]

@@ -6,7 +6,9 @@ using RMeeTo.Vim.Tests.Golden;
 
 namespace RMeeTo.Vim.Tests.Deit;
 
-/// <summary>Transformers of the published sizes: outputs at 224 pixels with weights from a generator that the recording shares, and the official names and shapes.</summary>
+/// <summary>
+/// Transformers of the published sizes: outputs at 224 pixels with weights from a generator that the recording shares, and the official names and shapes.
+/// </summary>
 [TestClass]
 [TestCategory("Golden")]
 public sealed class DeitGoldenRealTests

@@ -7,7 +7,10 @@ using RMeeTo.Vim.Tests.Retraining;
 
 namespace RMeeTo.Vim.Tests.Deit;
 
-/// <summary>The same re-training as a Vision Mamba's, of a transformer: it learns, recovers from merging, and is the same to the last bit from any number of threads and after a resume.</summary>
+/// <summary>
+/// The same re-training as a Vision Mamba's, of a transformer: it learns, recovers from merging, and is the same to the last bit from any number of threads and
+/// after a resume.
+/// </summary>
 [TestClass]
 public sealed class DeitRetrainingTests
 {

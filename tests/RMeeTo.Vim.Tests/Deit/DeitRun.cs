@@ -79,7 +79,8 @@ internal static class DeitGoldenPlan
 {
     /// <param name="plan">Filled.</param>
     /// <param name="batch">Images.</param>
-    /// <param name="recorded">Holds <c>src_idx</c> (removed even rows), <c>dst_idx</c> (their partners among the odd rows), <c>unm_idx</c> (even rows that stay, ascending).</param>
+    /// <param name="recorded">Holds <c>src_idx</c> (removed even rows), <c>dst_idx</c> (their partners among the odd rows), <c>unm_idx</c> (even rows that
+    /// stay, ascending).</param>
     /// <param name="name">Their prefix.</param>
     public static void Check(DeitMergePlan plan, int batch, GoldenFile recorded, string name)
     {

@@ -3,7 +3,8 @@ using RMeeTo.Vim.Devices.Cpu;
 namespace RMeeTo.Vim.Deit.Operators;
 
 /// <summary>
-/// The softmax of attention, row by row. Rows are filled up to whole vectors: what lies behind the last key gets a logit so low that its probability is nothing, and is never
+/// The softmax of attention, row by row. Rows are filled up to whole vectors: what lies behind the last key gets a logit so low that its probability is
+/// nothing, and is never
 /// multiplied by anything.
 /// </summary>
 internal static unsafe class AttentionRows<TSimd, TVector> where TSimd : struct, ISimd<TVector> where TVector : struct

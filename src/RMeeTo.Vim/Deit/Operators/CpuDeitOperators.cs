@@ -28,37 +28,43 @@ internal sealed unsafe class CpuDeitOperators<TSimd, TVector>(SimdWidth width) :
     public override void Attention(int batch, int heads, DeviceMatrix qkv, DeviceMatrix sizes, DeviceMatrix probabilities, DeviceMatrix output)
     {
         int rows = output.Rows, channels = output.Columns, length = rows / batch, columns = ProbabilityColumns(length);
-        float* projected = Pointer(qkv, rows, 3 * channels, nameof(qkv)), to = Pointer(output, rows, channels, nameof(output));
-        float* size = PointerOrNull(sizes, rows, 1, nameof(sizes)), kept = PointerOrNull(probabilities, heads * rows, columns, nameof(probabilities));
-        float* logSizes = Scratch(columns + (nint)length * columns), scratch = logSizes + columns;
-        for (int image = 0; image < batch; image++, projected += (long)length * qkv.Stride, to += (long)length * output.Stride)
+        Rows x = new(Pointer(qkv, rows, 3 * channels, nameof(qkv)), qkv.Stride), y = new(Pointer(output, rows, channels, nameof(output)), output.Stride);
+        Rows kept = new(PointerOrNull(probabilities, heads * rows, columns, nameof(probabilities)), probabilities.Stride);
+        Rows size = new(PointerOrNull(sizes, rows, 1, nameof(sizes)), sizes.Stride);
+        float* logSizes = Scratch(columns + (nint)length * columns);
+        var p = kept.First == null ? new Rows(logSizes + columns, columns) : kept;
+        for (int image = 0; image < batch; image++)
         {
-            AttentionRows<TSimd, TVector>.LogSizes(size == null ? null : size + (long)image * length * sizes.Stride, sizes.Stride, length, columns, logSizes);
+            AttentionRows<TSimd, TVector>.LogSizes(size.First, size.Stride, length, columns, logSizes);
             for (int head = 0; head < heads; head++)
             {
-                float* p = kept == null ? scratch : kept + ((long)image * heads + head) * length * probabilities.Stride;
-                Head(projected, qkv.Stride, head, channels / heads, channels, length, logSizes, p, kept == null ? columns : probabilities.Stride, to, output.Stride);
+                Head(new(x.Right(head * (channels / heads)), channels, channels / heads, length), logSizes, p, y.Right(head * (channels / heads)));
+                if (kept.First != null) p = p.Down(length);
             }
+            (x, y) = (x.Down(length), y.Down(length));
+            if (size.First != null) size = size.Down(length);
         }
     }
 
-    public override void AttentionGradient(int batch, int heads, DeviceMatrix qkv, DeviceMatrix probabilities, DeviceMatrix outputGradient, DeviceMatrix qkvGradient)
+    public override void AttentionGradient(
+        int batch, int heads, DeviceMatrix qkv, DeviceMatrix probabilities, DeviceMatrix outputGradient, DeviceMatrix qkvGradient)
     {
-        int rows = outputGradient.Rows, channels = outputGradient.Columns, length = rows / batch, columns = ProbabilityColumns(length);
-        float* x = Pointer(qkv, rows, 3 * channels, nameof(qkv)), dx = Pointer(qkvGradient, rows, 3 * channels, nameof(qkvGradient));
-        float* p = Pointer(probabilities, heads * rows, columns, nameof(probabilities)), dy = Pointer(outputGradient, rows, channels, nameof(outputGradient));
-        float* dp = Scratch((nint)length * columns);
-        for (int row = 0; row < rows; row++) new Span<float>(dx + (long)row * qkvGradient.Stride, 3 * channels).Clear(); // keys and values are added to
+        int rows = outputGradient.Rows, channels = outputGradient.Columns, length = rows / batch;
+        int width = channels / heads, columns = ProbabilityColumns(length);
+        var x = new Rows(Pointer(qkv, rows, 3 * channels, nameof(qkv)), qkv.Stride);
+        var dx = new Rows(Pointer(qkvGradient, rows, 3 * channels, nameof(qkvGradient)), qkvGradient.Stride);
+        var dy = new Rows(Pointer(outputGradient, rows, channels, nameof(outputGradient)), outputGradient.Stride);
+        var p = new Rows(Pointer(probabilities, heads * rows, columns, nameof(probabilities)), probabilities.Stride);
+        var dp = new Rows(Scratch((nint)length * columns), columns);
+        for (int row = 0; row < rows; row++) new Span<float>(dx.Down(row).First, 3 * channels).Clear(); // keys and values are added to
         for (int image = 0; image < batch; image++)
         {
-            for (int head = 0; head < heads; head++, p += (long)length * probabilities.Stride)
+            for (int head = 0; head < heads; head++, p = p.Down(length))
             {
-                int first = head * (channels / heads);
-                HeadGradient(x + first, qkv.Stride, channels / heads, channels, length, p, probabilities.Stride, dy + first, outputGradient.Stride, dx + first, qkvGradient.Stride, dp, columns);
+                var (from, to) = (new HeadRows(x.Right(head * width), channels, width, length), new HeadRows(dx.Right(head * width), channels, width, length));
+                HeadGradient(from, p, dy.Right(head * width), to, dp);
             }
-            x += (long)length * qkv.Stride;
-            dx += (long)length * qkvGradient.Stride;
-            dy += (long)length * outputGradient.Stride;
+            (x, dx, dy) = (x.Down(length), dx.Down(length), dy.Down(length));
         }
     }
 
@@ -70,7 +76,8 @@ internal sealed unsafe class CpuDeitOperators<TSimd, TVector>(SimdWidth width) :
 
     public override void GeluGradient(DeviceMatrix x, DeviceMatrix dy, DeviceMatrix dx)
     {
-        float* from = Pointer(x, x.Rows, x.Columns, nameof(x)), up = Pointer(dy, x.Rows, x.Columns, nameof(dy)), to = Pointer(dx, x.Rows, x.Columns, nameof(dx));
+        float* from = Pointer(x, x.Rows, x.Columns, nameof(x)), up = Pointer(dy, x.Rows, x.Columns, nameof(dy));
+        float* to = Pointer(dx, x.Rows, x.Columns, nameof(dx));
         for (int row = 0; row < x.Rows; row++)
             GeluKernel<TSimd, TVector>.Backward(from + (long)row * x.Stride, up + (long)row * dy.Stride, to + (long)row * dx.Stride, x.Columns);
     }
@@ -89,7 +96,8 @@ internal sealed unsafe class CpuDeitOperators<TSimd, TVector>(SimdWidth width) :
     public override void Merge(int batch, DeitMergePlan plan, DeviceMatrix source, DeviceMatrix destination)
     {
         int channels = source.Columns;
-        float* from = Pointer(source, batch * plan.TokensIn, channels, nameof(source)), to = Pointer(destination, batch * plan.TokensOut, channels, nameof(destination));
+        float* from = Pointer(source, batch * plan.TokensIn, channels, nameof(source));
+        float* to = Pointer(destination, batch * plan.TokensOut, channels, nameof(destination));
         for (int image = 0; image < batch; image++, to += (long)plan.TokensOut * destination.Stride)
         {
             Array.Clear(plan.Touched);
@@ -114,7 +122,11 @@ internal sealed unsafe class CpuDeitOperators<TSimd, TVector>(SimdWidth width) :
         {
             int target = plan.Destinations[row];
             if (target < 0) new Span<float>(to, channels).Clear();
-            else RowMath<TSimd, TVector>.Scale(from + ((long)row / plan.TokensIn * plan.TokensOut + target) * destinationGradient.Stride, (float)plan.Weights[row], to, channels);
+            else
+            {
+                float* destinationRow = from + ((long)row / plan.TokensIn * plan.TokensOut + target) * destinationGradient.Stride;
+                RowMath<TSimd, TVector>.Scale(destinationRow, (float)plan.Weights[row], to, channels);
+            }
         }
     }
 
@@ -129,11 +141,13 @@ internal sealed unsafe class CpuDeitOperators<TSimd, TVector>(SimdWidth width) :
     {
         int channels = metric.Columns, evens = plan.EvenCount, odds = plan.OddCount;
         float* rows = Pointer(metric, plan.TokensIn, channels, nameof(metric));
-        float* even = Scratch((nint)(evens + odds) * channels + (nint)evens * odds), odd = even + (nint)evens * channels, similarity = odd + (nint)odds * channels;
+        float* even = Scratch((nint)(evens + odds) * channels + (nint)evens * odds);
+        float* odd = even + (nint)evens * channels, similarity = odd + (nint)odds * channels;
         for (int k = 0; k < evens; k++) CpuDevice<TSimd, TVector>.Normalise(rows + 2L * k * metric.Stride, even + (nint)k * channels, channels);
         for (int k = 0; k < odds; k++) CpuDevice<TSimd, TVector>.Normalise(rows + (2L * k + 1) * metric.Stride, odd + (nint)k * channels, channels);
+        // Rows of length 1 are ranked alike by cosine and by Euclidean distance.
         if (plan.Options.Distance == MergeDistance.L1) RowDistances<TSimd, TVector>.NegativeL1(even, evens, odd, odds, channels, similarity);
-        else Gemm<TSimd, TVector>.Multiply(even, channels, evens, Pack(odd, channels, odds, channels, PackedFor.Output), similarity, odds, false, null); // L2 ranks unit rows as the cosine does
+        else Multiply(new(even, channels), evens, Pack(new(odd, channels), odds, channels, PackedFor.Output), new(similarity, odds));
         for (int k = 0; k < evens; k++, similarity += odds)
         {
             var (best, partner) = (float.NegativeInfinity, 0);
@@ -143,29 +157,38 @@ internal sealed unsafe class CpuDeitOperators<TSimd, TVector>(SimdWidth width) :
         }
     }
 
-    private void Head(float* qkv, long stride, int head, int width, int channels, int length, float* logSizes, float* p, long pStride, float* output, long outputStride)
+    private void Head(in HeadRows x, float* logSizes, Rows p, Rows y)
     {
-        float* q = qkv + head * width, k = q + channels, v = k + channels;
-        Gemm<TSimd, TVector>.Multiply(q, stride, length, Pack(k, stride, length, width, PackedFor.Output), p, pStride, false, null);
-        for (int row = 0; row < length; row++) AttentionRows<TSimd, TVector>.Softmax(p + row * pStride, 1 / MathF.Sqrt(width), logSizes, length, ProbabilityColumns(length));
-        Gemm<TSimd, TVector>.Multiply(p, pStride, length, Pack(v, stride, length, width, PackedFor.InputGradient), output + head * width, outputStride, false, null);
+        Multiply(x.Query, x.Length, Pack(x.Key, x.Length, x.Width, PackedFor.Output), p);
+        float scale = 1 / MathF.Sqrt(x.Width);
+        for (int row = 0; row < x.Length; row++)
+            AttentionRows<TSimd, TVector>.Softmax(p.Down(row).First, scale, logSizes, x.Length, ProbabilityColumns(x.Length));
+        Multiply(p, x.Length, Pack(x.Value, x.Length, x.Width, PackedFor.InputGradient), y);
     }
 
-    private void HeadGradient(float* q, long stride, int width, int channels, int length, float* p, long pStride, float* dy, long dyStride, float* dq, long dqStride, float* dp, int columns)
+    private void HeadGradient(in HeadRows x, Rows p, Rows dy, in HeadRows dx, Rows dp)
     {
-        float* k = q + channels, v = k + channels, dk = dq + channels, dv = dk + channels;
-        GemmWeightGradient<TSimd, TVector>.Accumulate(p, pStride, dy, dyStride, length, length, width, dv, dqStride, _gemm);
-        Gemm<TSimd, TVector>.Multiply(dy, dyStride, length, Pack(v, stride, length, width, PackedFor.Output), dp, columns, false, null);
-        for (int row = 0; row < length; row++) AttentionRows<TSimd, TVector>.SoftmaxGradient(p + row * pStride, 1 / MathF.Sqrt(width), dp + (long)row * columns, length, columns);
-        Gemm<TSimd, TVector>.Multiply(dp, columns, length, Pack(k, stride, length, width, PackedFor.InputGradient), dq, dqStride, false, null);
-        GemmWeightGradient<TSimd, TVector>.Accumulate(dp, columns, q, stride, length, length, width, dk, dqStride, _gemm);
+        AddTransposed(p, dy, x, dx.Value);
+        Multiply(dy, x.Length, Pack(x.Value, x.Length, x.Width, PackedFor.Output), dp);
+        float scale = 1 / MathF.Sqrt(x.Width);
+        for (int row = 0; row < x.Length; row++)
+            AttentionRows<TSimd, TVector>.SoftmaxGradient(p.Down(row).First, scale, dp.Down(row).First, x.Length, ProbabilityColumns(x.Length));
+        Multiply(dp, x.Length, Pack(x.Key, x.Length, x.Width, PackedFor.InputGradient), dx.Query);
+        AddTransposed(dp, x.Query, x, dx.Key);
     }
+
+    private static void Multiply(Rows a, int rows, PackedMatrix b, Rows c) =>
+        Gemm<TSimd, TVector>.Multiply(a.First, a.Stride, rows, b, c.First, c.Stride, false, null);
+
+    /// <summary>c [L, width] += aᵀ·b with a [L, L] and b [L, width].</summary>
+    private void AddTransposed(Rows a, Rows b, in HeadRows shape, Rows c) => GemmWeightGradient<TSimd, TVector>.Accumulate(
+        a.First, a.Stride, b.First, b.Stride, shape.Length, shape.Length, shape.Width, c.First, c.Stride, _gemm);
 
     /// <summary>A [rows, columns] matrix as the right side of a product.</summary>
-    private PackedMatrix Pack(float* values, long stride, int rows, int columns, PackedFor use)
+    private PackedMatrix Pack(Rows values, int rows, int columns, PackedFor use)
     {
         if (!_packed.TryGetValue((rows, columns, use), out var packed)) _packed.Add((rows, columns, use), packed = new PackedMatrix(rows, columns, use, width));
-        packed.Pack(values, stride);
+        packed.Pack(values.First, values.Stride);
         return packed;
     }
 
@@ -179,5 +202,33 @@ internal sealed unsafe class CpuDeitOperators<TSimd, TVector>(SimdWidth width) :
             _scratch = larger;
         }
         return _scratch.Pointer;
+    }
+
+    /// <summary>Rows of floats, the next always so many floats further on.</summary>
+    private readonly struct Rows(float* first, long stride)
+    {
+        public float* First { get; } = first;
+
+        public long Stride { get; } = stride;
+
+        public Rows Down(int rows) => new(First + rows * Stride, Stride);
+
+        public Rows Right(int columns) => new(First + columns, Stride);
+    }
+
+    /// <summary>One head of one image inside the matrix of queries, keys and values.</summary>
+    private readonly struct HeadRows(Rows query, int channels, int width, int length)
+    {
+        public Rows Query { get; } = query;
+
+        public Rows Key { get; } = query.Right(channels);
+
+        public Rows Value { get; } = query.Right(2 * channels);
+
+        /// <summary>Channels of the head.</summary>
+        public int Width { get; } = width;
+
+        /// <summary>Tokens.</summary>
+        public int Length { get; } = length;
     }
 }

@@ -3,7 +3,8 @@ using RMeeTo.Vim.Merging;
 namespace RMeeTo.Vim.Deit.Operators;
 
 /// <summary>
-/// What one merge of a DeiT does to each image of a batch: for every row its row in the shorter sequence, or none, and its weight there. Rows at even places may go, rows at
+/// What one merge of a DeiT does to each image of a batch: for every row its row in the shorter sequence, or none, and its weight there. Rows at even places
+/// may go, rows at
 /// odd places receive; the class token, row 0, never goes.
 /// </summary>
 internal sealed class DeitMergePlan
@@ -21,7 +22,8 @@ internal sealed class DeitMergePlan
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(batchCapacity, 1);
         int most = (hasClassToken ? tokensIn - 1 : tokensIn) / 2;
-        if (removed < 1 || removed > most) throw new ArgumentOutOfRangeException(nameof(removed), removed, $"A merge of {tokensIn} tokens removes from 1 to {most}.");
+        if (removed < 1 || removed > most)
+            throw new ArgumentOutOfRangeException(nameof(removed), removed, $"A merge of {tokensIn} tokens removes from 1 to {most}.");
         (BatchCapacity, TokensIn, Removed, Options, HasClassToken) = (batchCapacity, tokensIn, removed, options, hasClassToken);
         Destinations = new int[batchCapacity * tokensIn];
         Weights = new double[batchCapacity * tokensIn];
@@ -102,7 +104,8 @@ internal sealed class DeitMergePlan
         if (Options.Order == MergeOrder.Original) Number(destinations, 0, 1, ref next);
         else
         {
-            // With a class token the unmerged rows are put back into their order, so that it stays in front; without one they are left by descending similarity.
+            // With a class token the unmerged rows are put back into their order, so that it stays in front; without one they are left by descending
+            // similarity.
             if (HasClassToken) Number(destinations, 0, 2, ref next);
             else
                 for (int i = Removed; i < EvenCount; i++) destinations[2 * _candidates[i].Row] = next++;

@@ -5,7 +5,8 @@ using RMeeTo.Vim.Devices.Reference;
 namespace RMeeTo.Vim.Deit.Operators;
 
 /// <summary>
-/// What a transformer asks of a device beyond the operators of a Vision Mamba (<see cref="VimDevice"/>): attention, GELU, and merging by its own rule. They exist on the CPU
+/// What a transformer asks of a device beyond the operators of a Vision Mamba (<see cref="VimDevice"/>): attention, GELU, and merging by its own rule. They
+/// exist on the CPU
 /// only, beside the network, so that a device for Vim has nothing to do with transformers. One for every worker; scratch memory is kept from call to call.
 /// </summary>
 internal abstract class DeitOperators : IDisposable
@@ -16,10 +17,13 @@ internal abstract class DeitOperators : IDisposable
     {
         ReferenceDevice => new ReferenceDeitOperators(),
         CpuDevice cpu => CpuDeitOperators.Create(cpu.Width),
-        _ => throw new NotSupportedException($"A DeiT runs on the CPU only, and the device is '{device.Name}'; use CpuDeviceProvider.Instance, or leave the device null."),
+        _ => throw new NotSupportedException($"A DeiT runs on the CPU only, and the device is '{device.Name}'; use CpuDeviceProvider.Instance, or leave the "
+            + "device null."),
     };
 
-    /// <summary>Columns of a matrix of attention probabilities of <paramref name="length"/> tokens: they are filled up to whole vectors of the widest kind.</summary>
+    /// <summary>
+    /// Columns of a matrix of attention probabilities of <paramref name="length"/> tokens: they are filled up to whole vectors of the widest kind.
+    /// </summary>
     public static int ProbabilityColumns(int length) => (length + 15) / 16 * 16;
 
     /// <summary>
@@ -40,7 +44,8 @@ internal abstract class DeitOperators : IDisposable
     /// <param name="probabilities">What the forward pass left.</param>
     /// <param name="outputGradient">[B·L, C]</param>
     /// <param name="qkvGradient">[B·L, 3C], written.</param>
-    public abstract void AttentionGradient(int batch, int heads, DeviceMatrix qkv, DeviceMatrix probabilities, DeviceMatrix outputGradient, DeviceMatrix qkvGradient);
+    public abstract void AttentionGradient(int batch, int heads, DeviceMatrix qkv, DeviceMatrix probabilities, DeviceMatrix outputGradient,
+        DeviceMatrix qkvGradient);
 
     /// <summary>y = x · Φ(x), Φ the standard normal distribution function: the exact GELU.</summary>
     /// <param name="x">[M, C]</param>
@@ -59,7 +64,10 @@ internal abstract class DeitOperators : IDisposable
     /// <param name="mean">[M, C / H], written.</param>
     public abstract void MeanOfHeads(int heads, DeviceMatrix x, DeviceMatrix mean);
 
-    /// <summary>Decides a merge (spec 2.8): pairs every even row with its most similar odd row and removes the even rows with the highest similarity, never the class token.</summary>
+    /// <summary>
+    /// Decides a merge (spec 2.8): pairs every even row with its most similar odd row and removes the even rows with the highest similarity, never the class
+    /// token.
+    /// </summary>
     /// <remarks>Ties: the lowest partner, then the lowest row. A row of zeros (or with a value that is no number) has similarity −∞ to every other.</remarks>
     /// <param name="batch">B.</param>
     /// <param name="metric">[B·L, any]; what tokens are compared by.</param>
@@ -68,7 +76,8 @@ internal abstract class DeitOperators : IDisposable
     /// <param name="mergedSizes">[B·L', 1], dense; written.</param>
     public void Match(int batch, DeviceMatrix metric, DeviceMatrix sizes, DeitMergePlan plan, DeviceMatrix mergedSizes)
     {
-        if (batch < 1 || batch > plan.BatchCapacity) throw new ArgumentOutOfRangeException(nameof(batch), batch, $"The plan has room for 1 to {plan.BatchCapacity} images.");
+        if (batch < 1 || batch > plan.BatchCapacity)
+            throw new ArgumentOutOfRangeException(nameof(batch), batch, $"The plan has room for 1 to {plan.BatchCapacity} images.");
         for (int image = 0; image < batch; image++)
         {
             FindPartners(metric.SliceRows(image * plan.TokensIn, plan.TokensIn), plan);

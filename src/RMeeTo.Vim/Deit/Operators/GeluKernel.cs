@@ -4,8 +4,10 @@ using RMeeTo.Vim.Devices.Cpu;
 namespace RMeeTo.Vim.Deit.Operators;
 
 /// <summary>
-/// The exact GELU, x Φ(x), and its gradient, over a row of floats. The upper tail of the normal distribution is e^(−z²/2) times a slowly varying factor (Mills' ratio), which is
-/// a polynomial of degree 9 in 1 / (1 + 0.26 z) without a constant: minimax in the relative sense on [0, 13], 2e-8. Tails are as exact, relatively, as the middle.
+/// The exact GELU, x Φ(x), and its gradient, over a row of floats. The upper tail of the normal distribution is e^(−z²/2) times a slowly varying factor (Mills'
+/// ratio), which is
+/// a polynomial of degree 9 in 1 / (1 + 0.26 z) without a constant: minimax in the relative sense on [0, 13], 2e-8. Tails are as exact, relatively, as the
+/// middle.
 /// </summary>
 internal static unsafe class GeluKernel<TSimd, TVector> where TSimd : struct, ISimd<TVector> where TVector : struct
 {

@@ -24,12 +24,14 @@ internal sealed class ReferenceDeitOperators : DeitOperators
                     for (int j = 0; j < length; j++)
                     {
                         if (!kept.IsNone) kept[(image * heads + head) * length + i, j] = p[j];
-                        for (int c = head * channels / heads; c < (head + 1) * channels / heads; c++) y[image * length + i, c] += p[j] * projected[image * length + j, 2 * channels + c];
+                        for (int c = head * channels / heads; c < (head + 1) * channels / heads; c++)
+                            y[image * length + i, c] += p[j] * projected[image * length + j, 2 * channels + c];
                     }
                 }
     }
 
-    public override void AttentionGradient(int batch, int heads, DeviceMatrix qkv, DeviceMatrix probabilities, DeviceMatrix outputGradient, DeviceMatrix qkvGradient)
+    public override void AttentionGradient(int batch, int heads, DeviceMatrix qkv, DeviceMatrix probabilities, DeviceMatrix outputGradient,
+        DeviceMatrix qkvGradient)
     {
         int rows = outputGradient.Rows, channels = outputGradient.Columns, length = rows / batch, width = channels / heads;
         var (x, dx, dy) = (Of(qkv, rows, 3 * channels), Of(qkvGradient, rows, 3 * channels), Of(outputGradient, rows, channels));
@@ -137,7 +139,12 @@ internal sealed class ReferenceDeitOperators : DeitOperators
         for (int c = 0; c < unit.GetLength(1); c++)
         {
             double difference = unit[a, c] - unit[b, c];
-            sum += distance switch { MergeDistance.Cosine => unit[a, c] * unit[b, c], MergeDistance.L1 => -Math.Abs(difference), _ => -difference * difference };
+            sum += distance switch
+            {
+                MergeDistance.Cosine => unit[a, c] * unit[b, c],
+                MergeDistance.L1 => -Math.Abs(difference),
+                _ => -difference * difference,
+            };
         }
         return distance == MergeDistance.L2 ? -Math.Sqrt(-sum) : sum;
     }
@@ -152,7 +159,9 @@ internal sealed class ReferenceDeitOperators : DeitOperators
         return p;
     }
 
-    /// <summary>Φ(x) = ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …): only terms of one sign, so nothing cancels. Beyond ±9 it is 0 or 1 to the last bit of a double.</summary>
+    /// <summary>
+    /// Φ(x) = ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …): only terms of one sign, so nothing cancels. Beyond ±9 it is 0 or 1 to the last bit of a double.
+    /// </summary>
     private static double NormalDistribution(double x)
     {
         if (Math.Abs(x) > 9) return x > 0 ? 1 : 0;
