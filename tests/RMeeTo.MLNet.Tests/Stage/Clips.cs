@@ -40,6 +40,23 @@ public sealed class FourFramesRow
     public static FourFramesRow Of(string id, string[] paths) => new() { Id = id, A = paths[0], B = paths[1], C = paths[2], D = paths[3] };
 }
 
+/// <summary>A row with an encoded file a frame.</summary>
+public sealed class FourFilesRow
+{
+    public string Id { get; set; } = "";
+
+    public byte[] A { get; set; } = [];
+
+    public byte[] B { get; set; } = [];
+
+    public byte[] C { get; set; } = [];
+
+    public byte[] D { get; set; } = [];
+
+    public static FourFilesRow Of(FourFramesRow row) =>
+        new() { Id = row.Id, A = File.ReadAllBytes(row.A), B = File.ReadAllBytes(row.B), C = File.ReadAllBytes(row.C), D = File.ReadAllBytes(row.D) };
+}
+
 /// <summary>
 /// Deterministic clips of a square that crosses the picture, to the right or to the left, at any height, on noise. Both classes have the same frames: the clips
 /// of one are those

@@ -60,11 +60,13 @@ public sealed class StageVideoTests
         Tiny.AreSame(Tiny.Read(_ml, classifier.Transform(Folders(0, 12))), Tiny.Read(_ml, classifier.Transform(Paths(0, 12))));
 
         var expected = Tiny.Read(_ml, classifier.Transform(Paths(0, 12, Chosen)));
-        var columns = _ml.Data.LoadFromEnumerable(Enumerable.Range(0, 12).Select(i => FourFramesRow.Of("c" + i, Chosen(Clips.Paths(i)))));
+        FourFramesRow[] rows = [.. Enumerable.Range(0, 12).Select(i => FourFramesRow.Of("c" + i, Chosen(Clips.Paths(i))))];
+        IDataView columns = _ml.Data.LoadFromEnumerable(rows);
         var options = MergeOnly();
         options.FrameColumnNames = ["A", "B", "C", "D"];
         using var byColumns = Fit(options, columns);
         Tiny.AreSame(expected, Tiny.Read(_ml, byColumns.Transform(columns)));
+        Tiny.AreSame(expected, Tiny.Read(_ml, byColumns.Transform(_ml.Data.LoadFromEnumerable(rows.Select(FourFilesRow.Of)))));
         foreach (string name in options.FrameColumnNames) columns = _ml.Transforms.LoadImages(name, null, name).Fit(columns).Transform(columns);
         Tiny.AreSame(expected, Tiny.Read(_ml, byColumns.Transform(columns)));
         using var engine = _ml.Model.CreatePredictionEngine<FramesRow, Scored>(classifier, new PredictionEngineOptions { OwnsTransformer = false });
@@ -190,6 +192,29 @@ public sealed class StageVideoTests
         using var fitted = _ml.Transforms.VimMergedClassifier(options).Fit(_ml.Data.LoadFromEnumerable(rows));
         Tiny.HasLine(log, "1 training images could not be read");
         Tiny.HasLine(log, "19 clips to train");
+    }
+
+    /// <summary>Clips of 11 frames: all of them, as four times four is more, or as many as are allowed, in the order of the rows.</summary>
+    [TestMethod]
+    public void FitKeepsSoManyFrames()
+    {
+        var environment = MlNetInternals.EnvironmentOf(_ml.Transforms);
+        using var channel = StageLog.Open(environment, "Test");
+        using var cancellation = new FitCancellation(environment, default);
+        foreach (var (allowed, kept) in ((int?, int)[])[(null, Clips.Frames), (5, 5), (1, 1), (100, Clips.Frames)])
+        {
+            var options = MergeOnly();
+            (options.ClipFramesKept, options.ValidationFraction) = (allowed, 0);
+            using var rows = TrainingRows.Read(Folders(0, 9), options, Clips.Config, new ImageStoreOptions(), 2, channel, cancellation);
+            Assert.AreEqual(9, rows.Store.Count);
+            for (int i = 0; i < 9; i++)
+            {
+                Assert.AreEqual((kept, Clips.Folder(i)), (rows.Store.Frames(i), rows.Store.Name(i)));
+                var frame = rows.Store.ReadFrame(i, kept - 1, new ImageReadBuffer());
+                string path = Clips.Paths(i)[ReadBatch.EvenlySpread(kept - 1, kept, Clips.Frames)];
+                Assert.IsTrue(Rgb(path).Pixels.Span.SequenceEqual(frame.Pixels.Span));
+            }
+        }
     }
 
     [TestMethod]
