@@ -6,10 +6,8 @@ namespace RMeeTo.MLNet;
 
 /// <summary>
 /// Decides between CPU and GPU, anew at every Fit, Load and first Transform. The GPU's device comes from another package, which this one knows by name only:
-/// assembly
-/// RMeeTo.TorchSharp, type RMeeTo.TorchSharp.TorchSharpDeviceProvider, an <see cref="IVimDeviceProvider"/> with a public constructor that takes the number of
-/// the GPU and throws
-/// where it cannot be used.
+/// assembly RMeeTo.TorchSharp, type RMeeTo.TorchSharp.TorchSharpDeviceProvider, an <see cref="IVimDeviceProvider"/> with a public constructor that takes the
+/// number of the GPU and throws where it cannot be used.
 /// </summary>
 internal static class DeviceChoice
 {

@@ -22,10 +22,8 @@ namespace RMeeTo.MLNet
 {
     /// <summary>
     /// Everything of ML.NET that is not public and that the stage cannot do without, here and nowhere else: the hooks of <c>Model.Save</c> and
-    /// <c>Model.Load</c>, the constructor of
-    /// <see cref="SchemaShape.Column"/>, the environment behind a catalog, and its settings. These members have been the same in every ML.NET from 1.0 to 5.0,
-    /// for Microsoft's
-    /// own packages are bound to them; the check at first use says so plainly should that ever end.
+    /// <c>Model.Load</c>, the constructor of <see cref="SchemaShape.Column"/>, the environment behind a catalog, and its settings. These members have been the
+    /// same in every ML.NET from 1.0 to 5.0, for Microsoft's own packages are bound to them; the check at first use says so plainly should that ever end.
     /// </summary>
     internal static class MlNetInternals
     {

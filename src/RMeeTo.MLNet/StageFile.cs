@@ -9,11 +9,9 @@ namespace RMeeTo.MLNet;
 
 /// <summary>
 /// What a transformer writes into ML.NET's zip file: 8 bytes "RMEETOML", the format version and the length of a header (little-endian Int32 each), the header
-/// (JSON: columns, policy,
-/// label values), and then a whole <see cref="VimModel"/> file to the end. Every version must be readable for ever: fields are never renamed; a new one is
-/// written only where it is not at
-/// its default; a change of meaning raises the version. Version 2 is written for networks that take clips, all others are version 1. Nothing of the machine
-/// (threads, GPU, paths) is stored.
+/// (JSON: columns, policy, label values), and then a whole <see cref="VimModel"/> file to the end. Every version must be readable for ever: fields are never
+/// renamed; a new one is written only where it is not at its default; a change of meaning raises the version. Version 2 is written for networks that take
+/// clips, all others are version 1. Nothing of the machine (threads, GPU, paths) is stored.
 /// </summary>
 internal static class StageFile
 {

@@ -8,8 +8,7 @@ public enum UnreadableImages
 
     /// <summary>
     /// While fitting: leave the row out and count it. While transforming: keep the row, with <c>Score</c> all NaN and <c>PredictedLabel</c> missing, and count
-    /// it. The counts
-    /// go to the ML.NET log.
+    /// it. The counts go to the ML.NET log.
     /// </summary>
     Missing,
 }

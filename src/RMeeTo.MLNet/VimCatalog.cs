@@ -32,11 +32,10 @@ public static class VimCatalog
     /// <item><term>predicted label (out)</term><description>key with the label's key values: <c>Conversion.MapKeyToValue</c> turns it into the label's
     /// value</description></item>
     /// </list>
-    /// Columns of features and of the most probable classes: <see cref="VimMergedClassifierOptions.FeaturesColumnName"/>, <see
-    /// cref="VimMergedClassifierOptions.TopK"/>.
+    /// Columns of features and of the most probable classes: <see cref="VimMergedClassifierOptions.FeaturesColumnName"/>,
+    /// <see cref="VimMergedClassifierOptions.TopK"/>.
     /// Images are resized, cropped and normalised alike while fitting and predicting; do not add ResizeImages or ExtractPixels. The orientation tag of
-    /// photographs (EXIF) is
-    /// not applied, as <c>MLImage</c> does not apply it: rotate such images beforehand.
+    /// photographs (EXIF) is not applied, as <c>MLImage</c> does not apply it: rotate such images beforehand.
     /// </remarks>
     /// <exception cref="ArgumentException">There is no checkpoint, or a value is out of range.</exception>
     /// <example><code>

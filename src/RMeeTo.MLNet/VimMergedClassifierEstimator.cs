@@ -11,8 +11,7 @@ namespace RMeeTo.MLNet;
 
 /// <summary>
 /// Merges similar tokens inside a Vision Mamba image classifier, re-trains it with the rows it is fitted to, and yields a transformer that adds class
-/// probabilities and the most
-/// probable class. Made by <see cref="VimCatalog"/>.
+/// probabilities and the most probable class. Made by <see cref="VimCatalog"/>.
 /// </summary>
 /// <remarks>
 /// <list type="table">
@@ -29,14 +28,13 @@ namespace RMeeTo.MLNet;
 /// <item><term>predicted label (out)</term><description>key 1 … classes with the label's key values</description></item>
 /// <item><term>features (out)</term><description><c>Vector&lt;Single, width&gt;</c>, where <see cref="VimMergedClassifierOptions.FeaturesColumnName"/> is
 /// set</description></item>
-/// <item><term>top labels, top probabilities (out)</term><description>vectors of k label values and of <c>Single</c>, where <see
-/// cref="VimMergedClassifierOptions.TopK"/> is set</description></item>
+/// <item><term>top labels, top probabilities (out)</term><description>vectors of k label values and of <c>Single</c>, where
+/// <see cref="VimMergedClassifierOptions.TopK"/> is set</description></item>
 /// </list>
 /// With 0 epochs no image is read, unless a schedule is to be found (<see cref="VimMergedClassifierOptions.Target"/>); the rows only say which classes there
 /// are.
 /// Classes of the checkpoint are matched by name, never by index, where it carries names. Where the classes are others, rows of the head are kept for the known
-/// ones and new for the rest,
-/// and the log says which. Distillation from the un-merged network takes place only where its head knows all classes.
+/// ones and new for the rest, and the log says which. Distillation from the un-merged network takes place only where its head knows all classes.
 /// The result is a function of the rows, the options and <see cref="RetrainOptions.Seed"/>, bit for bit, whatever the number of threads; the seed of the
 /// MLContext has no part in it.
 /// The orientation tag of photographs (EXIF) is not applied, neither here nor in the transformer, as <c>MLImage</c> does not apply it: rotate such images

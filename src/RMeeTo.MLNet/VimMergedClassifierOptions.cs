@@ -21,15 +21,13 @@ public sealed class VimMergedClassifierOptions
 
     /// <summary>
     /// Column of images: <c>MLImage</c>, encoded bytes (vector of <see cref="byte"/>) or paths (text). For video a column of clips: the folder of a clip's
-    /// frames (text), or their paths
-    /// (vector of text).
+    /// frames (text), or their paths (vector of text).
     /// </summary>
     public string ImageColumnName { get; set => field = Name(value, nameof(ImageColumnName)); } = "Image";
 
     /// <summary>
     /// For video, where every frame has a column of its own: their names in the order of time, each a column as <see cref="ImageColumnName"/> describes. Null:
-    /// the column of
-    /// <see cref="ImageColumnName"/> holds whole clips, as the folder of the frames (text) or as their paths (vector of text).
+    /// the column of <see cref="ImageColumnName"/> holds whole clips, as the folder of the frames (text) or as their paths (vector of text).
     /// </summary>
     public IReadOnlyList<string>? FrameColumnNames
     {
@@ -39,15 +37,13 @@ public sealed class VimMergedClassifierOptions
 
     /// <summary>
     /// For video: how often <c>Transform</c> looks at a clip, places in time and crops; the scores are the mean over all views. <see cref="ClipViews.Single"/>
-    /// unless set;
-    /// <see cref="ClipViews.Published"/> is how the published accuracies were measured, and takes twelve times as long.
+    /// unless set; <see cref="ClipViews.Published"/> is how the published accuracies were measured, and takes twelve times as long.
     /// </summary>
     public ClipViews Views { get; set => field = value ?? throw new ArgumentNullException(nameof(Views)); } = ClipViews.Single;
 
     /// <summary>
     /// For video: the most frames of a clip that <c>Fit</c> keeps, 1 to 1,000,000, evenly spread over it; training takes a random frame of every segment of
-    /// these. Null: four for each
-    /// frame that the network takes.
+    /// these. Null: four for each frame that the network takes.
     /// </summary>
     public int? ClipFramesKept
     {
@@ -69,8 +65,7 @@ public sealed class VimMergedClassifierOptions
 
     /// <summary>
     /// New column of features, vector of <see cref="float"/>: the class token after the final norm, as long as the network is wide. What another trainer can
-    /// learn from, or what
-    /// images can be compared by. Null: none.
+    /// learn from, or what images can be compared by. Null: none.
     /// </summary>
     public string? FeaturesColumnName { get; set => field = value is null ? null : Name(value, nameof(FeaturesColumnName)); }
 
@@ -115,8 +110,7 @@ public sealed class VimMergedClassifierOptions
 
     /// <summary>
     /// Architecture. With <see cref="FromScratch"/>: what to train (VimConfig.VimTiny unless given). With weights: what they must be, and the image size to use
-    /// them at. The number
-    /// of classes in it does not count; it follows from the labels.
+    /// them at. The number of classes in it does not count; it follows from the labels.
     /// </summary>
     public VimConfig? Config { get; set; }
 
@@ -141,8 +135,8 @@ public sealed class VimMergedClassifierOptions
 
     /// <summary>
     /// What the schedule is to reach, such as <c>MergeSchedule.ForSpeedup(1.4)</c> or <c>MergeSchedule.ForAccuracyLoss(0.01)</c>: <c>Fit</c> finds the numbers
-    /// of tokens for it on
-    /// training images before it re-trains, and logs the trade-off. Takes the place of <see cref="TokensPerMerge"/>. The checkpoint has to know the classes.
+    /// of tokens for it on training images before it re-trains, and logs the trade-off. Takes the place of <see cref="TokensPerMerge"/>. The checkpoint has to
+    /// know the classes.
     /// Null: no search.
     /// </summary>
     public ScheduleTarget? Target { get; set; }
@@ -178,9 +172,8 @@ public sealed class VimMergedClassifierOptions
     public RetrainOptions Retraining { get; set => field = value ?? throw new ArgumentNullException(nameof(Retraining)); } = new();
 
     /// <summary>
-    /// Part of the training rows, class by class, that decides which epoch is best; 0: none, the last epoch is the best. Ignored where <see
-    /// cref="ValidationColumnName"/> or
-    /// <see cref="ValidationData"/> is set.
+    /// Part of the training rows, class by class, that decides which epoch is best; 0: none, the last epoch is the best. Ignored where
+    /// <see cref="ValidationColumnName"/> or <see cref="ValidationData"/> is set.
     /// </summary>
     public double ValidationFraction
     {
@@ -240,8 +233,7 @@ public sealed class VimMergedClassifierOptions
 
     /// <summary>
     /// Bytes of memory that <c>Fit</c> may take. Images that do not fit beside the network go to a temporary file; where the network alone does not fit,
-    /// <c>Fit</c> throws before
-    /// it reads an image. Null: three quarters of what the process may have.
+    /// <c>Fit</c> throws before it reads an image. Null: three quarters of what the process may have.
     /// </summary>
     public long? MemoryBudget
     {

@@ -22,18 +22,16 @@ namespace RMeeTo.MLNet;
 /// <item><term>features (out, where asked for)</term><description><c>Vector&lt;Single, width&gt;</c>: the class token after the final norm; all NaN where the
 /// score is</description></item>
 /// <item><term>top labels (out, where asked for)</term><description>vector of k values of the label's type, most probable first, of equal ones the lower class;
-/// missing values (empty
-/// texts, NaN, 0) where the score is NaN</description></item>
+/// missing values (empty texts, NaN, 0) where the score is NaN</description></item>
 /// <item><term>top probabilities (out, where asked for)</term><description><c>Vector&lt;Single, k&gt;</c>: their probabilities; all NaN where the score
 /// is</description></item>
 /// </list>
 /// Thread-safe: concurrent Transform calls and prediction engines share the weights and nothing else; a single prediction engine is for one thread, as ever. A
-/// row's result is the
-/// same bit for bit whatever else is in the view, through a prediction engine, and after saving and loading on a machine of the same vector width.
+/// row's result is the same bit for bit whatever else is in the view, through a prediction engine, and after saving and loading on a machine of the same vector
+/// width.
 /// The orientation tag of photographs (EXIF) is not applied, as <c>MLImage</c> does not apply it.
 /// A prediction engine disposes its transformer unless told otherwise (<c>PredictionEngineOptions.OwnsTransformer = false</c>). Disposing is harmless to
-/// cursors that are open: the
-/// network goes when the last one is closed.
+/// cursors that are open: the network goes when the last one is closed.
 /// </remarks>
 public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
 {

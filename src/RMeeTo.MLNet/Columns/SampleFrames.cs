@@ -5,8 +5,7 @@ namespace RMeeTo.MLNet;
 
 /// <summary>
 /// The frames of a clip, each decoded when it is first looked at and kept until all views have been prepared, for views share frames. Workers may prepare
-/// several views of a
-/// clip at once.
+/// several views of a clip at once.
 /// </summary>
 /// <param name="sample">The clip.</param>
 /// <param name="views">How many times it is looked at.</param>

@@ -4,8 +4,7 @@ namespace RMeeTo.MLNet;
 
 /// <summary>
 /// What the network looks at in one row, apart from the row: one image, or the frames of a clip in the order of time. Filled on the thread that reads rows,
-/// decoded on
-/// workers; used again for row after row.
+/// decoded on workers; used again for row after row.
 /// </summary>
 internal sealed class SampleInput
 {

@@ -29,8 +29,7 @@ internal sealed class LeftOut
 
 /// <summary>
 /// The rows of a view as an <see cref="ImageStore"/> with classes. The view is read once, on one thread; images are decoded and reduced by all threads, and
-/// kept in the order of the
-/// rows.
+/// kept in the order of the rows.
 /// </summary>
 internal sealed class TrainingRows : IDisposable
 {

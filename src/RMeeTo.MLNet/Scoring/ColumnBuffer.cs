@@ -61,8 +61,7 @@ internal abstract class ColumnBuffer
 
 /// <summary>
 /// Pictures in the rows of a batch. An <see cref="MLImage"/> cannot be kept while the source moves on, for stages before us dispose it; so its pixels are kept,
-/// and
-/// everyone who asks gets a picture of his own, which the next value or the caller disposes, as with every stage of ML.NET.
+/// and everyone who asks gets a picture of his own, which the next value or the caller disposes, as with every stage of ML.NET.
 /// </summary>
 internal sealed class PictureBuffer : ColumnBuffer
 {

@@ -6,8 +6,7 @@ namespace RMeeTo.MLNet;
 
 /// <summary>
 /// Reads ahead a batch of rows from a single source cursor, classifies their images together, and hands the rows out one by one. Whatever a row holds is copied
-/// when it is
-/// read, for it is gone once the source moves on.
+/// when it is read, for it is gone once the source moves on.
 /// </summary>
 internal sealed class ScoringCursor : DataViewRowCursor, IScoredRow
 {

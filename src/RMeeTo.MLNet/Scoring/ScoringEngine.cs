@@ -6,8 +6,7 @@ namespace RMeeTo.MLNet;
 
 /// <summary>
 /// The network of one transformer on its device, made at the first image and shared by all cursors and prediction engines. It lives until it is disposed and
-/// the last
-/// <see cref="Lease"/> is given back.
+/// the last <see cref="Lease"/> is given back.
 /// </summary>
 internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model, ScoringOptions options) : IDisposable
 {
@@ -134,7 +133,7 @@ internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model
                 {
                     destination.Clear();
                 }
-        }, probabilities, CancellationToken.None, features);
+            }, probabilities, CancellationToken.None, features);
 
         private void ScoreClips(IReadOnlyList<SampleInput> samples, int count, float[] probabilities, float[]? features)
         {

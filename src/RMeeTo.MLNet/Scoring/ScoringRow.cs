@@ -24,8 +24,7 @@ internal sealed class RowMapper(VimMergedClassifierTransformer transformer, Stag
 
 /// <summary>
 /// A row with the columns added; classifies its image when one of them is first asked for, once per position. It holds nothing that needs disposing: prediction
-/// engines
-/// dispose the input row only.
+/// engines dispose the input row only.
 /// </summary>
 internal sealed class ScoringRow : DataViewRow, IScoredRow
 {
