@@ -10,11 +10,17 @@ internal static class DeviceValues
     public static DeviceMatrix Matrix(this VimDevice device, int rows, int columns, IReadOnlyList<double> values)
     {
         var matrix = new DeviceMatrix(device.Allocate((long)rows * columns), rows, columns);
-        if (matrix.Buffer is ReferenceBuffer exact)
-            for (int i = 0; i < exact.Values.Length; i++) exact.Values[i] = values[i];
-        else
-            matrix.Buffer.Write([.. values.Select(v => (float)v)]);
+        matrix.Write(values);
         return matrix;
+    }
+
+    /// <summary>Sets the values of a dense matrix: exactly on the reference device, rounded to float on the others.</summary>
+    public static void Write(this DeviceMatrix matrix, IReadOnlyList<double> values)
+    {
+        if (matrix.Buffer is ReferenceBuffer exact)
+            for (int i = 0; i < values.Count; i++) exact.Values[matrix.Offset + i] = values[i];
+        else
+            matrix.Buffer.Write([.. values.Select(v => (float)v)], matrix.Offset);
     }
 
     /// <summary>A dense matrix of zeros.</summary>
