@@ -22,7 +22,7 @@ public sealed class DeitGoldenMergeTests
     [DynamicData(nameof(Cases))]
     public void Merge_agrees(string deviceName, string name)
     {
-        GoldenData.Require();
+        GoldenData.Require(name);
         var settings = s_all.Single(c => c.GetProperty("case").GetString() == name);
         var file = GoldenData.File(Recording);
         int batch = Number("batch"), tokens = Number("tokens"), removed = Number("r");

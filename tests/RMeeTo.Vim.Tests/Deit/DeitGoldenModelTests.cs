@@ -9,15 +9,14 @@ namespace RMeeTo.Vim.Tests.Deit;
 [TestCategory("Golden")]
 public sealed class DeitGoldenModelTests
 {
-    public static IEnumerable<object[]> Cases => GoldenData.Folder is null
-        ? [[GoldenData.Absent, DevicesUnderTest.Names[0]]]
-        : from golden in DeitGoldenNets.Cases("models_index.json") from device in DevicesUnderTest.Names select new object[] { golden.ToString(), device };
+    public static IEnumerable<object[]> Cases => GoldenData.Rows(() =>
+        from golden in DeitGoldenNets.Cases("models_index.json") from device in DevicesUnderTest.Names select new object[] { golden.ToString(), device }, DevicesUnderTest.Names[0]);
 
     [TestMethod]
     [DynamicData(nameof(Cases))]
     public void NetworkAgreesWithTheOfficialCode(string caseName, string deviceName)
     {
-        GoldenData.Require();
+        GoldenData.Require(caseName);
         var golden = DeitGoldenNets.Cases("models_index.json").First(c => c.ToString() == caseName);
         var recorded = GoldenData.File(golden.File);
         var input = GoldenData.File($"{golden.Net}_input.safetensors");

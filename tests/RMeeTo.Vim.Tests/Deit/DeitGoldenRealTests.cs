@@ -15,24 +15,22 @@ public sealed class DeitGoldenRealTests
 {
     private const string Kind = "deit";
 
-    public static IEnumerable<object[]> Cases => GoldenData.Folder is null
-        ? [[GoldenData.Absent, DevicesUnderTest.Names[0]]]
-        : from model in GoldenData.Index("real_index.json").GetProperty("models").EnumerateObject()
+    public static IEnumerable<object[]> Cases => GoldenData.Rows(() =>
+          from model in GoldenData.Index("real_index.json").GetProperty("models").EnumerateObject()
           where model.Name.StartsWith(Kind, StringComparison.Ordinal)
           from item in model.Value.GetProperty("cases").EnumerateObject()
           from device in DevicesUnderTest.Names
           where device.StartsWith("CPU", StringComparison.Ordinal) // scalar double takes minutes, and holds the small nets
-          select new object[] { $"{model.Name}/{item.Name}", device };
+          select new object[] { $"{model.Name}/{item.Name}", device }, DevicesUnderTest.Names[0]);
 
-    public static IEnumerable<object[]> Factories => GoldenData.Folder is null
-        ? [[GoldenData.Absent]]
-        : GoldenData.Index("real_models.json").EnumerateObject().Where(model => model.Name.StartsWith(Kind, StringComparison.Ordinal)).Select(model => new object[] { model.Name });
+    public static IEnumerable<object[]> Factories => GoldenData.Rows(() =>
+        GoldenData.Index("real_models.json").EnumerateObject().Where(model => model.Name.StartsWith(Kind, StringComparison.Ordinal)).Select(model => new object[] { model.Name }));
 
     [TestMethod]
     [DynamicData(nameof(Cases))]
     public void NetworkAgreesWithTheOfficialCode(string name, string deviceName)
     {
-        GoldenData.Require();
+        GoldenData.Require(name);
         var (model, caseName) = (name.Split('/')[0], name.Split('/')[1]);
         var index = GoldenData.Index("real_index.json");
         var entry = index.GetProperty("models").GetProperty(model);
@@ -68,7 +66,7 @@ public sealed class DeitGoldenRealTests
     [DynamicData(nameof(Factories))]
     public void TheOfficialFactoriesHaveTheseParameters(string factory)
     {
-        GoldenData.Require();
+        GoldenData.Require(factory);
         var model = GoldenData.Index("real_models.json").GetProperty(factory);
         var config = Infer(factory, model.GetProperty("keys"));
         var parameters = new DeitParameters(config);

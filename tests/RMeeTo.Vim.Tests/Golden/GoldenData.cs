@@ -17,6 +17,9 @@ internal static class GoldenData
     /// <summary>Case name of the only row that a data-driven test has where the data are absent.</summary>
     public const string Absent = "golden data absent";
 
+    /// <summary>Case name of the only row that a data-driven test has where the data record nothing of its kind.</summary>
+    public const string None = "nothing recorded";
+
     /// <summary>A data file, read once.</summary>
     public static GoldenFile File(string name) => s_files.GetOrAdd(name, n => new(() => new GoldenFile(Path.Combine(Folder!, n)))).Value;
 
@@ -27,17 +30,31 @@ internal static class GoldenData
         return document.RootElement.Clone();
     }
 
-    /// <summary>The cases that an index lists under a path of properties; empty where the data are absent.</summary>
+    /// <summary>The cases that an index lists in a group; empty where the data are absent or have no such group.</summary>
     public static IReadOnlyList<JsonElement> Cases(string index, string group)
     {
-        return Folder is null ? [] : [.. Index(index).GetProperty(group).GetProperty("cases").EnumerateArray()];
+        return Folder is null || !Index(index).TryGetProperty(group, out JsonElement found) ? [] : [.. found.GetProperty("cases").EnumerateArray()];
     }
 
-    /// <summary>One row for each device and case name, or one that tells that there are no data.</summary>
-    public static IEnumerable<object[]> Rows(IEnumerable<string> devices, IEnumerable<string> cases)
+    /// <summary>One row for each device and case name; the name tells where there are no data, or none of this kind.</summary>
+    public static IEnumerable<object[]> Rows(IEnumerable<string> devices, IEnumerable<string> cases) =>
+        from device in devices from name in Rows(() => cases.Select(name => new object[] { name })) select new[] { device, name[0] };
+
+    /// <summary>
+    /// The rows of a test whose first argument names a case. Where there are no data, or none of this kind, the only row has the reason for a name, and then
+    /// <paramref name="others"/>: a data-driven test without a row would fail.
+    /// </summary>
+    public static IEnumerable<object[]> Rows(Func<IEnumerable<object[]>> recorded, params object[] others)
     {
-        string[] names = Folder is null ? [Absent] : [.. cases];
-        return from device in devices from name in names select new object[] { device, name };
+        object[][] rows = Folder is null ? [] : [.. recorded()];
+        return rows.Length > 0 ? rows : [[Folder is null ? Absent : None, .. others]];
+    }
+
+    /// <summary>Ends the test of a case as inconclusive where the data are absent, or <paramref name="caseName"/> tells that they record nothing of its kind.</summary>
+    public static void Require(string caseName)
+    {
+        Require();
+        if (caseName == None) Assert.Inconclusive($"The recorded data in {Folder} have no case of this kind.");
     }
 
     /// <summary>Ends a test as inconclusive where the data are absent.</summary>

@@ -79,7 +79,7 @@ public sealed class GoldenMergeTests
 
     private static (GoldenMergeCase Case, GoldenFile File) Open(string caseName)
     {
-        GoldenData.Require();
+        GoldenData.Require(caseName);
         GoldenMergeCase found = s_all.Single(c => c.Name == caseName);
         return (found, GoldenMergeCase.FileOf(found.Name));
     }

@@ -20,7 +20,7 @@ public sealed class GoldenMixerTests
     [DynamicData(nameof(Mixers))]
     public void Mixer_agrees(string deviceName, string caseName)
     {
-        GoldenData.Require();
+        GoldenData.Require(caseName);
         JsonElement settings = GoldenData.Cases("ops_index.json", "mixer").Single(c => c.GetProperty("case").GetString() == caseName);
         GoldenFile file = GoldenData.File("mixer.safetensors");
         int batch = settings.GetProperty("batch").GetInt32(), length = settings.GetProperty("length").GetInt32(), rows = batch * length;

@@ -11,15 +11,17 @@ namespace RMeeTo.Vim.Tests.Golden;
 [TestCategory("Golden")]
 public sealed class GoldenModelTests
 {
-    public static IEnumerable<object[]> Supported =>
-        GoldenData.Folder is null ? [[GoldenData.Absent, DevicesUnderTest.Names[0]]]
-        : from item in GoldenNets.Cases("models_index.json") where item.Unsupported is null from device in DevicesUnderTest.Names select new object[] { item.Case.ToString(), device };
+    public static IEnumerable<object[]> Supported => GoldenData.Rows(() =>
+        from item in GoldenNets.Cases("models_index.json")
+        where item.Unsupported is null
+        from device in DevicesUnderTest.Names
+        select new object[] { item.Case.ToString(), device }, DevicesUnderTest.Names[0]);
 
     [TestMethod]
     [DynamicData(nameof(Supported))]
     public void NetworkAgreesWithTheOfficialCode(string caseName, string deviceName)
     {
-        GoldenData.Require();
+        GoldenData.Require(caseName);
         var golden = GoldenNets.Cases("models_index.json").Select(item => item.Case).First(c => c.ToString() == caseName);
         var recorded = GoldenData.File(golden.File);
         var input = GoldenData.File($"{golden.Net}_input.safetensors");

@@ -92,7 +92,7 @@ public sealed class GoldenOperatorTests
 
     private static (JsonElement Settings, GoldenFile File) Open(string group, string caseName)
     {
-        GoldenData.Require();
+        GoldenData.Require(caseName);
         return (GoldenData.Cases(Index, group).Single(c => c.GetProperty("case").GetString() == caseName), GoldenData.File($"{group}.safetensors"));
     }
 }

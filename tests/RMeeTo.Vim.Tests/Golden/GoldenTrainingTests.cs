@@ -24,7 +24,7 @@ public sealed class GoldenTrainingTests
     [DynamicData(nameof(Cases))]
     public void StepsAgreeWithTheOfficialProgram(string deviceName, string fileName)
     {
-        GoldenData.Require();
+        GoldenData.Require(fileName);
         var recorded = GoldenData.File(fileName);
         var golden = GoldenNets.Cases("models_index.json").Select(item => item.Case).First(c => fileName == $"train_{c}.safetensors");
         var config = GoldenNets.Config(golden);
