@@ -162,7 +162,7 @@ public sealed class DeitModelTests
             foreach (var p in weights.Parameters.All)
                 Assert.IsTrue(weights[p].ToArray().Select(v => (double)v).SequenceEqual(GoldenData.File(file)[p.Name].Values), $"{file} {p.Name}");
             CollectionAssert.AreEqual(weights.Parameters.All.Select(p => p.Name).ToArray(), source.Tensors.Select(t => t.Name).ToArray(), $"{file}: order");
-            if (config.GridHeight == config.GridWidth) Assert.AreEqual(config, DeitCheckpoint.InferConfig(source, config.Heads) with { NormEpsilon = config.NormEpsilon }, file);
+            if (config.ImageHeight == config.ImageWidth && config.ImageWidth == config.GridWidth * config.PatchSize) Assert.AreEqual(config, DeitCheckpoint.InferConfig(source, config.Heads) with { NormEpsilon = config.NormEpsilon }, file);
         }
     }
 

@@ -20,7 +20,8 @@ public sealed class GoldenCheckpointTests
             foreach (var p in weights.Parameters.All)
                 Assert.IsTrue(weights[p].ToArray().Select(v => (double)v).SequenceEqual(GoldenData.File(file)[p.Name].Values), $"{file} {p.Name}");
             CollectionAssert.AreEqual(weights.Parameters.All.Select(p => p.Name).ToArray(), source.Tensors.Select(t => t.Name).ToArray(), $"{file}: order");
-            if (config.GridHeight != config.GridWidth || config.Stride != config.PatchSize) continue;
+            // The position table tells only how many patches there are: those of a square image that is cut without overlap and without a rest.
+            if ((config.ImageHeight, config.ImageWidth, config.Stride) != (config.GridWidth * config.PatchSize, config.GridWidth * config.PatchSize, config.PatchSize)) continue;
             // What no file tells: whether directions are averaged and what is pooled without a class token.
             var inferred = VimCheckpoint.InferConfig(source, config.ClassToken) with { AverageDirections = config.AverageDirections, Pooling = config.Pooling };
             Assert.AreEqual(config, inferred, file);

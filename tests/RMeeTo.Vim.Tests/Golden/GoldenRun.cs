@@ -51,7 +51,8 @@ internal sealed class GoldenRun : IDisposable
         foreach (var (step, name) in _network.Schedule.Steps.Zip(Merges(recorded, "")))
         {
             string shuffle = name.Replace("merge.", "shuffle.");
-            int[] drawn = recorded.Integers($"{shuffle}.indices"), order = recorded.Integers($"{shuffle}.permutation");
+            bool any = recorded.Has($"{shuffle}.indices"); // a rate that asks for less than one patch has nothing to record
+            int[] drawn = any ? recorded.Integers($"{shuffle}.indices") : [], order = any ? recorded.Integers($"{shuffle}.permutation") : [];
             int[] rowAtPlace = [.. Enumerable.Range(0, step.TokensIn)];
             int Row(int classFree) => classFree < step.ClassRowIn ? classFree : classFree + 1;
             Assert.HasCount((int)((step.TokensIn - 1) * _network.Options.ShuffleRate), drawn, "patches that the rate asks for");
