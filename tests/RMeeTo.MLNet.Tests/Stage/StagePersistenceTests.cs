@@ -1,5 +1,7 @@
+using System.Buffers.Binary;
 using System.Diagnostics;
 using System.IO.Compression;
+using System.Text;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -143,6 +145,27 @@ public sealed class StagePersistenceTests
         Tiny.Throws<FormatException>(() => StageFile.Read(MlNetInternals.EnvironmentOf(_ml.Transforms), new MemoryStream([1, 2])), "damaged");
         byte[] cut = Written().ToArray()[..^100];
         Assert.Throws<IOException>(() => StageFile.Read(MlNetInternals.EnvironmentOf(_ml.Transforms), new MemoryStream(cut)));
+    }
+
+    [TestMethod]
+    public void OptionsThatCannotBeAreRefused()
+    {
+        byte[] file = Content(Model("model-v2.zip"));
+        int length = BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(12));
+        string header = Encoding.UTF8.GetString(file, 16, length);
+        void Refused(string part, string by, string message)
+        {
+            Assert.Contains(part, header);
+            byte[] other = Encoding.UTF8.GetBytes(header.Replace(part, by));
+            byte[] bytes = [.. file[..12], .. BitConverter.GetBytes(other.Length), .. other, .. file[(16 + length)..]];
+            Tiny.Throws<FormatException>(() => StageFile.Read(MlNetInternals.EnvironmentOf(_ml.Transforms), new MemoryStream(bytes)), "damaged", message);
+        }
+        Refused("\"FrameColumns\":[\"A\",\"B\",\"C\",\"D\"]", "\"FrameColumns\":[]", "columns of the frames");
+        Refused("\"A\"", "null", "columns of the frames");
+        Refused("\"Times\":1", "\"Times\":0", "views are 0 × 2");
+        Refused("\"Crops\":2", "\"Crops\":1000000000", "views are 1 × 1000000000");
+        Refused("\"Views\"", "\"TopK\":{\"Count\":0,\"Labels\":\"L\",\"Probabilities\":\"P\"},\"Views\"", "top classes");
+        Refused("\"Views\"", "\"TopK\":{\"Count\":1,\"Labels\":null,\"Probabilities\":\"P\"},\"Views\"", "top classes");
     }
 
     /// <summary>A file that the first version wrote. It is never made anew: whoever breaks this test breaks the models of users.</summary>
