@@ -54,7 +54,10 @@ public sealed class VimMergedClassifierOptions
                 $"ClipFramesKept is {value}; it must be from 1 to 1000000, or null (four for each frame that the network takes).");
     }
 
-    /// <summary>Text column that names a row's image in messages. Null: the image column's name followed by "Path", where there is such a column.</summary>
+    /// <summary>
+    /// Text column that names a row's image in messages. Null: the image column's name followed by "Path", where there is such a column. Folders and paths of clips name
+    /// themselves.
+    /// </summary>
     public string? ImageNameColumnName { get; set; }
 
     /// <summary>New column of class probabilities, vector of <see cref="float"/>.</summary>

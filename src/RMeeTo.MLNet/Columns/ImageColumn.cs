@@ -38,7 +38,7 @@ internal sealed record ImageColumn(DataViewSchema.Column Column, ImageForm Form,
     {
         var column = SchemaChecks.Find(schema, name, "image");
         var form = (clip ? ClipFormOf(column.Type) : FormOf(column.Type)) ?? throw WrongType(name, column.Type.ToString()!, clip);
-        return new(column, form, NameColumnOf(schema, name, nameColumn));
+        return new(column, form, clip ? null : NameColumnOf(schema, name, nameColumn)); // a clip and its frames are named by their paths
     }
 
     /// <summary>The same where only the shape of the schema is known.</summary>
