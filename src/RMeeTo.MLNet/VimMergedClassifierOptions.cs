@@ -55,8 +55,8 @@ public sealed class VimMergedClassifierOptions
     }
 
     /// <summary>
-    /// Text column that names a row's image in messages. Null: the image column's name followed by "Path", where there is such a column. Folders and paths of clips name
-    /// themselves.
+    /// Text column that names a row's image in messages. Null: the image column's name followed by "Path", where there is such a column.
+    /// Folders and paths of clips name themselves.
     /// </summary>
     public string? ImageNameColumnName { get; set; }
 
