@@ -4,8 +4,9 @@ using RMeeTo.Vim.Tests.Deit;
 namespace RMeeTo.Vim.Tests.Golden;
 
 /// <summary>
-/// Recorded networks as a user runs them: a model written to a file and read back, and the probabilities of a classifier on several threads, which keeps nothing for a
-/// backward pass and leaves out of the last block what the head does not look at. The other tests of networks look inside, at one that keeps everything.
+/// Recorded networks as a user runs them: a model written to a file and read back, and the probabilities of a classifier on several threads, which keeps
+/// nothing for a backward pass and leaves out of the last block what the head does not look at. The other tests of networks look inside, at one that
+/// keeps everything.
 /// </summary>
 [TestClass]
 [TestCategory("Golden")]
@@ -20,7 +21,8 @@ public sealed class GoldenInferenceTests
         where item.Unsupported is null && !GoldenData.File(item.Case.File).Names.Any(name => name.StartsWith("shuffle.", StringComparison.Ordinal))
         select new object[] { item.Case.ToString() });
 
-    public static IEnumerable<object[]> Transformers => GoldenData.Rows(() => from golden in DeitGoldenNets.Cases("models_index.json") select new object[] { golden.ToString() });
+    public static IEnumerable<object[]> Transformers => GoldenData.Rows(() =>
+        from golden in DeitGoldenNets.Cases("models_index.json") select new object[] { golden.ToString() });
 
     [TestMethod]
     [DynamicData(nameof(Networks))]
