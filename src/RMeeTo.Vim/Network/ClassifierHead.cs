@@ -14,6 +14,7 @@ internal sealed class ClassifierHead
     private readonly DeviceWeights _weights;
     private readonly MergeSchedule _schedule;
     private readonly int[] _rows;
+    private readonly int _rowsPerImage;
 
     public ClassifierHead(VimParameters parameters, DeviceWeights weights, MergeSchedule schedule)
     {
@@ -25,10 +26,14 @@ internal sealed class ClassifierHead
             ClassTokenPosition.None => HeadActivations.ReadsAll(parameters.Config) ? [] : [last],
             _ => [schedule.FinalClassRow],
         };
+        _rowsPerImage = HeadActivations.RowsPerImage(parameters.Config, schedule);
     }
 
     /// <summary>The row that is read, where it is only one.</summary>
     public int? OnlyRow => _rows.Length == 1 ? _rows[0] : null;
+
+    /// <summary>False for one row an image, whose norm is the feature itself: the same matrix.</summary>
+    private bool TakesMean => _rowsPerImage > 1;
 
     private NormOperands FinalNorm => _weights.Norm(_parameters.Config, _parameters.FinalNorm, _parameters.FinalNormBias);
 
@@ -52,7 +57,7 @@ internal sealed class ClassifierHead
         }
         var (hidden, residual) = _rows.Length == 0 ? (allHidden, allResidual) : (head.Hidden.SliceRows(0, rows), sum);
         device.AddNorm(FinalNorm, residual, hidden, sum, normed, head.Statistics.SliceRows(0, rows));
-        if (_rows.Length != 1) device.MeanRows(normed, TokenSizes(workspace, rows), feature);
+        if (TakesMean) device.MeanRows(normed, TokenSizes(workspace, rows), feature);
         device.Linear(feature, _weights.LinearOf(_parameters.HeadWeight), _weights[_parameters.HeadBias], head.Logits.SliceRows(0, batch));
 
         void Gather(int i, DeviceMatrix tokens, DeviceMatrix destination)
@@ -73,7 +78,7 @@ internal sealed class ClassifierHead
         var sumGradient = _rows.Length == 0 ? tokensGradient : head.SumGradient.SliceRows(0, rows);
         device.LinearWeightGradient(logitsGradient, head.Feature.SliceRows(0, batch), gradients[_parameters.HeadWeight], gradients[_parameters.HeadBias]);
         device.LinearInputGradient(logitsGradient, _weights.LinearOf(_parameters.HeadWeight), featureGradient);
-        if (_rows.Length != 1) device.MeanRowsGradient(featureGradient, TokenSizes(workspace, rows), normedGradient);
+        if (TakesMean) device.MeanRowsGradient(featureGradient, TokenSizes(workspace, rows), normedGradient);
         sumGradient.Buffer.Clear();
         device.AddNormGradient(FinalNorm, head.Sum.SliceRows(0, rows), head.Statistics.SliceRows(0, rows), normedGradient, sumGradient,
             gradients[_parameters.FinalNorm], gradients[_parameters.FinalNormBias]);
@@ -84,7 +89,7 @@ internal sealed class ClassifierHead
         }
     }
 
-    private int HeadRows(int batch) => batch * (_rows.Length == 0 ? _schedule.TokensPerBlock[^1] : _rows.Length);
+    private int HeadRows(int batch) => batch * _rowsPerImage;
 
     /// <summary>Sizes of the tokens that are averaged; none where each stands for one.</summary>
     private DeviceMatrix TokenSizes(Workspace workspace, int rows) =>

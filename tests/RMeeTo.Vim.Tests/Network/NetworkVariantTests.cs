@@ -119,6 +119,45 @@ public sealed class NetworkVariantTests
         DeviceMatrix Matrix(int rows, int columns) => new(device.Allocate(rows * columns), rows, columns);
     }
 
+    /// <summary>The mean over one token, which is left where the image is one patch or all others merged, is that token: the last.</summary>
+    [TestMethod]
+    [DataRow(4, 0)]
+    [DataRow(8, 3)]
+    public void TheMeanOfOneTokenIsTheToken(int edge, int merges)
+    {
+        var mean = SmallNets.Config with { ClassToken = ClassTokenPosition.None, ImageHeight = edge, ImageWidth = edge, Depth = 4 };
+        var last = mean with { Pooling = TokenPooling.Last };
+        var values = VimInitializer.Create(mean, 2);
+        var random = new Random(3);
+        float[] inputs = [.. Enumerable.Range(0, 2 * mean.InputLength).Select(_ => random.NextSingle() * 4 - 2)];
+        foreach (string name in DevicesUnderTest.Names)
+        {
+            var (logits, gradient) = Pass(name, mean);
+            CollectionAssert.AreNotEqual(logits[..3], logits[3..], "the logits are more than the head's bias");
+            var (expected, expectedGradient) = Pass(name, last);
+            CollectionAssert.AreEqual(expected, logits, name);
+            CollectionAssert.AreEqual(expectedGradient, gradient, name);
+            Assert.AreNotEqual(0, gradient[(int)values.Parameters.PatchWeight.Offset], "the gradient reaches the patches");
+        }
+
+        (double[] Logits, double[] Gradient) Pass(string deviceName, VimConfig config)
+        {
+            using var device = DevicesUnderTest.Create(deviceName);
+            var weights = new VimWeights(config);
+            values.Values.CopyTo(weights.Values, 0);
+            using var onDevice = new DeviceWeights(device, weights, forTraining: true);
+            var network = new VimNetwork(onDevice, MergeSchedule.Custom(config, [0, merges, merges, merges]), MergeOptions.Default);
+            Assert.AreEqual(1, network.Schedule.TokensPerBlock[^1]);
+            using var workspace = network.CreateWorkspace(device, 2, forTraining: true);
+            using var gradients = new ParameterBuffer(device, onDevice.Parameters);
+            workspace.Images.Buffer.Write(inputs);
+            workspace.LogitsGradient.Buffer.Write([1, -2, 0.5f, 0.3f, 1, -1]);
+            network.Forward(device, workspace, 2);
+            network.Backward(device, workspace, 2, gradients);
+            return (GoldenRun.Read(workspace.Logits), GoldenRun.Read(new DeviceMatrix(gradients.Values, 1, (int)gradients.Values.Length)));
+        }
+    }
+
     private static MergeSchedule[] Schedules(VimConfig config) =>
         config.ClassToken == ClassTokenPosition.Ends ? [MergeSchedule.Dense(config)] : [MergeSchedule.Dense(config), MergeSchedule.Uniform(config, 4, interval: 1)];
 
