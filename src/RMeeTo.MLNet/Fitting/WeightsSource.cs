@@ -16,6 +16,12 @@ internal sealed record StartModel(VimModel Model, IReadOnlyList<string> NewClass
 /// <summary>Where weights come from. Whatever can be wrong with them is found before a single image is read.</summary>
 internal sealed class WeightsSource
 {
+    private static readonly (string Name, VimConfig Config)[] s_videoMambas =
+    [
+        (nameof(VimConfig.VideoMambaTiny), VimConfig.VideoMambaTiny), (nameof(VimConfig.VideoMambaSmall), VimConfig.VideoMambaSmall),
+        (nameof(VimConfig.VideoMambaMiddle), VimConfig.VideoMambaMiddle), (nameof(VimConfig.VideoMambaBase), VimConfig.VideoMambaBase),
+    ];
+
     private readonly VimMergedClassifierOptions _options;
     private readonly byte[]? _stream;
     private readonly VimModel? _model;
@@ -96,8 +102,23 @@ internal sealed class WeightsSource
         }
         var fitted = _model is not null ? FitModel(config, classNames, seed) : FitCheckpoint(config, classNames, seed);
         foreach (string line in fitted.Report.Lines) channel.SayNames(line);
+        if (Assumption() is { } assumed) channel.Say(assumed);
         bool byIndex = _model is null && !fitted.Report.HeadReplaced;
         return new(new VimModel(fitted.Weights, classNames, schedule, merging, Preprocessing), fitted.Report.NewClasses, byIndex);
+    }
+
+    /// <summary>
+    /// What was taken for granted of a file that names and shapes do not tell: the files of a Vim and of a VideoMamba for images look alike, and the wrong one
+    /// of them loads without an error and answers nonsense. Null where nothing was.
+    /// </summary>
+    private string? Assumption()
+    {
+        if (_model is not null || _options.Config is not null || Config.ClassToken != ClassTokenPosition.Middle) return null;
+        string other = s_videoMambas.FirstOrDefault(preset => CheckpointComparison.SameArchitecture(Config, preset.Config)).Name is { } name
+            ? $"Config = VimConfig.{name}"
+            : "a Config with ClassToken = ClassTokenPosition.First and AverageDirections = false";
+        return "The network is taken for a Vim: its class token in the middle, its two directions averaged. A VideoMamba for images has the same names and "
+            + $"shapes, so the file does not tell; if it is one, pass {other}.";
     }
 
     private FittedWeights FitCheckpoint(VimConfig config, IReadOnlyList<string> classNames, ulong seed)
@@ -142,15 +163,22 @@ internal sealed class WeightsSource
         return wanted;
     }
 
-    /// <summary>The configuration of a model at the image size that the user wants.</summary>
+    /// <summary>The configuration of a model at the image size that the user wants. A model tells all of it, so that it may differ in nothing else.</summary>
     private static VimConfig Agreed(VimConfig? wanted, VimModel model)
     {
         if (wanted is null) return model.Config;
-        if (!CheckpointComparison.SameArchitecture(model.Config, AsFound(wanted, model.Config)))
-            throw new CheckpointMismatchException($"The model has width {model.Config.Width}, {model.Config.Depth} blocks and patches of "
-                + $"{model.Config.PatchSize}; the option Config says width {wanted.Width}, {wanted.Depth} blocks and patches of {wanted.PatchSize}. Pass the "
-                + "model's own configuration, or none.");
-        return model.Config with { ImageHeight = wanted.ImageHeight, ImageWidth = wanted.ImageWidth, Frames = wanted.Frames, TubeletSize = wanted.TubeletSize };
+        var agreed = model.Config with
+        {
+            ImageHeight = wanted.ImageHeight, ImageWidth = wanted.ImageWidth, Frames = wanted.Frames, TubeletSize = wanted.TubeletSize,
+        };
+        bool fits = CheckpointComparison.SameArchitecture(model.Config, AsFound(wanted, model.Config)) && wanted with { Classes = agreed.Classes } == agreed;
+        return fits
+            ? agreed
+            : throw new CheckpointMismatchException($"The model has {Describe(model.Config)}; the option Config says {Describe(wanted)}. Beside classes, image "
+                + "size and frames they must be equal: pass the model's own configuration (VimModel.Config), or none.");
+
+        static string Describe(VimConfig c) => $"width {c.Width}, {c.Depth} blocks, patches of {c.PatchSize} at every {c.Stride} pixels, class token "
+            + $"{c.ClassToken}, directions {(c.AverageDirections ? "averaged" : "added")}, {c.Norm} norm";
     }
 
     /// <summary>Weights for images can be made weights for clips, so a difference in that does not count.</summary>

@@ -45,6 +45,48 @@ public sealed class StageCheckpointTests
         }
     }
 
+    /// <summary>The file of a VideoMamba for images looks like a Vim's: the log says which it was taken for, unless the user said.</summary>
+    [TestMethod]
+    public void TheLogTellsThatAFileWasTakenForAVim()
+    {
+        string path = Path.Combine(_folder, "vim.pth");
+        File.WriteAllBytes(path, TorchFile.Training(_model, _average).Zip());
+        foreach (var config in (VimConfig?[])[null, Tiny.Config, Tiny.Config with { ClassToken = ClassTokenPosition.First, AverageDirections = false }])
+        {
+            var ml = new MLContext();
+            var log = Tiny.Log(ml);
+            var options = new VimMergedClassifierOptions { Checkpoint = path, Config = config, TokensPerMerge = 4, Epochs = 0, CropRatio = 1 };
+            using var fitted = ml.Transforms.VimMergedClassifier(Tiny.FromPaths(options)).Fit(Tiny.Data(ml, 0, 6, wholePaths: true));
+            Assert.AreEqual(config?.ClassToken ?? ClassTokenPosition.Middle, fitted.Model.Config.ClassToken);
+            if (config is null) Tiny.HasLine(log, "taken for a Vim: its class token in the middle, its two directions averaged");
+            else lock (log) Assert.IsFalse(log.Any(line => line.Contains("taken for a Vim")));
+        }
+    }
+
+    [TestMethod]
+    public void AFileOfThePublishedSizesIsToldWithTheOtherPreset()
+    {
+        using var weights = new MemoryStream();
+        VimCheckpoint.Save(weights, new VimWeights(VimConfig.VimTiny with { Classes = 3 }));
+        var log = Tiny.Log(_ml);
+        var options = new VimMergedClassifierOptions { CheckpointStream = new MemoryStream(weights.ToArray()), Epochs = 0 };
+        using var fitted = _ml.Transforms.VimMergedClassifier(Tiny.FromPaths(options)).Fit(Tiny.Data(_ml, 0, 6, wholePaths: true));
+        Tiny.HasLine(log, "if it is one, pass Config = VimConfig.VideoMambaTiny.");
+    }
+
+    [TestMethod]
+    public void AModelIsNotTakenForAnotherNetworkThanItIs()
+    {
+        var absent = _ml.Data.LoadFromEnumerable(Pictures.Classes.Select(name => new PathRow { Label = name, ImagePath = "absent.png" }));
+        foreach (var wrong in (VimConfig[])[Tiny.Config with { ClassToken = ClassTokenPosition.First, AverageDirections = false }, Tiny.Config with { Stride = 4 }])
+        {
+            var options = Tiny.MergeOnly(Pictures.Classes);
+            options.Config = wrong;
+            var estimator = _ml.Transforms.VimMergedClassifier(Tiny.FromPaths(options));
+            Tiny.Throws<CheckpointMismatchException>(() => estimator.Fit(absent), "at every 8 pixels, class token Middle, directions averaged");
+        }
+    }
+
     [TestMethod]
     public void OtherClassesReplaceTheHeadAndTrainIt()
     {
