@@ -58,17 +58,23 @@ internal sealed class ScheduleScale(VimConfig config, MergeOptions merging)
         return found;
     }
 
-    /// <summary>Rounds so that the sum over the blocks so far is right, whatever each block's fraction.</summary>
+    /// <summary>
+    /// Rounds so that the sum over the blocks so far is right, whatever each block's fraction. Nothing merges where fewer partners are left than
+    /// <see cref="MergeOptions.PartnerRank"/> asks for.
+    /// </summary>
     private MergeSchedule Schedule(MergeShape shape, double scale)
     {
         var removed = new int[config.Depth];
         double wanted = 0;
         long given = 0;
+        int tokens = config.Tokens;
         foreach (int block in shape.Merges)
         {
+            if ((tokens - config.ClassTokens) / 2 < merging.PartnerRank) break;
             wanted += scale * shape.Weights[block];
             removed[block] = (int)Math.Clamp((long)Math.Round(wanted) - given, 0, config.Tokens);
             given += removed[block];
+            tokens -= Math.Min(removed[block], MergeSchedule.Removable(tokens, config.ClassRow, merging.ProtectedNeighbours));
         }
         return MergeSchedule.Custom(config, removed, merging);
     }

@@ -6,7 +6,10 @@ namespace RMeeTo.Vim.Analysis;
 /// <summary>How <see cref="ScheduleSearch"/> searches. A value out of range throws <see cref="ArgumentOutOfRangeException"/> where it is set.</summary>
 public sealed record ScheduleSearchOptions
 {
-    /// <summary>Schedules that may be tried on the images before the trade-off curve is drawn, 8 to 10,000. More finds better ones, slowly.</summary>
+    /// <summary>
+    /// Schedules that may be tried on the images to find the shape, 8 to 10,000. More finds better ones, slowly. The trade-off curve takes up to 11 more, and
+    /// an accuracy that may be lost up to 16.
+    /// </summary>
     public int Evaluations
     {
         get;
@@ -55,13 +58,18 @@ public static class ScheduleSearch
     /// <param name="calibration">Images with labels, some hundred: such as the network is to work on. Not those that measure the result in the end.</param>
     /// <param name="options">How long to search; null takes the defaults.</param>
     /// <param name="cancellation">Stops between batches.</param>
-    /// <exception cref="ArgumentException">No images; a label that is not a class; or no schedule gets that fast.</exception>
+    /// <exception cref="ArgumentException">
+    /// No images; a label that is not a class; a network that cannot merge, for it has one block or a class token at both ends; or no schedule gets that fast.
+    /// </exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static ScheduleSearchResult Find(VimModel model, ScheduleTarget target, ImageSet calibration, ScheduleSearchOptions? options = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(target);
         options ??= new();
+        if (model.Config.Depth < 2)
+            throw new ArgumentException("The network has 1 block, at whose entry nothing is known to merge by; use a network of at least 2 blocks.",
+                nameof(model));
         using var evaluator = new ScheduleEvaluator(model, calibration, options.Threads, cancellation: cancellation);
         var merging = options.Merging ?? model.Merging;
         var shapes = new ShapeSearch(new ScheduleScale(model.Config, merging), evaluator, merging, options, cancellation);

@@ -37,7 +37,8 @@ internal sealed class ShapeSearch(ScheduleScale scale, ScheduleEvaluator evaluat
     {
         (MergeShape Shape, ScheduleEvaluation Evaluation)? best = null;
         int end = _known.Count + budget;
-        foreach (var shape in hint is null ? Simple() : Simple().Prepend(hint)) Try(shape);
+        foreach (var shape in hint is null ? Simple() : Simple().Prepend(hint))
+            if (best is null || _known.Count < end) Try(shape);
         if (best is null)
             throw new ArgumentException($"No schedule makes this network {speedup:0.##} times as fast; the fastest is {FastestSpeedup:0.##} times as fast. Ask for less, or use a network with more blocks.", nameof(speedup));
         bool better = true;

@@ -1,5 +1,6 @@
 using RMeeTo.Vim.Analysis;
 using RMeeTo.Vim.Merging;
+using RMeeTo.Vim.Network;
 using RMeeTo.Vim.Retraining;
 using RMeeTo.Vim.Tests.Retraining;
 
@@ -117,6 +118,38 @@ public class ScheduleSearchTests
         var error = Assert.ThrowsExactly<ArgumentException>(() => ScheduleSearch.Find(Learned.Value, MergeSchedule.ForSpeedup(15), Calibration));
         Assert.Contains("15 times as fast; the fastest is", error.Message);
     }
+
+    /// <summary>Where every token goes to its fourteenth best partner, merges stop in time: a shape that would leave fewer is no error of the search.</summary>
+    [TestMethod]
+    [DataRow(3)]
+    [DataRow(14)]
+    public void SchedulesLeaveAsManyPartnersAsTheOptionsAskFor(int rank)
+    {
+        var merging = new MergeOptions { PartnerRank = rank };
+        var found = ScheduleSearch.Find(Learned.Value, MergeSchedule.ForSpeedup(1.1), Calibration, new() { Evaluations = 8, Merging = merging });
+        Assert.IsGreaterThanOrEqualTo(1.1, found.Chosen.Speedup);
+        foreach (var point in found.Curve)
+            foreach (var step in point.Schedule.Steps) Assert.IsGreaterThanOrEqualTo(rank, step.PartnerRows);
+    }
+
+    /// <summary>Fourteen blocks have nine simple shapes to start from, one more than may be tried.</summary>
+    [TestMethod]
+    public void TheBudgetIsKeptFromTheFirstShapeOn()
+    {
+        var told = new List<ScheduleSearchProgress>();
+        ScheduleSearch.Find(Untrained(depth: 14), MergeSchedule.ForSpeedup(1.1), Calibration, new() { Evaluations = 8, Progress = new Told<ScheduleSearchProgress>(told.Add) });
+        Assert.AreEqual(8, told[^1].Tried);
+    }
+
+    [TestMethod]
+    public void ANetworkOfOneBlockIsRefused()
+    {
+        foreach (var target in (ScheduleTarget[])[MergeSchedule.ForSpeedup(1.2), MergeSchedule.ForAccuracyLoss(0.1)])
+            Assert.Contains("1 block", Assert.ThrowsExactly<ArgumentException>(() => ScheduleSearch.Find(Untrained(depth: 1), target, Calibration)).Message);
+    }
+
+    private static VimModel Untrained(int depth) =>
+        new(VimInitializer.Create(TinyTask.Config with { Depth = depth }, 1), [.. Enumerable.Range(0, TinyTask.Config.Classes).Select(c => $"{c}")]);
 
     [TestMethod]
     public void NoImagesAreRefused() =>
