@@ -79,12 +79,12 @@ internal sealed class WeightsSource
     public static WeightsSource Open(VimMergedClassifierOptions options, byte[]? stream)
     {
         if (options.FromScratch) return new(options, stream, null, options.Config ?? VimConfig.VimTiny);
-        if (options.Model is { } model) return new(options, stream, model, Agreed(options.Config, model));
+        if (options.Model is { } model) return new(options, stream, model, ConfigAgreement.Of(options.Config, model.Config));
         using var reader = OpenReader(options, stream);
         if (!reader.Metadata.ContainsKey(VimModelMetadata.FormatKey))
             return new(options, stream, null, options.Config is { } wanted ? Checked(wanted, reader) : VimCheckpoint.InferConfig(reader));
         var loaded = options.Checkpoint is { } path ? VimModel.Load(path) : VimModel.Load(new MemoryStream(stream!, writable: false));
-        return new(options, stream, loaded, Agreed(options.Config, loaded));
+        return new(options, stream, loaded, ConfigAgreement.Of(options.Config, loaded.Config));
     }
 
     /// <summary>
@@ -161,24 +161,6 @@ internal sealed class WeightsSource
         if (!CheckpointComparison.SameArchitecture(found, AsFound(wanted, found)))
             VimCheckpoint.Load(reader, wanted with { Classes = found.Classes }); // throws, with everything that differs
         return wanted;
-    }
-
-    /// <summary>The configuration of a model at the image size that the user wants. A model tells all of it, so that it may differ in nothing else.</summary>
-    private static VimConfig Agreed(VimConfig? wanted, VimModel model)
-    {
-        if (wanted is null) return model.Config;
-        var agreed = model.Config with
-        {
-            ImageHeight = wanted.ImageHeight, ImageWidth = wanted.ImageWidth, Frames = wanted.Frames, TubeletSize = wanted.TubeletSize,
-        };
-        bool fits = CheckpointComparison.SameArchitecture(model.Config, AsFound(wanted, model.Config)) && wanted with { Classes = agreed.Classes } == agreed;
-        return fits
-            ? agreed
-            : throw new CheckpointMismatchException($"The model has {Describe(model.Config)}; the option Config says {Describe(wanted)}. Beside classes, image "
-                + "size and frames they must be equal: pass the model's own configuration (VimModel.Config), or none.");
-
-        static string Describe(VimConfig c) => $"width {c.Width}, {c.Depth} blocks, patches of {c.PatchSize} at every {c.Stride} pixels, class token "
-            + $"{c.ClassToken}, directions {(c.AverageDirections ? "averaged" : "added")}, {c.Norm} norm";
     }
 
     /// <summary>Weights for images can be made weights for clips, so a difference in that does not count.</summary>

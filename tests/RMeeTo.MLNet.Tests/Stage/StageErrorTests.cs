@@ -108,8 +108,37 @@ public sealed class StageErrorTests
         Assert.IsNotEmpty(mismatch.Problems);
         options = Tiny.FromPaths(Tiny.MergeOnly(Pictures.Classes));
         options.Config = VimConfig.VimTiny;
-        Tiny.Throws<CheckpointMismatchException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(Tiny.Data(_ml, 0, 6, wholePaths: true)), "width 16",
-            "width 192");
+        Tiny.Throws<CheckpointMismatchException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(Tiny.Data(_ml, 0, 6, wholePaths: true)),
+            "Width is 192 there and 16 in the model");
+    }
+
+    [TestMethod]
+    [DataRow("StateSize is 8 there and 4 in the model")]
+    [DataRow("Stride is 4 there and 8 in the model")]
+    [DataRow("ClassToken is First there and Middle in the model; AverageDirections is False there and True in the model")]
+    [DataRow("Norm is Layer there and Rms in the model; NormEpsilon is 1E-06 there and 1E-05 in the model")]
+    [DataRow("LayerScale is True there and False in the model")]
+    public void AModelHasTheConfigurationThatItHas(string expected)
+    {
+        string file = Path.Combine(_folder, "saved.safetensors");
+        Tiny.Model(Pictures.Classes).Save(file);
+        var config = expected[..3] switch
+        {
+            "Sta" => Tiny.Config with { StateSize = 8 },
+            "Str" => Tiny.Config with { Stride = 4 },
+            "Cla" => Tiny.Config with { ClassToken = ClassTokenPosition.First, AverageDirections = false },
+            "Nor" => Tiny.Config with { Norm = NormKind.Layer, NormEpsilon = 1e-6f },
+            _ => Tiny.Config with { LayerScale = true },
+        };
+        foreach (bool fromFile in (bool[])[false, true])
+        {
+            var options = Tiny.FromPaths(Tiny.MergeOnly(Pictures.Classes));
+            if (fromFile) (options.Model, options.Checkpoint) = (null, file);
+            options.Config = config;
+            var mismatch = Tiny.Throws<CheckpointMismatchException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(Tiny.Data(_ml, 0, 6, wholePaths: true)),
+                expected + ".");
+            Assert.HasCount(expected.Split(';').Length, mismatch.Problems);
+        }
     }
 
     [TestMethod]
