@@ -28,16 +28,22 @@ internal enum ImageForm
 /// <param name="NameColumn">A text column that names them, or null.</param>
 internal sealed record ImageColumn(DataViewSchema.Column Column, ImageForm Form, DataViewSchema.Column? NameColumn)
 {
+    /// <summary>Who names the column of frames.</summary>
+    public const string FramesOption = nameof(VimMergedClassifierOptions.FrameColumnNames);
+
+    private const string ImageOption = "imageColumnName";
+
     /// <summary>Finds and checks the column.</summary>
     /// <param name="schema">Where.</param>
     /// <param name="name">Its name.</param>
     /// <param name="nameColumn">Name of the text column that names the images; null: the usual name.</param>
     /// <param name="clip">Whether it must hold whole clips, or single images.</param>
+    /// <param name="option">Who names the column, for messages.</param>
     /// <exception cref="ArgumentOutOfRangeException">It is missing or of another type.</exception>
-    public static ImageColumn Find(DataViewSchema schema, string name, string? nameColumn, bool clip)
+    public static ImageColumn Find(DataViewSchema schema, string name, string? nameColumn, bool clip, string option = ImageOption)
     {
-        var column = SchemaChecks.Find(schema, name, "image");
-        var form = (clip ? ClipFormOf(column.Type) : FormOf(column.Type)) ?? throw WrongType(name, column.Type.ToString()!, clip);
+        var column = SchemaChecks.Find(schema, name, "image", option);
+        var form = (clip ? ClipFormOf(column.Type) : FormOf(column.Type)) ?? throw WrongType(name, column.Type.ToString()!, clip, option);
         return new(column, form, clip ? null : NameColumnOf(schema, name, nameColumn)); // a clip and its frames are named by their paths
     }
 
@@ -45,13 +51,14 @@ internal sealed record ImageColumn(DataViewSchema.Column Column, ImageForm Form,
     /// <param name="schema">Where.</param>
     /// <param name="name">Its name.</param>
     /// <param name="orClip">Whether it may as well hold whole clips.</param>
+    /// <param name="option">Who names the column, for messages.</param>
     /// <exception cref="ArgumentOutOfRangeException">The column is missing or of another type.</exception>
-    public static void Check(SchemaShape schema, string name, bool orClip)
+    public static void Check(SchemaShape schema, string name, bool orClip, string option = ImageOption)
     {
-        var column = SchemaChecks.Find(schema, name, "image");
+        var column = SchemaChecks.Find(schema, name, "image", option);
         bool scalar = column.Kind == SchemaShape.Column.VectorKind.Scalar, isText = column.ItemType is TextDataViewType;
         if (column.IsKey || !(scalar ? column.ItemType.RawType == typeof(MLImage) || isText : column.ItemType.RawType == typeof(byte) || (orClip && isText)))
-            throw WrongType(name, SchemaChecks.TypeName(column), clip: false);
+            throw WrongType(name, SchemaChecks.TypeName(column), clip: false, option);
     }
 
     private static ImageForm? ClipFormOf(DataViewType type) => type switch
@@ -75,11 +82,11 @@ internal sealed record ImageColumn(DataViewSchema.Column Column, ImageForm Form,
         return schema.GetColumnOrNull(nameColumn) is { Type: TextDataViewType } named ? named : null;
     }
 
-    private static ArgumentOutOfRangeException WrongType(string name, string type, bool clip) => new("inputSchema", clip
+    private static ArgumentOutOfRangeException WrongType(string name, string type, bool clip, string option) => new("inputSchema", clip
         ? $"Column '{name}' is {type}; a network for video needs the frames of a clip: a text column with the folder of each clip, a vector of texts with "
             + "the paths of its frames, or FrameColumnNames with one image column a frame."
         : $"Column '{name}' is {type}; VimMergedClassifier needs an image column. Add LoadImages(...) before it, or name a column of MLImage, encoded bytes "
-            + "or paths with imageColumnName.");
+            + $"or paths with {option}.");
 }
 
 /// <summary>Reads the image column of a row into something that outlives the row.</summary>

@@ -76,6 +76,7 @@ internal sealed class ImageInput
             catch (Exception failure) when (failure is not OutOfMemoryException)
             {
                 Fail(failure is FileNotFoundException or DirectoryNotFoundException ? "there is no such file"
+                    : _form == ImageForm.Path && Directory.Exists(_name) ? "it is a folder, and the network takes single images"
                     : $"it cannot be decoded ({failure.Message})", failure);
             }
         }

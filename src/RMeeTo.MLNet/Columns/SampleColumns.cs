@@ -18,7 +18,7 @@ internal sealed record SampleColumns(IReadOnlyList<ImageColumn> Images)
         if (!video)
             throw new ArgumentException($"FrameColumnNames names {frames.Count} columns and the network takes single images; name one column with "
                 + "ImageColumnName, or use a network for video (VimConfig.Frames).");
-        return new([.. frames.Select(name => ImageColumn.Find(schema, name, null, clip: false))]);
+        return new([.. frames.Select(name => ImageColumn.Find(schema, name, null, clip: false, ImageColumn.FramesOption))]);
     }
 
     /// <summary>The same before fitting, where only the shape of the schema is known, and nothing of the network.</summary>
@@ -27,7 +27,7 @@ internal sealed record SampleColumns(IReadOnlyList<ImageColumn> Images)
     {
         if (names.Frames is not { } frames) ImageColumn.Check(schema, names.Image, orClip: true);
         else
-            foreach (string name in frames) ImageColumn.Check(schema, name, orClip: false);
+            foreach (string name in frames) ImageColumn.Check(schema, name, orClip: false, ImageColumn.FramesOption);
     }
 
     /// <summary>Columns that have to be active.</summary>

@@ -116,9 +116,12 @@ internal sealed class TrainingRows : IDisposable
                 + "rows for validation.");
         Classes = ReadView(view, validationColumn, null, (index, forValidation) => (forValidation ? _validation : _training).Add(index), "training", channel);
         int present = _training.Select(Store.Label).Distinct().Count();
+        if (_training.Count == 0 && _validation.Count > 0)
+            throw new InvalidOperationException($"There are no training images: all {_validation.Count} rows that can be used are true in the validation "
+                + $"column '{_options.ValidationColumnName}'. It must be false in the rows to learn from.");
         if (_training.Count == 0)
             throw new InvalidOperationException($"There are no training images: no row has both a label in column '{_options.LabelColumnName}' and an image "
-                + $"in column '{_options.ImageColumnName}'. Check the two columns, for example with Preview().");
+                + $"in column '{_options.ImageColumnName}' that can be read. Check the two columns, for example with Preview(), and the warnings in the log.");
         if (present < 2) throw TooFewClasses(_options, present, _training.Count);
     }
 

@@ -108,6 +108,10 @@ public sealed class StageFitTests
         options.ValidationFraction = 0;
         using (var fitted = Fit(options)) Assert.IsNull(fitted.Retraining!.BestTop1);
         Tiny.HasLine(log, "30 images to train, 0 to validate");
+        options.ValidationColumnName = "Held";
+        var held = _ml.Data.LoadFromEnumerable(Pictures.Rows(0, 60, wholePaths: true).Where(row => row.Held));
+        Tiny.Throws<InvalidOperationException>(() => _ml.Transforms.VimMergedClassifier(Tiny.FromPaths(options)).Fit(held), "no training images", "all 12 rows",
+            "'Held'");
         options.ValidationColumnName = "Label";
         Tiny.Throws<ArgumentOutOfRangeException>(() => Fit(options), "'Label'", "Boolean");
         options.ValidationColumnName = null;

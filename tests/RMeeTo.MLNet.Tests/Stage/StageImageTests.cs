@@ -74,6 +74,8 @@ public sealed class StageImageTests
         Tiny.Throws<UnreadableImageException>(() => Tiny.Read(_ml, classifier.Transform(_ml.Data.LoadFromEnumerable(Damaged()[5..6]))), "absent.png",
             "no such file");
         Tiny.Throws<UnreadableImageException>(() => Tiny.Read(_ml, classifier.Transform(_ml.Data.LoadFromEnumerable(Damaged()[7..8]))), "the path is empty");
+        var folder = new PathRow { Label = "sky", ImagePath = Path.GetTempPath() };
+        Tiny.Throws<UnreadableImageException>(() => Tiny.Read(_ml, classifier.Transform(_ml.Data.LoadFromEnumerable([folder]))), "it is a folder");
     }
 
     [TestMethod]

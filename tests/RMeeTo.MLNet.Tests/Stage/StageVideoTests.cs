@@ -289,6 +289,9 @@ public sealed class StageVideoTests
         Tiny.Throws<ArgumentOutOfRangeException>(() => options.ClipFramesKept = 0, "ClipFramesKept is 0");
         options = MergeOnly();
         options.FrameColumnNames = ["A", "B"];
-        Tiny.Throws<ArgumentOutOfRangeException>(() => Fit(options), "no column 'A'");
+        Tiny.Throws<ArgumentOutOfRangeException>(() => Fit(options), "no column 'A'", "with FrameColumnNames");
+        options.FrameColumnNames = ["Label", "Clip"];
+        Tiny.Throws<ArgumentOutOfRangeException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(Paths(0, 4)), "Column 'Clip' is Vector<",
+            "paths with FrameColumnNames");
     }
 }
