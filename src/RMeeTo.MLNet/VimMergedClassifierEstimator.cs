@@ -5,6 +5,7 @@ using RMeeTo.Vim;
 using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Devices.Cpu;
 using RMeeTo.Vim.Images;
+using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Retraining;
 
 namespace RMeeTo.MLNet;
@@ -100,11 +101,13 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
         using var cancellation = new FitCancellation(_environment, _options.CancellationToken);
         var weights = WeightsSource.Open(_options, _checkpointBytes);
         SampleColumns.Find(input.Schema, _options.Columns, weights.Config.IsVideo);
+        if (!weights.Config.IsVideo && _options.ImageNameColumnName is { } nameColumn) ImageColumn.CheckName(input.Schema, nameColumn);
         if (!weights.Config.IsVideo && _options.Views.Count > 1)
             throw new ArgumentException($"Views is {_options.Views.Times} × {_options.Views.Crops} and the network takes single images; leave Views as it "
                 + "is, or use a network for video (VimConfig.Frames).");
         var (schedule, merging) = weights.Merges();
         channel.Say(_options.Target is { } wanted ? $"Merge schedule: to be found, {wanted}." : $"Merge schedule: {schedule}.");
+        WarnOfNoMerges(schedule, merging, channel);
         if (Recipe.Epochs == 0 && _options.Target is null) return MergeOnly(input, weights, channel, cancellation);
         var device = _options.Retraining.Device
             ?? DeviceChoice.Resolve(_environment, _options.GpuDeviceId, _options.FallbackToCpu, channel)
@@ -177,6 +180,15 @@ public sealed class VimMergedClassifierEstimator : IEstimator<VimMergedClassifie
         if (why is null) return wanted;
         channel.Say($"No distillation: {why}.");
         return 0;
+    }
+
+    private void WarnOfNoMerges(MergeSchedule schedule, MergeOptions merging, IChannel channel)
+    {
+        int wanted = schedule.RemovedPerBlock.Max();
+        if (wanted == 0 && _options.Schedule is null) wanted = _options.TokensPerMerge ?? 0; // too few blocks for a merge at all
+        if (schedule.IsDense && wanted > 0 && _options.Target is null)
+            channel.Warning(MessageSensitivity.None, $"Nothing is merged, though up to {wanted} tokens a merge were asked for: {schedule.InputTokens} tokens, "
+                + $"{schedule.RemovedPerBlock.Count} blocks and {merging.ProtectedNeighbours} protected neighbours leave none that can go.");
     }
 
     private static void WarnOfClassesByIndex(StartModel start, IChannel channel)

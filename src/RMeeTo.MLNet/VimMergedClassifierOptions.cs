@@ -55,8 +55,8 @@ public sealed class VimMergedClassifierOptions
     }
 
     /// <summary>
-    /// Text column that names a row's image in messages. Null: the image column's name followed by "Path", where there is such a column.
-    /// Folders and paths of clips name themselves.
+    /// Text column that names a row's image in messages; needed while fitting, used where it is there afterwards. Null: the image column's name followed by
+    /// "Path", where there is such a column. Folders and paths of clips name themselves.
     /// </summary>
     public string? ImageNameColumnName { get; set; }
 
@@ -108,7 +108,7 @@ public sealed class VimMergedClassifierOptions
     /// </summary>
     public CheckpointReadOptions CheckpointReading { get; set => field = value ?? throw new ArgumentNullException(nameof(CheckpointReading)); } = new();
 
-    /// <summary>The same as an object; its weights are not changed.</summary>
+    /// <summary>A network as an object, in place of a file; its weights are not changed.</summary>
     public VimModel? Model { get; set; }
 
     /// <summary>
@@ -317,6 +317,9 @@ public sealed class VimMergedClassifierOptions
             added.AddRange([(nameof(TopKLabelsColumnName), TopKLabelsColumnName), (nameof(TopKProbabilitiesColumnName), TopKProbabilitiesColumnName)]);
         if (added.GroupBy(a => a.Name).FirstOrDefault(group => group.Count() > 1) is { } same)
             throw new ArgumentException($"{string.Join(" and ", same.Select(a => a.Option))} are both '{same.Key}'; give the columns different names.");
+        if (added.FirstOrDefault(a => a.Option != nameof(PredictedLabelColumnName) && a.Name == LabelColumnName) is { Option: { } hides })
+            throw new ArgumentException($"{hides} is '{LabelColumnName}', the name of the label column, which would be hidden from Evaluate and from later "
+                + "stages; give the new column another name.");
     }
 
     private static IEnumerable<string> FrameNames(IReadOnlyList<string> names)

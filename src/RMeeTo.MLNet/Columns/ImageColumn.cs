@@ -61,6 +61,16 @@ internal sealed record ImageColumn(DataViewSchema.Column Column, ImageForm Form,
             throw WrongType(name, SchemaChecks.TypeName(column), clip: false, option);
     }
 
+    /// <summary>Checks the column that is said to name the images.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is missing or holds no texts.</exception>
+    public static void CheckName(DataViewSchema schema, string name)
+    {
+        const string Option = nameof(VimMergedClassifierOptions.ImageNameColumnName);
+        if (SchemaChecks.Find(schema, name, "image name", Option).Type is { } type and not TextDataViewType)
+            throw new ArgumentOutOfRangeException("inputSchema", $"Column '{name}' is {type}; {Option} needs a column of texts that name the images. Name one, "
+                + "or leave it null.");
+    }
+
     private static ImageForm? ClipFormOf(DataViewType type) => type switch
     {
         TextDataViewType => ImageForm.Folder,

@@ -209,6 +209,8 @@ public sealed class StageColumnsTests
         Tiny.Throws<ArgumentException>(() => _ml.Transforms.VimMergedClassifier(options), "ScoreColumnName and TopKLabelsColumnName are both 'Score'");
         (options.TopK, options.FeaturesColumnName) = (0, options.PredictedLabelColumnName);
         Tiny.Throws<ArgumentException>(() => _ml.Transforms.VimMergedClassifier(options), "'PredictedLabel'");
+        options.FeaturesColumnName = "Label";
+        Tiny.Throws<ArgumentException>(() => _ml.Transforms.VimMergedClassifier(options), "FeaturesColumnName is 'Label'", "hidden from Evaluate");
     }
 
     /// <summary>What features are for: pictures of a class lie nearer to its mean than to others', though the head of this network was never asked.</summary>

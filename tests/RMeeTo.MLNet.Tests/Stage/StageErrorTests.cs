@@ -50,6 +50,32 @@ public sealed class StageErrorTests
     }
 
     [TestMethod]
+    public void TheColumnThatNamesImagesMustBeThere()
+    {
+        var options = Tiny.FromPaths(Tiny.MergeOnly(Pictures.Classes));
+        options.ImageNameColumnName = "Name";
+        Tiny.Throws<ArgumentOutOfRangeException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(Tiny.Data(_ml, 0, 6)), "no column 'Name'",
+            "ImageNameColumnName");
+        options.ImageNameColumnName = "Held";
+        Tiny.Throws<ArgumentOutOfRangeException>(() => _ml.Transforms.VimMergedClassifier(options).Fit(Tiny.Data(_ml, 0, 6)), "Column 'Held' is Boolean",
+            "ImageNameColumnName");
+        options.ImageNameColumnName = "Id";
+        using var fitted = _ml.Transforms.VimMergedClassifier(options).Fit(Tiny.Data(_ml, 0, 6));
+        Assert.HasCount(3, fitted.ClassNames);
+    }
+
+    [TestMethod]
+    public void NothingToMergeIsSaid()
+    {
+        var options = Tiny.FromPaths(Tiny.MergeOnly(Pictures.Classes));
+        options.Merging = new() { ProtectedNeighbours = 8 };
+        var log = Tiny.Log(_ml);
+        using var fitted = _ml.Transforms.VimMergedClassifier(options).Fit(Tiny.Data(_ml, 0, 6));
+        Assert.IsTrue(fitted.Schedule.IsDense);
+        Tiny.HasLine(log, "Warning: Nothing is merged, though up to 4 tokens a merge were asked for: 17 tokens, 4 blocks and 8 protected neighbours");
+    }
+
+    [TestMethod]
     public void WrongTypeOfLabelColumn()
     {
         var data = _ml.Transforms.CopyColumns("Label2", "Image").Fit(_ml.Data.LoadFromEnumerable(new Numbers[] { new() }))
