@@ -194,5 +194,5 @@ public sealed class MergeSchedule
     /// <summary>For example "197 → 142 tokens, 11 merges, reduction ratio 0.14".</summary>
     public override string ToString() => IsDense
         ? $"{InputTokens} tokens, no merges"
-        : $"{InputTokens} → {TokensPerBlock[^1]} tokens, {Steps.Count} merges, reduction ratio {ReductionRatio:0.00}";
+        : $"{InputTokens} → {TokensPerBlock[^1]} tokens, {Steps.Count} merge{(Steps.Count == 1 ? "" : "s")}, reduction ratio {ReductionRatio:0.00}";
 }

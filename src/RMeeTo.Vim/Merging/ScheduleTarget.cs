@@ -19,7 +19,7 @@ public sealed record ScheduleTarget
     /// <summary>For example "1.4 times as fast" or "at most 1 point of top-1 lost".</summary>
     public override string ToString() => Speedup is { } speedup
         ? FormattableString.Invariant($"{speedup:0.##} times as fast")
-        : FormattableString.Invariant($"at most {100 * AccuracyLoss:0.##} points of top-1 lost");
+        : FormattableString.Invariant($"at most {100 * AccuracyLoss:0.##} point{(AccuracyLoss == 0.01 ? "" : "s")} of top-1 lost");
 
     internal static ScheduleTarget ForSpeedup(double speedup) => speedup is > 1 and <= LargestSpeedup
         ? new ScheduleTarget { Speedup = speedup }

@@ -174,7 +174,7 @@ public sealed class StagePersistenceTests
     {
         var loaded = Last(_ml.Model.Load(Model("model-v1.zip"), out _));
         CollectionAssert.AreEqual(Pictures.Classes, loaded.ClassNames.ToArray());
-        Assert.AreEqual("17 → 13 tokens, 1 merges, reduction ratio 0.08", loaded.Schedule.ToString());
+        Assert.AreEqual("17 → 13 tokens, 1 merge, reduction ratio 0.08", loaded.Schedule.ToString());
         var view = loaded.Transform(Tiny.Data(_ml, 0, 3, wholePaths: true));
         Assert.AreEqual(new KeyDataViewType(typeof(uint), 3), view.Schema["PredictedLabel"].Type);
         float[][] expected = Numbers("model-v1.scores.txt");

@@ -119,6 +119,9 @@ public sealed class MergeScheduleTests
         var schedule = MergeSchedule.Uniform(VimConfig.VimTiny, 5);
         CollectionAssert.AreEqual(Enumerable.Range(0, 24).Select(block => 197 - block / 2 * 5).ToArray(), schedule.TokensPerBlock.ToArray());
         Assert.AreEqual("197 → 142 tokens, 11 merges, reduction ratio 0.14", schedule.ToString());
+        Assert.AreEqual("197 → 99 tokens, 1 merge, reduction ratio 0.25", MergeSchedule.Uniform(VimConfig.VimTiny, 196, interval: 12).ToString());
+        Assert.AreEqual("at most 1 point of top-1 lost, at most 2.5 points of top-1 lost",
+            $"{MergeSchedule.ForAccuracyLoss(0.01)}, {MergeSchedule.ForAccuracyLoss(0.025)}");
         Assert.IsNull(schedule.At(0));
         Assert.IsNull(schedule.At(3));
         Assert.AreEqual(new MergeStep(2, 197, 5, 98, 95), schedule.At(2));
