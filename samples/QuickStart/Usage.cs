@@ -8,7 +8,8 @@ internal static class Usage
         Without options: on pictures that it draws itself, with a small network that lies beside it.
 
           --images FOLDER            train/CLASS/*.jpg|png and val/CLASS/*.jpg|png, or CLASS/*.jpg|png, a fifth of which is then set aside to measure
-          --checkpoint FILE          weights: a saved VimModel, or an official .pth or safetensors file; a head for other classes is replaced
+          --checkpoint FILE          weights of a Vim: a saved VimModel, or an official .pth or safetensors file; a head for other classes is
+                                     replaced and the network re-trained without merges first
           --from-scratch             no checkpoint: train a network first (with --images)
           --tokens-per-merge N       tokens that every second block removes (unless given: reduction ratio near 0.3)
           --epochs N                 epochs of the rebuild (3; 10 on the drawn pictures)
