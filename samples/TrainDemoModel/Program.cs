@@ -34,14 +34,11 @@ var result = Retrainer.Run(model, new ImageSet(training), new ImageSet(validatio
     CheckpointPath = full ? output + ".training" : null,
     Progress = new Printer(),
 }, cancellation: stop.Token);
-if (result.Cancelled)
-{
-    Console.WriteLine($"Stopped; the same command goes on from {output}.training.");
-    return 1;
-}
-result.Model.Save(output);
-Console.WriteLine($"{output}: epoch {result.BestEpoch}, validation top-1 {result.BestTop1:P1}, {result.Duration.TotalMinutes:0.0} minutes");
-return 0;
+if (!result.Cancelled) result.Model.Save(output);
+Console.WriteLine(result.Cancelled
+    ? $"Stopped; the same command goes on from {output}.training."
+    : $"{output}: epoch {result.BestEpoch}, validation top-1 {result.BestTop1:P1}, {result.Duration.TotalMinutes:0.0} minutes");
+return result.Cancelled ? 1 : 0;
 
 static ImageStore Draw(PictureSet set, int count)
 {

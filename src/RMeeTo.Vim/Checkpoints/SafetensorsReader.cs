@@ -113,7 +113,7 @@ public sealed class SafetensorsReader : ICheckpointSource
         if (text.StartsWith("PK\x03\x04", StringComparison.Ordinal)) return "It starts like a zip archive, as PyTorch's .pth files do; open it with Checkpoint.Open.";
         if (text.StartsWith("version ", StringComparison.Ordinal)) return "It starts like a Git LFS pointer; run 'git lfs pull' to get the file itself.";
         if (text.TrimStart().StartsWith('<')) return "It starts like a web page; download the file itself.";
-        return "It is cut off, or of another format.";
+        return "It is cut off, or of another format; safetensors files and PyTorch checkpoints (.pth) can be read.";
     }
 
     private byte[] ReadHeader(Stream stream, long length)

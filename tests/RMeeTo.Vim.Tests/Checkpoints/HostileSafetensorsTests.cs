@@ -88,7 +88,7 @@ public sealed class HostileSafetensorsTests
     [DataRow("PK\u0003\u0004\u0000\u0000\u0008\u0008\u0000\u0000", "PyTorch")]
     [DataRow("version https://git-lfs.github.com/spec/v1", "git lfs pull")]
     [DataRow("<!DOCTYPE html>", "web page")]
-    [DataRow("GIF89a\u00ff\u00ff", "another format")]
+    [DataRow("GIF89a\u00ff\u00ff", "another format; safetensors files and PyTorch checkpoints")]
     public void OtherKindsOfFileAreNamed(string start, string reason)
     {
         byte[] file = Encoding.Latin1.GetBytes(start);
