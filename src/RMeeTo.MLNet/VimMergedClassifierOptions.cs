@@ -296,6 +296,9 @@ public sealed class VimMergedClassifierOptions
                 + "set FromScratch to train from random weights.");
         if (sources.Count > 1)
             throw new ArgumentException($"VimMergedClassifier has several sources of weights: {string.Join(", ", sources)}; set one of them.");
+        if (CheckpointStream is { CanRead: false })
+            throw new ArgumentException("CheckpointStream cannot be read: it is closed, or open for writing only. Open it for reading, and close it after the "
+                + "estimator is made.");
         if (ValidationColumnName is not null && ValidationData is not null)
             throw new ArgumentException($"Both ValidationColumnName ('{ValidationColumnName}') and ValidationData are set; set one of them.");
         if (Target is not null && Schedule is not null)

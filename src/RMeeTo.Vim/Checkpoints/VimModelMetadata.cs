@@ -46,7 +46,10 @@ internal static class VimModelMetadata
     public static void CheckVersion(ICheckpointSource source)
     {
         if (!source.Metadata.TryGetValue(FormatKey, out string? text))
-            throw new CheckpointMismatchException($"{source.Name} holds tensors but no '{FormatKey}' in its metadata: plain weights, such as the official ones. Open it with Checkpoint.Open, load it with VimCheckpoint.Load and make a VimModel of the weights.");
+            throw new CheckpointMismatchException(source.Metadata.ContainsKey(Deit.DeitModelMetadata.FormatKey)
+                ? $"{source.Name} holds a DeiT; DeitModel.Load loads it."
+                : $"{source.Name} holds tensors but no '{FormatKey}' in its metadata: plain weights, such as the official ones. Open it with Checkpoint.Open, "
+                    + "load it with VimCheckpoint.Load and make a VimModel of the weights.");
         if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int version) || version < 1) throw MetadataFields.Bad(source.Name, $"its '{FormatKey}' is {SafetensorsHeader.Show(text)}, not a version number");
         if (version > Version) throw MetadataFields.Newer(source.Name, $"its format is {version}, this version reads up to {Version}");
     }

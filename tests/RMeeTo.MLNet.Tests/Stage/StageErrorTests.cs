@@ -104,6 +104,10 @@ public sealed class StageErrorTests
         options.FromScratch = true;
         Tiny.Throws<ArgumentException>(() => _ml.Transforms.VimMergedClassifier(options), "Model, FromScratch");
         Tiny.Throws<ArgumentException>(() => _ml.Transforms.VimMergedClassifier(Tiny.Options(epochs: 0)), "0 epochs");
+        var closed = new MemoryStream();
+        closed.Dispose();
+        Tiny.Throws<ArgumentException>(() => _ml.Transforms.VimMergedClassifier(new VimMergedClassifierOptions { CheckpointStream = closed }),
+            "CheckpointStream cannot be read");
     }
 
     [TestMethod]
