@@ -32,8 +32,7 @@ public sealed class VimModel : ClassifierModel
         Merging = merging ?? MergeOptions.Default;
         Schedule = schedule ?? MergeSchedule.Custom(config, new int[config.Depth], Merging);
         Preprocessing = preprocessing ?? new() { ImageHeight = config.ImageHeight, ImageWidth = config.ImageWidth, CropRatio = config.IsVideo ? 1 : 0.875 };
-        if ((Schedule.InputTokens, Schedule.InputClassRow, Schedule.TokensPerBlock.Count) != (config.Tokens, config.ClassRow, config.Depth))
-            throw new ArgumentException($"The schedule is for {Schedule.InputTokens} tokens, class row {Schedule.InputClassRow}, {Schedule.TokensPerBlock.Count} blocks; the network has {config.Tokens} tokens, class row {config.ClassRow}, {config.Depth} blocks. Make the schedule from the network's VimConfig.", nameof(schedule));
+        Schedule.Check(config, nameof(schedule));
         Merging.Check(Schedule, nameof(schedule));
         if ((Preprocessing.ImageHeight, Preprocessing.ImageWidth) != (config.ImageHeight, config.ImageWidth))
             throw new ArgumentException($"The preprocessing makes images of {Preprocessing.ImageWidth}×{Preprocessing.ImageHeight} pixels and the network takes {config.ImageWidth}×{config.ImageHeight}; they must be equal.", nameof(preprocessing));

@@ -29,9 +29,9 @@ public sealed record VimCost(double Published, double Bidirectional, double Merg
     public static VimCost Of(VimConfig config, MergeSchedule? schedule = null, MergeOptions? merging = null)
     {
         ArgumentNullException.ThrowIfNull(config);
+        config.Validate();
         schedule ??= MergeSchedule.Dense(config);
-        if ((schedule.InputTokens, schedule.TokensPerBlock.Count) != (config.Validate().Tokens, config.Depth))
-            throw new ArgumentException($"The schedule is for {schedule.InputTokens} tokens and {schedule.TokensPerBlock.Count} blocks; the network has {config.Tokens} tokens and {config.Depth} blocks. Make the schedule from the network's VimConfig.", nameof(schedule));
+        schedule.Check(config, nameof(schedule));
         int metricWidth = MetricWidth(config, (merging ?? MergeOptions.Default).Metric);
         double ends = Ends(config, config.Tokens), matching = schedule.Steps.Sum(step => Merge(config, metricWidth, step.TokensIn, step.Removed));
         double once = schedule.TokensPerBlock.Sum(tokens => Block(config, tokens, directions: 1));

@@ -148,7 +148,7 @@ public sealed class MergeSchedule
                 throw new ArgumentException($"The schedule removes {removedPerBlock[i]} tokens at block {i}; block 0 cannot merge and no number may be negative.", nameof(removedPerBlock));
         // The published code merges around one class token, and its formula for the class row has no second.
         if (config.ClassToken == ClassTokenPosition.Ends && removedPerBlock.Any(n => n > 0))
-            throw new ArgumentException($"The schedule removes {removedPerBlock.Sum()} tokens and the network has a class token at both ends, around which tokens cannot merge; use MergeSchedule.Dense, or a network with one class token.", nameof(removedPerBlock));
+            throw new ArgumentException($"The schedule removes tokens at {removedPerBlock.Count(n => n > 0)} blocks and the network has a class token at both ends, around which tokens cannot merge; use MergeSchedule.Dense, or a network with one class token.", nameof(removedPerBlock));
         return new MergeSchedule(config, [.. removedPerBlock], (merging ?? MergeOptions.Default).Validate());
     }
 
@@ -165,6 +165,15 @@ public sealed class MergeSchedule
     /// <param name="loss">Top-1 that may be lost, as a share of the images, from 0 to below 1: 0.01 is one point.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="loss"/> is out of range.</exception>
     public static ScheduleTarget ForAccuracyLoss(double loss) => ScheduleTarget.ForAccuracyLoss(loss);
+
+    /// <summary>Checks that the schedule was made for a network of these sizes.</summary>
+    /// <exception cref="ArgumentException">It was made for another.</exception>
+    internal void Check(VimConfig config, string name)
+    {
+        if ((InputTokens, InputClassRow, TokensPerBlock.Count) != (config.Tokens, config.ClassRow, config.Depth))
+            throw new ArgumentException($"The schedule is for {InputTokens} tokens, class row {InputClassRow}, {TokensPerBlock.Count} blocks; the network has "
+                + $"{config.Tokens} tokens, class row {config.ClassRow}, {config.Depth} blocks. Make the schedule from the network's VimConfig.", name);
+    }
 
     /// <summary>
     /// The most tokens that one merge can remove. Of the patch rows every second one may go; of any 2n neighbours of the class token n are such rows, wherever

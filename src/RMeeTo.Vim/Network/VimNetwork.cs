@@ -23,11 +23,14 @@ public sealed class VimNetwork : ClassifierNetwork
     private readonly ClassifierHead _head;
 
     /// <summary>Combines weights with a schedule.</summary>
-    /// <exception cref="ArgumentException">The weights are of another kind of network; or the schedule was made for other options, or has a merge that they do not allow.</exception>
+    /// <exception cref="ArgumentException">
+    /// The weights are of another kind of network; or the schedule was made for another network or other options, or has a merge that they do not allow.
+    /// </exception>
     public VimNetwork(DeviceWeights weights, MergeSchedule schedule, MergeOptions options) : base(weights)
     {
         Parameters = weights.Parameters as VimParameters
             ?? throw new ArgumentException($"The weights are laid out by {weights.Parameters.GetType().Name}; a VimNetwork needs the weights of a Vision Mamba, VimWeights.", nameof(weights));
+        schedule.Check(Parameters.Config, nameof(schedule));
         options.Check(schedule, nameof(schedule));
         Schedule = schedule;
         Options = options;

@@ -103,6 +103,7 @@ public sealed class NetworkVariantTests
     {
         var config = s_variants["ends"];
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => MergeSchedule.Uniform(config, 2, interval: 1)).Message, "class token at both ends");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => MergeSchedule.Uniform(config with { Depth = 3 }, int.MaxValue, interval: 1)).Message, "at 2 blocks");
         Assert.IsTrue(MergeSchedule.Uniform(config, 0).IsDense);
     }
 

@@ -176,6 +176,21 @@ public sealed class VimNetworkTests
         }
     }
 
+    /// <summary>With fewer tokens it would run, and read rows of other tokens.</summary>
+    [TestMethod]
+    public void AScheduleForAnotherNetworkIsRefused()
+    {
+        using var device = CpuDevice.Create();
+        using var weights = new DeviceWeights(device, TinyTask.Model().Weights, forTraining: false);
+        var config = TinyTask.Config;
+        foreach (var other in (VimConfig[])[config with { ImageHeight = config.PatchSize }, config with { ClassToken = ClassTokenPosition.First }, config with { Depth = config.Depth + 1 }])
+        {
+            var schedule = MergeSchedule.Uniform(other, 1);
+            var thrown = Assert.ThrowsExactly<ArgumentException>(() => new VimNetwork(weights, schedule, MergeOptions.Default));
+            StringAssert.Contains(thrown.Message, $"The schedule is for {other.Tokens} tokens, class row {other.ClassRow}, {other.Depth} blocks; the network has {config.Tokens}");
+        }
+    }
+
     [TestMethod]
     public void ABatchThatDoesNotFitAndTrainingWithoutRoomAreRefused()
     {
