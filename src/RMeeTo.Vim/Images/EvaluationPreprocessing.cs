@@ -116,8 +116,8 @@ public sealed record EvaluationPreprocessing
         CheckOutput(rgb.Length);
         var (width, height) = ResizedSize(image.Width, image.Height);
         var (left, top) = (CropOffset(width, ImageWidth), CropOffset(height, ImageHeight));
-        if (crops > 1 && width - ImageWidth > height - ImageHeight) left = (long)(crop * ((width - ImageWidth) / (crops - 1.0)));
-        else if (crops > 1) top = (long)(crop * ((height - ImageHeight) / (crops - 1.0)));
+        if (crops > 1 && width - ImageWidth > height - ImageHeight) left = crop * (width - ImageWidth) / (crops - 1); // in whole numbers, so that the last is at the end
+        else if (crops > 1) top = crop * (height - ImageHeight) / (crops - 1);
         PillowResize.Resize(
             image,
             new PixelBox(0, 0, image.Width, image.Height),

@@ -9,7 +9,10 @@ public sealed class VideoClip
     private readonly IReadOnlyList<RgbImage> _frames;
 
     /// <summary>A clip of these frames, which are not copied.</summary>
-    /// <param name="frames">At least one. Read by one thread at a time for one prediction.</param>
+    /// <param name="frames">
+    /// At least one. Where a clip is looked at several times (<see cref="ClipViews"/>) or is in a list twice, several threads may read it at
+    /// once.
+    /// </param>
     /// <exception cref="ArgumentException">There is no frame.</exception>
     public VideoClip(IReadOnlyList<RgbImage> frames)
     {

@@ -87,6 +87,17 @@ public sealed class VideoClipTests
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new ClipViews { Times = 0 });
     }
 
+    /// <summary>7 · (61 / 7) is less than 61 in floating point.</summary>
+    [TestMethod]
+    public void TheLastOfManyCropsIsAtTheEnd()
+    {
+        var preprocessing = new EvaluationPreprocessing { ImageHeight = 4, ImageWidth = 4, CropRatio = 1 };
+        byte[] pixels = new byte[3 * 65 * 4], rgb = new byte[48];
+        for (int i = 0; i < 65 * 4; i++) pixels[3 * i] = (byte)(i % 65);
+        preprocessing.Crop(new RgbImage(pixels, 65, 4), rgb, crop: 7, crops: 8);
+        Assert.AreEqual(61, rgb[0]);
+    }
+
     [TestMethod]
     public void TrainingTakesOneCropAndOneFlipForAllFrames()
     {
