@@ -221,7 +221,7 @@ public abstract class VimDevice : IDisposable
     /// <summary>The mean of the rows of every image: Σ_l weight_l · row_l / Σ_l weight_l.</summary>
     /// <param name="source">[B·L, C], L at least 1.</param>
     /// <param name="weights">[B·L, 1], of positive sum for every image; none: all equal.</param>
-    /// <param name="means">[B, C]</param>
+    /// <param name="means">[B, C]; another matrix than the source.</param>
     public abstract void MeanRows(DeviceMatrix source, DeviceMatrix weights, DeviceMatrix means);
 
     /// <summary>Gradient of <see cref="MeanRows"/> with regard to the rows.</summary>
@@ -270,4 +270,17 @@ public abstract class VimDevice : IDisposable
 
     /// <summary>Frees what the derived class holds.</summary>
     protected virtual void Dispose(bool disposing) { }
+
+    /// <summary>L of [B·L, …].</summary>
+    /// <exception cref="ArgumentException">The rows are not as many for every image.</exception>
+    private protected static int TokensPerImage(DeviceMatrix matrix, int batch, string name) => batch >= 1 && matrix.Rows % batch == 0
+        ? matrix.Rows / batch
+        : throw new ArgumentException($"{name} has {matrix.Rows} rows, which do not belong to {batch} images, as many to each.", name);
+
+    /// <summary>Throws where a plan knows no class row.</summary>
+    /// <exception cref="ArgumentException">It knows none.</exception>
+    private protected static void CheckClassToken(MergePlan plan)
+    {
+        if (!plan.Step.HasClassToken) throw new ArgumentException($"{plan.Step} has no class token, so none can be taken out after it.", nameof(plan));
+    }
 }

@@ -1,5 +1,6 @@
 using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Merging;
+using RMeeTo.Vim.Tests.Golden;
 
 namespace RMeeTo.Vim.Tests.Devices;
 
@@ -39,6 +40,40 @@ public sealed class DeviceMatrixTests
             Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => matrix.SliceColumns(start, count));
             Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => matrix.SliceRows(start, count));
         }
+    }
+
+    /// <summary>Turned rows of an image that is not whole would lie behind the matrix.</summary>
+    [TestMethod]
+    [DynamicData(nameof(Names))]
+    public void Rows_that_are_no_whole_images_are_refused(string deviceName)
+    {
+        using VimDevice device = DevicesUnderTest.Create(deviceName);
+        var (values, metric) = (device.Matrix(5, 3), device.Matrix(5, 3));
+        foreach (int batch in new[] { -1, 0, 2, 6 })
+            Assert.ThrowsExactly<ArgumentException>(() => device.AddMetric(batch, values, 1, MetricPlacement.Turned, metric));
+        device.AddMetric(5, values, 1, MetricPlacement.Turned, metric);
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Names))]
+    public void A_class_row_that_there_is_not_is_neither_read_nor_written(string deviceName)
+    {
+        using VimDevice device = DevicesUnderTest.Create(deviceName);
+        using MergePlan plan = device.CreateMergePlan(1, new MergeStep(1, 6, 2, -1, -1), MergeOptions.Default);
+        var (tokens, rows) = (device.Matrix(4, 3), device.Matrix(1, 3));
+        device.Match(1, new() { Metric = device.Matrix(6, 3) }, plan, device.Matrix(4, 1));
+        Assert.ThrowsExactly<ArgumentException>(() => device.GatherClassRows(plan, tokens, rows));
+        Assert.ThrowsExactly<ArgumentException>(() => device.ScatterClassRows(plan, rows, tokens));
+    }
+
+    [TestMethod]
+    public void A_plan_of_another_device_is_refused_as_the_one_before()
+    {
+        using VimDevice reference = DevicesUnderTest.Create(DevicesUnderTest.Names[0]), cpu = DevicesUnderTest.Create(DevicesUnderTest.Names[^1]);
+        var options = new MergeOptions { ClassPosition = MergeClassPosition.Exact };
+        using MergePlan before = reference.CreateMergePlan(1, new MergeStep(1, 8, 1, 3, 3), options), plan = cpu.CreateMergePlan(1, new MergeStep(2, 7, 1, 3, 2), options);
+        var (metric, sizes) = (cpu.Matrix(7, 2), cpu.Matrix(6, 1));
+        Assert.ThrowsExactly<ArgumentException>(() => cpu.Match(1, new() { Metric = metric, Previous = before }, plan, sizes));
     }
 
     /// <summary>Tokens before, removed, class row before and after.</summary>

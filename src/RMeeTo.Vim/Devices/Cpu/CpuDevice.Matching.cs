@@ -10,7 +10,7 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
 
     public override void AddMetric(int batch, DeviceMatrix values, float factor, MetricPlacement placement, DeviceMatrix metric, bool accumulate = false)
     {
-        var (rows, channels, length) = (values.Rows, values.Columns, values.Rows / batch);
+        var (rows, channels, length) = (values.Rows, values.Columns, TokensPerImage(values, batch, nameof(values)));
         float* from = Pointer(values, rows, channels, nameof(values)), to = Pointer(metric, rows, channels, nameof(metric));
         for (int row = 0; row < rows; row++, from += values.Stride)
         {
@@ -44,9 +44,10 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
         float* first = Pointer(metric, rows, metric.Columns, nameof(operands.Metric)), size = PointerOrNull(sizes, rows, 1, nameof(operands.Sizes));
         float* important = plan.Options.Importance == MergeImportance.None ? null : Pointer(importance, rows, 1, nameof(operands.Importance));
         float* merged = Pointer(mergedSizes, batch * step.TokensOut, 1, nameof(mergedSizes));
+        var previous = operands.Previous is { } before ? Filled(batch, before) : null;
         for (int image = 0; image < batch; image++)
         {
-            filled.Begin(image, operands.Previous);
+            filled.Begin(image, previous);
             FindPartners(filled, first, metric.Stride, metric.Columns);
             filled.Rank(important, importance.Stride);
             filled.PlaceRows();

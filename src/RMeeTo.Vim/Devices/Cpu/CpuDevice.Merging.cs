@@ -63,6 +63,7 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
 
     public override void GatherClassRows(MergePlan plan, DeviceMatrix source, DeviceMatrix rows)
     {
+        CheckClassToken(plan);
         var (filled, length) = (Filled(rows.Rows, plan), plan.Step.TokensOut);
         float* from = Pointer(source, rows.Rows * length, rows.Columns, nameof(source)), to = Pointer(rows, rows.Rows, rows.Columns, nameof(rows));
         for (int image = 0; image < rows.Rows; image++, from += (long)length * source.Stride, to += rows.Stride)
@@ -71,6 +72,7 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
 
     public override void ScatterClassRows(MergePlan plan, DeviceMatrix rows, DeviceMatrix destination)
     {
+        CheckClassToken(plan);
         var (filled, length) = (Filled(rows.Rows, plan), plan.Step.TokensOut);
         float* from = Pointer(rows, rows.Rows, rows.Columns, nameof(rows)), to = Pointer(destination, rows.Rows * length, rows.Columns, nameof(destination));
         for (int image = 0; image < rows.Rows; image++, from += rows.Stride)

@@ -54,10 +54,10 @@ internal sealed unsafe class CpuMergePlan : MergePlan
     /// <summary>Turns to an image of the batch.</summary>
     /// <param name="image">Index.</param>
     /// <param name="previous">The merge before, for images with class rows of their own.</param>
-    public void Begin(int image, MergePlan? previous)
+    public void Begin(int image, CpuMergePlan? previous)
     {
         bool exact = Options.ClassPosition == MergeClassPosition.Exact;
-        (_image, _classPlace) = (image, exact && previous is CpuMergePlan before ? before.ClassRowOut[image] : Step.ClassRowIn);
+        (_image, _classPlace) = (image, exact && previous is not null ? previous.ClassRowOut[image] : Step.ClassRowIn);
     }
 
     /// <summary>The row of the metric that the k-th patch is compared by.</summary>

@@ -10,7 +10,7 @@ public sealed partial class ReferenceDevice
     public override void AddMetric(int batch, DeviceMatrix values, float factor, MetricPlacement placement, DeviceMatrix metric, bool accumulate = false)
     {
         var (from, to) = (Of(values, values.Rows, values.Columns), Of(metric, values.Rows, values.Columns));
-        int length = values.Rows / batch;
+        int length = TokensPerImage(values, batch, nameof(values));
         for (int row = 0; row < from.Rows; row++)
             for (int c = 0; c < from.Columns; c++)
             {

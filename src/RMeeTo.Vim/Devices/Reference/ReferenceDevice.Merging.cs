@@ -49,6 +49,7 @@ public sealed partial class ReferenceDevice
     /// <inheritdoc/>
     public override void GatherClassRows(MergePlan plan, DeviceMatrix source, DeviceMatrix rows)
     {
+        CheckClassToken(plan);
         var (filled, length) = (Filled(rows.Rows, plan), plan.Step.TokensOut);
         var (from, to) = (Of(source, rows.Rows * length, rows.Columns), Of(rows, rows.Rows, rows.Columns));
         for (int image = 0; image < to.Rows; image++)
@@ -58,6 +59,7 @@ public sealed partial class ReferenceDevice
     /// <inheritdoc/>
     public override void ScatterClassRows(MergePlan plan, DeviceMatrix rows, DeviceMatrix destination)
     {
+        CheckClassToken(plan);
         var (filled, length) = (Filled(rows.Rows, plan), plan.Step.TokensOut);
         var (from, to) = (Of(rows, rows.Rows, rows.Columns), Of(destination, rows.Rows * length, rows.Columns));
         to.Clear();
