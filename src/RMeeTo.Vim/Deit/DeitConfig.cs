@@ -2,8 +2,7 @@ namespace RMeeTo.Vim.Deit;
 
 /// <summary>
 /// Architecture of a DeiT, the plain vision transformer that Vim is compared with. Immutable and always valid: a property that is out of range throws where it
-/// is set, and
-/// sizes that contradict each other throw in <see cref="Validate"/>, which every consumer calls.
+/// is set, and sizes that contradict each other throw in <see cref="Validate"/>, which every consumer calls.
 /// </summary>
 /// <remarks>Sources: DeiT (arXiv 2012.12877), spec 1.5. C = <see cref="Width"/>, H = <see cref="Heads"/>, L = <see cref="Tokens"/>.</remarks>
 public sealed record DeitConfig
@@ -66,6 +65,9 @@ public sealed record DeitConfig
 
     /// <summary>Values of a patch: 3 · PatchSize².</summary>
     public int PatchLength => 3 * PatchSize * PatchSize;
+
+    /// <summary>Values of one network input: 3 · height · width.</summary>
+    public int InputLength => 3 * ImageHeight * ImageWidth;
 
     /// <summary>DeiT-Tiny: width 192, 3 heads, 5,717,416 parameters at 1000 classes.</summary>
     public static DeitConfig DeitTiny { get; } = new();

@@ -12,8 +12,7 @@ public delegate void DeitBlockObserver(int block, DeviceMatrix tokens, DeviceMat
 
 /// <summary>
 /// A DeiT with token merging: patch embedding, blocks (attention, merge, MLP), class head; forward and backward. It holds weights and no activations, so any
-/// number of
-/// workers run it at once, each with a device and a <see cref="DeitWorkspace"/> of its own.
+/// number of workers run it at once, each with a device and a <see cref="DeitWorkspace"/> of its own.
 /// </summary>
 /// <remarks>
 /// Spec 1.5 and 2.8: x ← x + Proj(Attention(LN(x), sizes)); merge; x ← x + MLP(LN(x)). The attention adds ln(size) to the logits of a key.
@@ -49,7 +48,7 @@ public sealed class DeitNetwork : ClassifierNetwork
     /// <summary>Architecture.</summary>
     public DeitConfig Config => Parameters.Config;
 
-    internal override int InputLength => 3 * Config.ImageHeight * Config.ImageWidth;
+    internal override int InputLength => Config.InputLength;
 
     internal override int InputTokens => Config.Tokens;
 
@@ -97,8 +96,7 @@ public sealed class DeitNetwork : ClassifierNetwork
     {
         var own = Own<DeitWorkspace>(workspace);
         CheckBatch(own, batch);
-        if (!own.ForTraining)
-            throw new InvalidOperationException("This workspace was made for inference; make it with forTraining: true to run the backward pass.");
+        CheckForTraining(own);
         BackwardHead(device, own, batch, gradients);
         for (int i = Config.Depth - 1; i >= 0; i--)
         {
@@ -112,15 +110,7 @@ public sealed class DeitNetwork : ClassifierNetwork
             gradients[Parameters.Patch.Bias]);
     }
 
-    private void CheckBatch(DeitWorkspace workspace, int batch)
-    {
-        if (!ReferenceEquals(workspace.Schedule, Schedule) || workspace.Options != Options)
-            throw new ArgumentException($"The workspace was laid out for other merges ({workspace.Schedule}; this network: {Schedule}); make it with "
-                + "CreateWorkspace of this network.", nameof(workspace));
-        if (batch < 1 || batch > workspace.BatchCapacity)
-            throw new ArgumentOutOfRangeException(nameof(batch), batch, $"The batch has {batch} images; the workspace has room for 1 to "
-                + $"{workspace.BatchCapacity}.");
-    }
+    private void CheckBatch(DeitWorkspace workspace, int batch) => CheckBatch(workspace, batch, (workspace.Schedule, workspace.Options), (Schedule, Options));
 
     private void Embed(VimDevice device, DeitWorkspace workspace, int batch)
     {

@@ -18,18 +18,17 @@ public sealed class DeitWorkspace : ClassifierWorkspace
     /// <param name="forTraining">True: room for the backward pass.</param>
     /// <exception cref="NotSupportedException">The device is not the CPU.</exception>
     public DeitWorkspace(VimDevice device, DeitConfig config, DeitMergeSchedule schedule, DeitMergeOptions options, int batchCapacity, bool forTraining)
-        : base(device, batchCapacity, forTraining)
+        : base(device, batchCapacity, forTraining, config.InputLength, config.Classes)
     {
         Operators = Own(DeitOperators.For(device));
         (Schedule, Options) = (schedule, options);
         var (b, l, c) = (batchCapacity, config.Tokens, config.Width);
-        Images = Matrix(b, 3 * config.ImageHeight * config.ImageWidth);
         Patches = Matrix(b * config.Patches, config.PatchLength);
         PatchTokens = Matrix(b * config.Patches, c);
         Tokens = new(Matrix(b * l, c), Matrix(b * l, c));
         Sizes = new(Matrix(b * l, 1), Matrix(b * l, 1));
         Metric = options.Metric == DeitMetric.Tokens ? default : Matrix(b * l, config.HeadWidth);
-        (ClassTokens, Features, ClassStatistics, Logits) = (Matrix(b, c), Matrix(b, c), Matrix(b, 2), Matrix(b, config.Classes));
+        (ClassTokens, Features, ClassStatistics) = (Matrix(b, c), Matrix(b, c), Matrix(b, 2));
 
         var blocks = new DeitBlockActivations[config.Depth];
         for (int i = 0; i < blocks.Length; i++)
@@ -39,9 +38,7 @@ public sealed class DeitWorkspace : ClassifierWorkspace
         Plans = [.. Enumerable.Range(0, config.Depth).Select(i =>
             schedule.At(i) is { } step ? new DeitMergePlan(b, step.TokensIn, step.Removed, options) : null)];
 
-        if (!forTraining) return;
-        (Targets, Losses, LogitsGradient) = (Matrix(b, config.Classes), Matrix(b, 1), Matrix(b, config.Classes));
-        Gradients = new DeitGradients(Matrix, config, b);
+        if (forTraining) Gradients = new DeitGradients(Matrix, config, b);
     }
 
     /// <summary>The merges that it was laid out for.</summary>
@@ -51,22 +48,7 @@ public sealed class DeitWorkspace : ClassifierWorkspace
     public DeitMergeOptions Options { get; }
 
     /// <inheritdoc/>
-    public override DeviceMatrix Images { get; }
-
-    /// <inheritdoc/>
-    public override DeviceMatrix Logits { get; }
-
-    /// <inheritdoc/>
     public override DeviceMatrix Features { get; }
-
-    /// <inheritdoc/>
-    public override DeviceMatrix LogitsGradient { get; }
-
-    /// <inheritdoc/>
-    public override DeviceMatrix Targets { get; }
-
-    /// <inheritdoc/>
-    public override DeviceMatrix Losses { get; }
 
     internal DeitOperators Operators { get; }
 
@@ -75,9 +57,9 @@ public sealed class DeitWorkspace : ClassifierWorkspace
     internal DeviceMatrix PatchTokens { get; }
 
     /// <summary>The residual stream [B·L, C].</summary>
-    internal Workspace.Pair Tokens { get; }
+    internal MatrixPair Tokens { get; }
 
-    internal Workspace.Pair Sizes { get; }
+    internal MatrixPair Sizes { get; }
 
     /// <summary>[B·L, C / H], where tokens are not compared by themselves.</summary>
     internal DeviceMatrix Metric { get; }
@@ -145,7 +127,7 @@ internal sealed class DeitBlockActivations(Func<int, int, DeviceMatrix> matrix, 
 /// <param name="batch">B.</param>
 internal sealed class DeitGradients(Func<int, int, DeviceMatrix> matrix, DeitConfig config, int batch)
 {
-    public Workspace.Pair Tokens { get; } = new(matrix(batch * config.Tokens, config.Width), matrix(batch * config.Tokens, config.Width));
+    public MatrixPair Tokens { get; } = new(matrix(batch * config.Tokens, config.Width), matrix(batch * config.Tokens, config.Width));
 
     public DeviceMatrix Normed { get; } = matrix(batch * config.Tokens, config.Width);
 

@@ -58,7 +58,7 @@ internal sealed class ClassifierHead
         var (hidden, residual) = _rows.Length == 0 ? (allHidden, allResidual) : (head.Hidden.SliceRows(0, rows), sum);
         device.AddNorm(FinalNorm, residual, hidden, sum, normed, head.Statistics.SliceRows(0, rows));
         if (TakesMean) device.MeanRows(normed, TokenSizes(workspace, rows), feature);
-        device.Linear(feature, _weights.LinearOf(_parameters.HeadWeight), _weights[_parameters.HeadBias], head.Logits.SliceRows(0, batch));
+        device.Linear(feature, _weights.LinearOf(_parameters.HeadWeight), _weights[_parameters.HeadBias], workspace.Logits.SliceRows(0, batch));
 
         void Gather(int i, DeviceMatrix tokens, DeviceMatrix destination)
         {
@@ -72,7 +72,7 @@ internal sealed class ClassifierHead
     {
         var head = workspace.Head;
         int rows = HeadRows(batch);
-        var (logitsGradient, featureGradient) = (head.LogitsGradient.SliceRows(0, batch), head.FeatureGradient.SliceRows(0, batch));
+        var (logitsGradient, featureGradient) = (workspace.LogitsGradient.SliceRows(0, batch), head.FeatureGradient.SliceRows(0, batch));
         var normedGradient = head.NormedGradient.SliceRows(0, rows);
         var tokensGradient = workspace.Gradient.Current.SliceRows(0, batch * _schedule.TokensPerBlock[^1]);
         var sumGradient = _rows.Length == 0 ? tokensGradient : head.SumGradient.SliceRows(0, rows);

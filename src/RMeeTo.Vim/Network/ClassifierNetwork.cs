@@ -1,12 +1,10 @@
 using RMeeTo.Vim.Devices;
-using RMeeTo.Vim.Merging;
 
 namespace RMeeTo.Vim.Network;
 
 /// <summary>
 /// A network that classifies images, forward and backward, whatever its blocks are: what running and re-training need to know of it. It holds weights and no
-/// activations,
-/// so any number of workers run it at once, each with a device and a workspace of its own.
+/// activations, so any number of workers run it at once, each with a device and a workspace of its own.
 /// </summary>
 /// <param name="weights">Shared by all workers.</param>
 public abstract class ClassifierNetwork(DeviceWeights weights)
@@ -49,63 +47,27 @@ public abstract class ClassifierNetwork(DeviceWeights weights)
     private protected static TWorkspace Own<TWorkspace>(ClassifierWorkspace workspace) where TWorkspace : ClassifierWorkspace => workspace as TWorkspace
         ?? throw new ArgumentException($"The workspace is a {workspace?.GetType().Name ?? "null"}; this network needs a {typeof(TWorkspace).Name}: make it "
             + "with CreateWorkspace of this network.", nameof(workspace));
-}
 
-/// <summary>All activations of one worker, laid out once and used again for every batch.</summary>
-public abstract class ClassifierWorkspace : IDisposable
-{
-    private readonly List<IDisposable> _owned = [];
-    private readonly VimDevice _device;
-
-    private protected ClassifierWorkspace(VimDevice device, int batchCapacity, bool forTraining)
+    /// <summary>Throws where the workspace is one of another network, or too small.</summary>
+    /// <param name="workspace">The caller's.</param>
+    /// <param name="batch">B.</param>
+    /// <param name="laidOutFor">Merges of the workspace.</param>
+    /// <param name="own">Merges of this network.</param>
+    private protected static void CheckBatch<TSchedule, TOptions>(
+        ClassifierWorkspace workspace, int batch, (TSchedule Schedule, TOptions Options) laidOutFor, (TSchedule Schedule, TOptions Options) own)
+        where TSchedule : class where TOptions : class, IEquatable<TOptions>
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(batchCapacity, 1);
-        (_device, BatchCapacity, ForTraining) = (device, batchCapacity, forTraining);
+        if (!ReferenceEquals(laidOutFor.Schedule, own.Schedule) || !laidOutFor.Options.Equals(own.Options))
+            throw new ArgumentException($"The workspace was laid out for other merges ({laidOutFor.Schedule}; this network: {own.Schedule}); make it with "
+                + "CreateWorkspace of this network.", nameof(workspace));
+        if (batch < 1 || batch > workspace.BatchCapacity)
+            throw new ArgumentOutOfRangeException(nameof(batch), batch, $"The batch has {batch} images; the workspace has room for 1 to "
+                + $"{workspace.BatchCapacity}.");
     }
 
-    /// <summary>Largest batch.</summary>
-    public int BatchCapacity { get; }
-
-    /// <summary>True where the backward pass can run.</summary>
-    public bool ForTraining { get; }
-
-    /// <summary>
-    /// Network input [B, 3·H·W]: normalised planes of red, green and blue; for clips [B, 3·T·H·W], of each colour the planes of all frames. Filled by the
-    /// caller.
-    /// </summary>
-    public abstract DeviceMatrix Images { get; }
-
-    /// <summary>Network output [B, classes].</summary>
-    public abstract DeviceMatrix Logits { get; }
-
-    /// <summary>What the head reads [B, C]: the class token after the final norm, or what the architecture has in its place.</summary>
-    public abstract DeviceMatrix Features { get; }
-
-    /// <summary>Gradient of the loss with regard to the logits [B, classes]; input of the backward pass. Training only.</summary>
-    public abstract DeviceMatrix LogitsGradient { get; }
-
-    /// <summary>Target probabilities [B, classes]. Training only; filled by the caller.</summary>
-    public abstract DeviceMatrix Targets { get; }
-
-    /// <summary>Loss of every image [B, 1]. Training only.</summary>
-    public abstract DeviceMatrix Losses { get; }
-
-    /// <summary>Says what the random choices of an image are drawn from, where the network makes any; at inference that never changes.</summary>
-    internal virtual void SetShuffleKey(int image, ShuffleKey key) { }
-
-    /// <summary>Frees everything.</summary>
-    public void Dispose()
+    private protected static void CheckForTraining(ClassifierWorkspace workspace)
     {
-        foreach (var owned in _owned) owned.Dispose();
-        _owned.Clear();
-        GC.SuppressFinalize(this);
+        if (!workspace.ForTraining)
+            throw new InvalidOperationException("This workspace was made for inference; make it with forTraining: true to run the backward pass.");
     }
-
-    private protected T Own<T>(T owned) where T : IDisposable
-    {
-        _owned.Add(owned);
-        return owned;
-    }
-
-    private protected DeviceMatrix Matrix(int rows, int columns) => new(Own(_device.Allocate((long)rows * columns)), rows, columns);
 }

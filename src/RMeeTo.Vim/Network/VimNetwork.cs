@@ -3,7 +3,9 @@ using RMeeTo.Vim.Merging;
 
 namespace RMeeTo.Vim.Network;
 
-/// <summary>Sees the state after each block of a forward pass: the mixer's output, the residual stream after the block's add, and the sizes of the tokens.</summary>
+/// <summary>
+/// Sees the state after each block of a forward pass: the mixer's output, the residual stream after the block's add, and the sizes of the tokens.
+/// </summary>
 /// <param name="block">Index of the block.</param>
 /// <param name="hidden">[B·L, C]</param>
 /// <param name="residual">[B·L, C]</param>
@@ -29,7 +31,8 @@ public sealed class VimNetwork : ClassifierNetwork
     public VimNetwork(DeviceWeights weights, MergeSchedule schedule, MergeOptions options) : base(weights)
     {
         Parameters = weights.Parameters as VimParameters
-            ?? throw new ArgumentException($"The weights are laid out by {weights.Parameters.GetType().Name}; a VimNetwork needs the weights of a Vision Mamba, VimWeights.", nameof(weights));
+            ?? throw new ArgumentException($"The weights are laid out by {weights.Parameters.GetType().Name}; a VimNetwork needs the weights of a Vision "
+                + "Mamba, VimWeights.", nameof(weights));
         schedule.Check(Parameters.Config, nameof(schedule));
         options.Check(schedule, nameof(schedule));
         Schedule = schedule;
@@ -61,7 +64,8 @@ public sealed class VimNetwork : ClassifierNetwork
     public VimParameters Parameters { get; }
 
     /// <summary>Activations for this network.</summary>
-    public override Workspace CreateWorkspace(VimDevice device, int batchCapacity, bool forTraining) => new(device, Config, Schedule, Options, batchCapacity, forTraining);
+    public override Workspace CreateWorkspace(VimDevice device, int batchCapacity, bool forTraining) =>
+        new(device, Config, Schedule, Options, batchCapacity, forTraining);
 
     /// <summary>Computes <c>workspace.Logits</c> [B, classes] from <c>workspace.Images</c>.</summary>
     /// <param name="device">The caller's device.</param>
@@ -80,7 +84,8 @@ public sealed class VimNetwork : ClassifierNetwork
             if (observer is null) continue;
             int rows = batch * Schedule.TokensPerBlock[i];
             bool merged = !Schedule.IsDense && i >= Schedule.Steps[0].Block;
-            observer(i, workspace.Hidden.Current.SliceRows(0, rows), ResidualAfter(workspace, i).SliceRows(0, rows), merged ? workspace.Sizes.Current.SliceRows(0, rows) : default);
+            observer(i, workspace.Hidden.Current.SliceRows(0, rows), ResidualAfter(workspace, i).SliceRows(0, rows),
+                merged ? workspace.Sizes.Current.SliceRows(0, rows) : default);
         }
         _head.Forward(device, workspace, batch, ResidualAfter(workspace, Config.Depth - 1), ClassRows(workspace));
     }
@@ -93,31 +98,28 @@ public sealed class VimNetwork : ClassifierNetwork
     public void Backward(VimDevice device, Workspace workspace, int batch, ParameterBuffer gradients)
     {
         CheckBatch(workspace, batch);
-        if (!workspace.ForTraining) throw new InvalidOperationException("This workspace was made for inference; make it with forTraining: true to run the backward pass.");
+        CheckForTraining(workspace);
         _head.Backward(device, workspace, batch, ClassRows(workspace), gradients);
         for (int i = Config.Depth - 1; i >= 0; i--) BackwardBlock(device, workspace, batch, i, gradients);
 
         var patchTokensGradient = workspace.PatchTokens.SliceRows(0, batch * Config.Patches);
         device.EmbedGradient(batch, workspace.Gradient.Current.SliceRows(0, batch * Config.Tokens), patchTokensGradient, Tables(gradients.Values));
-        device.LinearWeightGradient(patchTokensGradient, workspace.Patches.SliceRows(0, batch * Config.Patches), gradients[Parameters.PatchWeight], gradients[Parameters.PatchBias]);
+        device.LinearWeightGradient(patchTokensGradient, workspace.Patches.SliceRows(0, batch * Config.Patches), gradients[Parameters.PatchWeight],
+            gradients[Parameters.PatchBias]);
     }
 
     /// <inheritdoc/>
     public override void Forward(VimDevice device, ClassifierWorkspace workspace, int batch) => Forward(device, Own<Workspace>(workspace), batch, null);
 
     /// <inheritdoc/>
-    public override void Backward(VimDevice device, ClassifierWorkspace workspace, int batch, ParameterBuffer gradients) => Backward(device, Own<Workspace>(workspace), batch, gradients);
+    public override void Backward(VimDevice device, ClassifierWorkspace workspace, int batch, ParameterBuffer gradients) =>
+        Backward(device, Own<Workspace>(workspace), batch, gradients);
 
-    private void CheckBatch(Workspace workspace, int batch)
-    {
-        if (!ReferenceEquals(workspace.Schedule, Schedule) || workspace.Options != Options)
-            throw new ArgumentException($"The workspace was laid out for other merges ({workspace.Schedule}; this network: {Schedule}); make it with CreateWorkspace of this network.", nameof(workspace));
-        if (batch < 1 || batch > workspace.BatchCapacity)
-            throw new ArgumentOutOfRangeException(nameof(batch), batch, $"The batch has {batch} images; the workspace has room for 1 to {workspace.BatchCapacity}.");
-    }
+    private void CheckBatch(Workspace workspace, int batch) => CheckBatch(workspace, batch, (workspace.Schedule, workspace.Options), (Schedule, Options));
 
     /// <summary>Where the residual stream is after a block: kept for each block in training, updated in place otherwise.</summary>
-    private static DeviceMatrix ResidualAfter(Workspace workspace, int block) => workspace.ForTraining ? workspace.Blocks[block].Sum : workspace.Residual.Current;
+    private static DeviceMatrix ResidualAfter(Workspace workspace, int block) =>
+        workspace.ForTraining ? workspace.Blocks[block].Sum : workspace.Residual.Current;
 
     private void Embed(VimDevice device, Workspace workspace, int batch)
     {
@@ -139,8 +141,9 @@ public sealed class VimNetwork : ClassifierNetwork
         var hidden = workspace.Hidden.Current.SliceRows(0, rows);
         device.AddNorm(BlockNorm(block), residual, block == 0 ? default : hidden, workspace.ForTraining ? activations.Sum.SliceRows(0, rows) : residual,
             activations.Normed.SliceRows(0, rows), activations.Statistics.SliceRows(0, rows));
+        bool mergesNext = block + 1 < Config.Depth && workspace.Plans[block + 1] is not null;
         if (headRowOnly) _mixers[block].ForwardRow(device, activations, batch, length, _head.OnlyRow!.Value, hidden);
-        else _mixers[block].Forward(device, activations, batch, length, hidden, block + 1 < Config.Depth && workspace.Plans[block + 1] is not null ? workspace.Evidence : null);
+        else _mixers[block].Forward(device, activations, batch, length, hidden, mergesNext ? workspace.Evidence : null);
     }
 
     /// <summary>Shortens hidden state, residual and sizes; returns the shortened residual.</summary>
@@ -180,9 +183,9 @@ public sealed class VimNetwork : ClassifierNetwork
     private static DeviceMatrix Part(DeviceMatrix matrix, int rows) => matrix.IsNone ? default : matrix.SliceRows(0, rows);
 
     /// <summary>
-    /// Hidden state and residual meet in an addition, so one matrix is the gradient of both: on entry with regard to what the block hands on, on exit with regard to
-    /// what it received. Only at a merge of largest or smallest values they part, as each has winners of its own; in the block before, the hidden state's goes through the mixer
-    /// and the residual's meets it again.
+    /// Hidden state and residual meet in an addition, so one matrix is the gradient of both: on entry with regard to what the block hands on, on exit with
+    /// regard to what it received. Only at a merge of largest or smallest values they part, as each has winners of its own; in the block before, the hidden
+    /// state's goes through the mixer and the residual's meets it again.
     /// </summary>
     private void BackwardBlock(VimDevice device, Workspace workspace, int batch, int block, ParameterBuffer gradients)
     {
@@ -190,10 +193,11 @@ public sealed class VimNetwork : ClassifierNetwork
         int length = Schedule.TokensPerBlock[block], rows = batch * length;
         var gradient = workspace.Gradient.Current.SliceRows(0, rows);
         bool parted = workspace.Winners.Count > block + 1 && workspace.Winners[block + 1] is not null;
-        _mixers[block].Backward(device, activations, workspace.MixerGradient, batch, length, parted ? workspace.HiddenGradient.SliceRows(0, rows) : gradient, gradients);
+        var hiddenGradient = parted ? workspace.HiddenGradient.SliceRows(0, rows) : gradient;
+        _mixers[block].Backward(device, activations, workspace.MixerGradient, batch, length, hiddenGradient, gradients);
         var parameters = Parameters.Blocks[block];
-        device.AddNormGradient(BlockNorm(block), activations.Sum.SliceRows(0, rows), activations.Statistics.SliceRows(0, rows), workspace.MixerGradient.Normed.SliceRows(0, rows),
-            gradient, gradients[parameters.Norm], gradients[parameters.NormBias]);
+        device.AddNormGradient(BlockNorm(block), activations.Sum.SliceRows(0, rows), activations.Statistics.SliceRows(0, rows),
+            workspace.MixerGradient.Normed.SliceRows(0, rows), gradient, gradients[parameters.Norm], gradients[parameters.NormBias]);
         if (workspace.Plans[block] is not { } plan) return;
         int rowsIn = batch * plan.Step.TokensIn;
         var winners = workspace.Winners.Count > 0 ? workspace.Winners[block]! : s_noWinners;

@@ -4,8 +4,8 @@ using RMeeTo.Vim.Merging;
 namespace RMeeTo.Vim.Network;
 
 /// <summary>
-/// All activations of one worker, laid out once for an architecture, a schedule and a largest batch, and used again for every batch. For training it keeps what the
-/// backward pass needs of every block; for inference the blocks share one set.
+/// All activations of one worker, laid out once for an architecture, a schedule and a largest batch, and used again for every batch. For training it keeps
+/// what the backward pass needs of every block; for inference the blocks share one set.
 /// </summary>
 public sealed class Workspace : ClassifierWorkspace
 {
@@ -20,13 +20,12 @@ public sealed class Workspace : ClassifierWorkspace
     /// <param name="batchCapacity">Largest batch.</param>
     /// <param name="forTraining">True: room for <see cref="ClassifierNetwork.Backward"/>.</param>
     public Workspace(VimDevice device, VimConfig config, MergeSchedule schedule, MergeOptions options, int batchCapacity, bool forTraining)
-        : base(device, batchCapacity, forTraining)
+        : base(device, batchCapacity, forTraining, config.InputLength, config.Classes)
     {
         Schedule = schedule;
         Options = options;
         var (b, l, c, d) = (batchCapacity, config.Tokens, config.Width, config.InnerWidth);
 
-        Images = Matrix(b, config.InputLength);
         Patches = Matrix(b * config.Patches, config.PatchLength);
         PatchTokens = Matrix(b * config.Patches, c);
         Hidden = new(Matrix(b * l, c), Matrix(b * l, c));
@@ -52,13 +51,12 @@ public sealed class Workspace : ClassifierWorkspace
         Plans = [.. Enumerable.Range(0, config.Depth).Select(i => schedule.At(i) is { } step ? Own(device.CreateMergePlan(b, step, options)) : null)];
 
         if (!forTraining) return;
-        Targets = Matrix(b, config.Classes);
-        Losses = Matrix(b, 1);
         Gradient = new(Matrix(b * l, c), Matrix(b * l, c));
         MixerGradient = new MixerGradients(Matrix, config, b * l);
         if (schedule.IsDense || !options.HasWinners) return;
         HiddenGradient = Matrix(b * l, c);
-        Winners = [.. Enumerable.Range(0, config.Depth).Select(i => schedule.At(i) is { } step ? new MergeWinners(Matrix(b * step.TokensOut, c), Matrix(b * step.TokensOut, c)) : null)];
+        Winners = [.. Enumerable.Range(0, config.Depth).Select(i =>
+            schedule.At(i) is { } step ? new MergeWinners(Matrix(b * step.TokensOut, c), Matrix(b * step.TokensOut, c)) : null)];
     }
 
     /// <summary>The merges that it was laid out for.</summary>
@@ -68,22 +66,7 @@ public sealed class Workspace : ClassifierWorkspace
     public MergeOptions Options { get; }
 
     /// <inheritdoc/>
-    public override DeviceMatrix Images { get; }
-
-    /// <inheritdoc/>
-    public override DeviceMatrix Logits => Head.Logits;
-
-    /// <inheritdoc/>
     public override DeviceMatrix Features => Head.Feature;
-
-    /// <inheritdoc/>
-    public override DeviceMatrix LogitsGradient => Head.LogitsGradient;
-
-    /// <inheritdoc/>
-    public override DeviceMatrix Targets { get; }
-
-    /// <inheritdoc/>
-    public override DeviceMatrix Losses { get; }
 
     /// <summary>The plan of the merge at the entry of each block, or null.</summary>
     public IReadOnlyList<MergePlan?> Plans { get; }
@@ -92,11 +75,11 @@ public sealed class Workspace : ClassifierWorkspace
 
     internal DeviceMatrix PatchTokens { get; }
 
-    internal Pair Hidden { get; }
+    internal MatrixPair Hidden { get; }
 
-    internal Pair Residual { get; }
+    internal MatrixPair Residual { get; }
 
-    internal Pair Sizes { get; }
+    internal MatrixPair Sizes { get; }
 
     internal HeadActivations Head { get; }
 
@@ -108,10 +91,11 @@ public sealed class Workspace : ClassifierWorkspace
     /// <summary>True: the row orders of shuffled merges are those that the caller gave to the plans, not drawn anew at every forward pass.</summary>
     internal bool KeepsRowOrders { get; set; }
 
-    internal Pair Gradient { get; } = null!;
+    internal MatrixPair Gradient { get; } = null!;
 
     /// <summary>
-    /// Gradient of the hidden state that enters a merge, where the winners of largest or smallest values make it another one than the residual's; none otherwise. Training only.
+    /// Gradient of the hidden state that enters a merge, where the winners of largest or smallest values make it another one than the residual's; none
+    /// otherwise. Training only.
     /// </summary>
     internal DeviceMatrix HiddenGradient { get; }
 
@@ -128,16 +112,6 @@ public sealed class Workspace : ClassifierWorkspace
         if (_shuffle is null || KeepsRowOrders) return;
         for (int image = 0; image < batch; image++) _shuffle.Apply(Plans, image, _shuffleKeys[image]);
     }
-
-    /// <summary>Two matrices of one shape, read and written in turn.</summary>
-    internal sealed class Pair(DeviceMatrix current, DeviceMatrix other)
-    {
-        public DeviceMatrix Current { get; private set; } = current;
-
-        public DeviceMatrix Other { get; private set; } = other;
-
-        public void Swap() => (Current, Other) = (Other, Current);
-    }
 }
 
 /// <summary>For every value of a merged sequence [B·L', C] the row that it came from.</summary>
@@ -148,7 +122,8 @@ internal sealed record MergeWinners(DeviceMatrix Hidden, DeviceMatrix Residual);
 /// <summary>What one block computes, and what its backward pass reads. Shapes are those of the largest batch; M = B·L.</summary>
 internal sealed class BlockActivations
 {
-    public BlockActivations(VimDevice device, VimConfig config, int batch, int tokens, bool forTraining, Func<int, int, DeviceMatrix> matrix, Func<DeviceBuffer, DeviceBuffer> own)
+    public BlockActivations(VimDevice device, VimConfig config, int batch, int tokens, bool forTraining, Func<int, int, DeviceMatrix> matrix,
+        Func<DeviceBuffer, DeviceBuffer> own)
     {
         int rows = batch * tokens;
         Sum = forTraining ? matrix(rows, config.Width) : default;
@@ -160,7 +135,8 @@ internal sealed class BlockActivations
         Forward = new(matrix, config, rows, Checkpoints());
         Backward = forTraining ? new(matrix, config, rows, Checkpoints()) : Forward;
 
-        DeviceBuffer? Checkpoints() => forTraining ? own(device.Allocate(device.ScanCheckpointLength(batch, tokens, config.InnerWidth, config.StateSize))) : null;
+        DeviceBuffer? Checkpoints() =>
+            forTraining ? own(device.Allocate(device.ScanCheckpointLength(batch, tokens, config.InnerWidth, config.StateSize))) : null;
     }
 
     /// <summary>Residual after the add [M, C]; training only, otherwise the residual is updated in place.</summary>
@@ -201,7 +177,7 @@ internal sealed class DirectionActivations(Func<int, int, DeviceMatrix> matrix, 
     public DeviceBuffer? Checkpoints { get; } = checkpoints;
 }
 
-/// <summary>The tokens that the head reads, R an image, their final norm, and logits.</summary>
+/// <summary>The tokens that the head reads, R an image, and their final norm.</summary>
 internal sealed class HeadActivations
 {
     public HeadActivations(Func<int, int, DeviceMatrix> matrix, VimConfig config, int batch, int rowsPerImage, bool forTraining)
@@ -213,9 +189,7 @@ internal sealed class HeadActivations
         Statistics = matrix(rows, 2);
         Normed = matrix(rows, c);
         Feature = rowsPerImage == 1 ? Normed : matrix(batch, c);
-        Logits = matrix(batch, config.Classes);
         if (!forTraining) return;
-        LogitsGradient = matrix(batch, config.Classes);
         NormedGradient = matrix(rows, c);
         FeatureGradient = rowsPerImage == 1 ? NormedGradient : matrix(batch, c);
         if (gathers) SumGradient = matrix(rows, c);
@@ -242,11 +216,6 @@ internal sealed class HeadActivations
 
     /// <summary>Their mean [B, C]; <see cref="Normed"/> itself where there is one row an image.</summary>
     public DeviceMatrix Feature { get; }
-
-    /// <summary>[B, classes]</summary>
-    public DeviceMatrix Logits { get; }
-
-    public DeviceMatrix LogitsGradient { get; }
 
     public DeviceMatrix NormedGradient { get; }
 
