@@ -5,24 +5,25 @@ namespace RMeeTo.Vim.Checkpoints;
 /// <summary>Adapts weights to another set of classes, another image size, or clips.</summary>
 internal static class CheckpointFit
 {
-    /// <summary>Gives the network a head for <paramref name="newNames"/>: rows of known names are kept, the others drawn from N(0, 0.02²) with bias 0.</summary>
+    /// <summary>Gives a network a head for <paramref name="newNames"/>: rows of known names are kept, the others drawn from N(0, 0.02²) with bias 0.</summary>
     /// <param name="weights">Not changed.</param>
     /// <param name="oldNames">Names of the present classes, or null where they are not known; then no row can be kept.</param>
+    /// <param name="result">The same architecture but for the number of classes; all of it is written.</param>
     /// <param name="newNames">Names of the classes wanted.</param>
     /// <param name="seed">A new row is a function of this and of its index.</param>
-    public static FittedWeights ReplaceHead(VimWeights weights, IReadOnlyList<string>? oldNames, IReadOnlyList<string> newNames, ulong seed)
+    /// <returns>What became of the head.</returns>
+    public static CheckpointReport ReplaceHead(
+        NetworkWeights weights, IReadOnlyList<string>? oldNames, NetworkWeights result, IReadOnlyList<string> newNames, ulong seed)
     {
-        var result = CopyExceptChangedShapes(weights, weights.Config with { Classes = newNames.Count });
-        VimInitializer.FillHead(result, seed);
-        var (from, to) = (weights.Parameters, result.Parameters);
-        return new(result, KeepRows(weights, (from.HeadWeight, from.HeadBias), oldNames, result, (to.HeadWeight, to.HeadBias), newNames));
+        CopyEqualShapes(weights, result);
+        new ParameterDrawer(result, seed).Head();
+        return KeepRows(weights, oldNames, result, newNames);
     }
 
     /// <summary>Copies the rows of the classes that both heads have.</summary>
-    /// <returns>What became of the head.</returns>
-    public static CheckpointReport KeepRows(NetworkWeights weights, (VimParameter Weight, VimParameter Bias) from, IReadOnlyList<string>? oldNames,
-        NetworkWeights result, (VimParameter Weight, VimParameter Bias) to, IReadOnlyList<string> newNames)
+    private static CheckpointReport KeepRows(NetworkWeights weights, IReadOnlyList<string>? oldNames, NetworkWeights result, IReadOnlyList<string> newNames)
     {
+        var (from, to) = (weights.Parameters.ClassRows, result.Parameters.ClassRows);
         int c = from.Weight.Length / from.Bias.Length;
         var rowOfName = new Dictionary<string, int>();
         for (int i = 0; i < oldNames?.Count; i++) rowOfName.TryAdd(oldNames[i], i);

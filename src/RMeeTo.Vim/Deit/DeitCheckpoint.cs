@@ -62,26 +62,24 @@ public static class DeitCheckpoint
         ArgumentNullException.ThrowIfNull(config);
         var parameters = new DeitParameters(config);
         CheckpointComparison.ThrowIfDifferent(source, parameters, () => Hint(source, config));
-        var weights = new DeitWeights(parameters);
-        foreach (var parameter in parameters.All) source.Read(parameter.Name, weights[parameter]);
-        return weights;
+        return WeightTensors.Read(source, new DeitWeights(parameters));
     }
 
     /// <summary>
-    /// Writes the weights alone, a plain state dict under the official names. <see cref="DeitModel.Save(string)"/> writes what belongs to them as well.
+    /// Writes the weights alone, a plain state dict under the official names. <see cref="ClassifierModel.Save(string)"/> writes what belongs to them as well.
     /// </summary>
     /// <param name="path">The file to make or to replace, whole or not at all.</param>
     /// <param name="weights">The weights.</param>
     /// <param name="metadata">Texts to go with them, or null. "format" is "pt" unless given, which PyTorch's own tools look for.</param>
     public static void Save(string path, DeitWeights weights, IReadOnlyDictionary<string, string>? metadata = null) =>
-        SafetensorsWriter.Write(path, VimCheckpoint.Tensors(weights), VimCheckpoint.ForPyTorch(metadata));
+        WeightTensors.Save(path, weights, metadata);
 
     /// <summary>The same to a stream, which stays open.</summary>
     /// <param name="stream">Any stream that can be written.</param>
     /// <param name="weights">The weights.</param>
     /// <param name="metadata">Texts to go with them, or null. "format" is "pt" unless given, which PyTorch's own tools look for.</param>
     public static void Save(Stream stream, DeitWeights weights, IReadOnlyDictionary<string, string>? metadata = null) =>
-        SafetensorsWriter.Write(stream, VimCheckpoint.Tensors(weights), VimCheckpoint.ForPyTorch(metadata));
+        WeightTensors.Save(stream, weights, metadata);
 
     private static string Hint(ICheckpointSource source, DeitConfig config)
     {

@@ -77,31 +77,9 @@ public sealed class DeitParameters : ParameterLayout
         }
     }
 
+    internal override (VimParameter Weight, VimParameter Bias) ClassRows => (Head.Weight, Head.Bias);
+
     private DeitLinear AddLinear(string name, int outputs, int inputs) => new(Add(name + ".weight", outputs, inputs), Add(name + ".bias", outputs));
 
     private DeitNorm AddNorm(string name) => new(Add(name + ".weight", Config.Width), Add(name + ".bias", Config.Width));
-}
-
-/// <summary>The values of all parameters of a DeiT.</summary>
-public sealed class DeitWeights : NetworkWeights
-{
-    /// <summary>All values zero.</summary>
-    public DeitWeights(DeitConfig config) : this(new DeitParameters(config)) { }
-
-    /// <summary>All values zero.</summary>
-    public DeitWeights(DeitParameters parameters) : base(parameters) { }
-
-    /// <summary>The architecture.</summary>
-    public DeitConfig Config => Parameters.Config;
-
-    /// <summary>Names, shapes and places.</summary>
-    public override DeitParameters Parameters => (DeitParameters)base.Parameters;
-
-    /// <summary>A copy that shares nothing.</summary>
-    public override DeitWeights Clone()
-    {
-        var copy = new DeitWeights(Parameters);
-        Values.CopyTo(copy.Values, 0);
-        return copy;
-    }
 }

@@ -26,4 +26,12 @@ public abstract class NetworkWeights
 
     /// <summary>A copy that shares nothing.</summary>
     public abstract NetworkWeights Clone();
+
+    /// <summary>Copies these values to weights of the same layout.</summary>
+    /// <returns><paramref name="copy"/>.</returns>
+    private protected TWeights Filled<TWeights>(TWeights copy) where TWeights : NetworkWeights
+    {
+        Values.CopyTo(copy.Values, 0);
+        return copy;
+    }
 }

@@ -2,8 +2,7 @@ namespace RMeeTo.Vim.Network;
 
 /// <summary>
 /// Every parameter of a network in the order of the official state dict, laid out in one flat buffer (each tensor starts at a multiple of 16 values; the gaps
-/// stay zero).
-/// Weights, gradients and optimizer moments all share this layout.
+/// stay zero). Weights, gradients and optimizer moments all share this layout.
 /// </summary>
 public abstract class ParameterLayout
 {
@@ -26,6 +25,9 @@ public abstract class ParameterLayout
 
     /// <summary>Every matrix that activations are multiplied by, and whether a gradient flows back through it: not to the pixels.</summary>
     internal abstract IEnumerable<(VimParameter Weight, bool HasInputGradient)> LinearWeights { get; }
+
+    /// <summary>The head: a row of weights [classes, C] and a bias [classes] for each class.</summary>
+    internal abstract (VimParameter Weight, VimParameter Bias) ClassRows { get; }
 
     private protected VimParameter Add(string name, params int[] shape)
     {

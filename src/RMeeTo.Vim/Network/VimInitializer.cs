@@ -16,8 +16,6 @@ public enum InitialisationFamily
 /// </summary>
 public static class VimInitializer
 {
-    private const double SmallDeviation = 0.02;
-
     /// <summary>Standard deviation of a standard normal distribution cut off at ±2, by which timm's lecun_normal divides.</summary>
     private const double TruncatedDeviation = 0.87962566103423978;
 
@@ -40,17 +38,17 @@ public static class VimInitializer
     {
         var weights = new VimWeights(config);
         var p = weights.Parameters;
-        var draw = new Drawer(weights, seed);
+        var draw = new ParameterDrawer(weights, seed);
         bool videoMamba = (family ?? FamilyOf(config)) == InitialisationFamily.VideoMamba;
-        draw.Normal(p.Positions, SmallDeviation);
+        draw.Normal(p.Positions);
         FillEmbedding(draw, p, videoMamba);
-        FillHead(weights, seed);
+        draw.Head();
         foreach (var block in p.Blocks)
         {
             if (videoMamba) FillVideoMambaLayers(draw, block);
             else FillVimLayers(draw, block, config);
-            FillDirection(draw, block.Forward, config);
-            FillDirection(draw, block.Backward, config);
+            FillDirection(draw, weights, block.Forward);
+            FillDirection(draw, weights, block.Backward);
             draw.Uniform(block.Output, 1 / Math.Sqrt(config.InnerWidth) / Math.Sqrt(config.Depth));
             if (block.Gamma != null) weights[block.Gamma].Fill(layerScale);
             weights[block.Norm].Fill(1);
@@ -62,7 +60,7 @@ public static class VimInitializer
     private static InitialisationFamily FamilyOf(VimConfig config) =>
         config is { ClassToken: ClassTokenPosition.First, AverageDirections: false } ? InitialisationFamily.VideoMamba : InitialisationFamily.Vim;
 
-    private static void FillEmbedding(Drawer draw, VimParameters p, bool videoMamba)
+    private static void FillEmbedding(ParameterDrawer draw, VimParameters p, bool videoMamba)
     {
         double fanIn = Math.Sqrt(p.Config.PatchLength);
         if (videoMamba)
@@ -71,12 +69,12 @@ public static class VimInitializer
             draw.Uniform(p.PatchBias, 1 / fanIn);
             return;
         }
-        if (p.ClassToken != null) draw.Normal(p.ClassToken, SmallDeviation);
-        if (p.TailClassToken != null) draw.Normal(p.TailClassToken, SmallDeviation);
+        if (p.ClassToken != null) draw.Normal(p.ClassToken);
+        if (p.TailClassToken != null) draw.Normal(p.TailClassToken);
         draw.Normal(p.PatchWeight, 1 / fanIn / TruncatedDeviation);
     }
 
-    private static void FillVimLayers(Drawer draw, BlockParameters block, VimConfig config)
+    private static void FillVimLayers(ParameterDrawer draw, BlockParameters block, VimConfig config)
     {
         draw.Uniform(block.Input, 1 / Math.Sqrt(config.Width));
         foreach (var direction in (DirectionParameters[])[block.Forward, block.Backward])
@@ -87,78 +85,23 @@ public static class VimInitializer
         draw.InverseSoftplusOfTimeSteps(block.Forward.DeltaBias);
     }
 
-    private static void FillVideoMambaLayers(Drawer draw, BlockParameters block)
+    private static void FillVideoMambaLayers(ParameterDrawer draw, BlockParameters block)
     {
-        draw.Normal(block.Input, SmallDeviation);
+        draw.Normal(block.Input);
         foreach (var direction in (DirectionParameters[])[block.Forward, block.Backward])
         {
-            draw.Normal(direction.Projection, SmallDeviation);
-            draw.Normal(direction.DeltaWeight, SmallDeviation);
+            draw.Normal(direction.Projection);
+            draw.Normal(direction.DeltaWeight);
         }
     }
 
-    /// <summary>Head weights normal with σ = 0.02, biases 0. The values of a row depend on the seed and the row only.</summary>
-    internal static void FillHead(VimWeights weights, ulong seed)
+    private static void FillDirection(ParameterDrawer draw, VimWeights weights, DirectionParameters direction)
     {
-        new Drawer(weights, seed).Normal(weights.Parameters.HeadWeight, SmallDeviation);
-        weights[weights.Parameters.HeadBias].Clear();
-    }
-
-    private static void FillDirection(Drawer draw, DirectionParameters direction, VimConfig config)
-    {
-        var aLog = draw.Weights[direction.ALog];
-        for (int i = 0; i < aLog.Length; i++) aLog[i] = (float)Math.Log(1 + i % config.StateSize);
-        draw.Weights[direction.D].Fill(1);
-        double taps = 1 / Math.Sqrt(config.ConvolutionWidth);
+        var aLog = weights[direction.ALog];
+        for (int i = 0; i < aLog.Length; i++) aLog[i] = (float)Math.Log(1 + i % weights.Config.StateSize);
+        weights[direction.D].Fill(1);
+        double taps = 1 / Math.Sqrt(weights.Config.ConvolutionWidth);
         draw.Uniform(direction.ConvWeight, taps);
         draw.Uniform(direction.ConvBias, taps);
-    }
-
-    /// <summary>Fills parameters, each from its own stream of random numbers.</summary>
-    private sealed class Drawer
-    {
-        private readonly Dictionary<VimParameter, int> _number;
-        private readonly ulong _seed;
-
-        public Drawer(VimWeights weights, ulong seed)
-        {
-            (Weights, _seed) = (weights, seed);
-            _number = new(ReferenceEqualityComparer.Instance);
-            for (int i = 0; i < weights.Parameters.All.Count; i++) _number.Add(weights.Parameters.All[i], i);
-        }
-
-        public VimWeights Weights { get; }
-
-        /// <summary>N(0, σ²), drawn again beyond ±2 as timm does; for the deviations in use that never happens but for the tiniest patches.</summary>
-        public void Normal(VimParameter parameter, double deviation)
-        {
-            var random = Stream(parameter);
-            foreach (ref float value in Weights[parameter])
-            {
-                double drawn;
-                do drawn = deviation * random.NextGaussian();
-                while (Math.Abs(drawn) > 2);
-                value = (float)drawn;
-            }
-        }
-
-        public void Uniform(VimParameter parameter, double bound)
-        {
-            var random = Stream(parameter);
-            foreach (ref float value in Weights[parameter]) value = (float)random.NextDouble(-bound, bound);
-        }
-
-        /// <summary>x with softplus(x) = τ: x = τ + ln(1 − e^−τ).</summary>
-        public void InverseSoftplusOfTimeSteps(VimParameter parameter)
-        {
-            var random = Stream(parameter);
-            foreach (ref float value in Weights[parameter])
-            {
-                double step = Math.Max(Math.Exp(random.NextDouble(Math.Log(0.001), Math.Log(0.1))), 1e-4);
-                value = (float)(step + Math.Log(1 - Math.Exp(-step)));
-            }
-        }
-
-        private CounterRandom Stream(VimParameter parameter) => CounterRandom.For(_seed, 0, _number[parameter], RandomPurpose.Initialise);
     }
 }

@@ -27,7 +27,8 @@ public sealed record VimParameter(string Name, IReadOnlyList<int> Shape, long Of
 /// <param name="Projection">x_proj [R + 2N, D]</param>
 /// <param name="DeltaWeight">dt_proj [D, R]</param>
 /// <param name="DeltaBias">[D]</param>
-public sealed record DirectionParameters(VimParameter ALog, VimParameter D, VimParameter ConvWeight, VimParameter ConvBias, VimParameter Projection, VimParameter DeltaWeight, VimParameter DeltaBias);
+public sealed record DirectionParameters(VimParameter ALog, VimParameter D, VimParameter ConvWeight, VimParameter ConvBias, VimParameter Projection,
+    VimParameter DeltaWeight, VimParameter DeltaBias);
 
 /// <summary>Parameters of one block.</summary>
 /// <param name="Input">in_proj [2D, C]: D rows of x, then D rows of z.</param>
@@ -111,10 +112,12 @@ public sealed class VimParameters : ParameterLayout
             yield return (PatchWeight, false);
             yield return (HeadWeight, true);
             foreach (var b in Blocks)
-                foreach (var parameter in new[] { b.Input, b.Output, b.Forward.Projection, b.Forward.DeltaWeight, b.Backward.Projection, b.Backward.DeltaWeight })
-                    yield return (parameter, true);
+                foreach (var p in new[] { b.Input, b.Output, b.Forward.Projection, b.Forward.DeltaWeight, b.Backward.Projection, b.Backward.DeltaWeight })
+                    yield return (p, true);
         }
     }
+
+    internal override (VimParameter Weight, VimParameter Bias) ClassRows => (HeadWeight, HeadBias);
 
     private BlockParameters AddBlock(string prefix)
     {

@@ -12,14 +12,9 @@ public sealed class VimWeights : NetworkWeights
     /// <summary>The architecture.</summary>
     public VimConfig Config => Parameters.Config;
 
-    /// <summary>Names, shapes and places.</summary>
+    /// <inheritdoc/>
     public override VimParameters Parameters => (VimParameters)base.Parameters;
 
-    /// <summary>A copy that shares nothing.</summary>
-    public override VimWeights Clone()
-    {
-        var copy = new VimWeights(Parameters);
-        Values.CopyTo(copy.Values, 0);
-        return copy;
-    }
+    /// <inheritdoc/>
+    public override VimWeights Clone() => Filled(new VimWeights(Parameters));
 }
