@@ -13,15 +13,39 @@ namespace RMeeTo.Vim.Tests.Deit;
 public sealed class DeitModelTests
 {
     /// <summary>Nothing at its default.</summary>
-    private static readonly DeitConfig s_config = new() { ImageHeight = 20, ImageWidth = 30, PatchSize = 5, Width = 12, Depth = 2, Heads = 4, MlpRatio = 3, Classes = 3, NormEpsilon = 1.1e-5f };
+    private static readonly DeitConfig s_config = new()
+    {
+        ImageHeight = 20,
+        ImageWidth = 30,
+        PatchSize = 5,
+        Width = 12,
+        Depth = 2,
+        Heads = 4,
+        MlpRatio = 3,
+        Classes = 3,
+        NormEpsilon = 1.1e-5f,
+    };
 
-    private static readonly DeitMergeOptions s_merging = new() { Metric = DeitMetric.Values, Distance = MergeDistance.L1, Reduction = MergeReduction.Prune, Order = MergeOrder.OddEven };
+    private static readonly DeitMergeOptions s_merging = new()
+    {
+        Metric = DeitMetric.Values,
+        Distance = MergeDistance.L1,
+        Reduction = MergeReduction.Prune,
+        Order = MergeOrder.OddEven,
+    };
 
-    private static readonly EvaluationPreprocessing s_preprocessing = new() { ImageHeight = 20, ImageWidth = 30, CropRatio = 0.9, Normalization = new(new(0.1f, 0.2f, 0.3f), new(0.7f, 0.8f, 0.9f)) };
+    private static readonly EvaluationPreprocessing s_preprocessing = new()
+    {
+        ImageHeight = 20,
+        ImageWidth = 30,
+        CropRatio = 0.9,
+        Normalization = new(new(0.1f, 0.2f, 0.3f), new(0.7f, 0.8f, 0.9f)),
+    };
 
     private static readonly string[] s_names = ["Katze", "犬", "a \"quoted\", \\ name\n"];
 
-    private static DeitModel Model() => new(DeitInitializer.Create(s_config, 3), s_names, DeitMergeSchedule.Custom(s_config, [3, 0]), s_merging, s_preprocessing);
+    private static DeitModel Model() =>
+        new(DeitInitializer.Create(s_config, 3), s_names, DeitMergeSchedule.Custom(s_config, [3, 0]), s_merging, s_preprocessing);
 
     [TestMethod]
     public void NothingInTheseExamplesIsAtItsDefault()
@@ -47,7 +71,7 @@ public sealed class DeitModelTests
         Assert.AreEqual(s_preprocessing, loaded.Preprocessing);
         CollectionAssert.AreEqual(s_names, loaded.ClassNames.ToArray());
         CollectionAssert.AreEqual(new[] { 3, 0 }, loaded.Schedule.RemovedPerBlock.ToArray());
-        DeitTask.AssertSameWeights(model, loaded, "weights");
+        TinyTask.AssertSameWeights(model, loaded, "weights");
     }
 
     [TestMethod]
@@ -59,7 +83,8 @@ public sealed class DeitModelTests
         Assert.Contains("DeitModel.Load", Assert.ThrowsExactly<CheckpointMismatchException>(() => VimModel.Load(new MemoryStream(Bytes(Model())))).Message);
         var plain = new MemoryStream();
         DeitCheckpoint.Save(plain, Model().Weights);
-        Assert.Contains("DeitCheckpoint.Load", Assert.ThrowsExactly<CheckpointMismatchException>(() => DeitModel.Load(new MemoryStream(plain.ToArray()))).Message);
+        var notOurs = Assert.ThrowsExactly<CheckpointMismatchException>(() => DeitModel.Load(new MemoryStream(plain.ToArray())));
+        Assert.Contains("DeitCheckpoint.Load", notOurs.Message);
     }
 
     [TestMethod]
@@ -74,7 +99,7 @@ public sealed class DeitModelTests
             {
                 var loaded = DeitModel.Load(new MemoryStream(damaged));
                 // Only class names, preprocessing and schedule can change without contradicting anything.
-                DeitTask.AssertSameWeights(Model(), loaded, $"byte {position}");
+                TinyTask.AssertSameWeights(Model(), loaded, $"byte {position}");
             }
             catch (Exception e) when (e is CheckpointFormatException or CheckpointMismatchException)
             {
@@ -128,7 +153,8 @@ public sealed class DeitModelTests
     [TestMethod]
     public void TheConfigurationFollowsFromTheShapes()
     {
-        foreach (var config in new[] { DeitConfig.DeitTiny, DeitConfig.DeitSmall, DeitConfig.DeitBase, DeitConfig.DeitTiny with { Classes = 7, Depth = 3, MlpRatio = 2, ImageHeight = 96, ImageWidth = 96, PatchSize = 8 } })
+        var other = DeitConfig.DeitTiny with { Classes = 7, Depth = 3, MlpRatio = 2, ImageHeight = 96, ImageWidth = 96, PatchSize = 8 };
+        foreach (var config in new[] { DeitConfig.DeitTiny, DeitConfig.DeitSmall, DeitConfig.DeitBase, other })
             Assert.AreEqual(config, DeitCheckpoint.InferConfig(Shapes(config)));
         Assert.AreEqual(5_717_416, new DeitParameters(DeitConfig.DeitTiny).Count);
         Assert.AreEqual(22_050_664, new DeitParameters(DeitConfig.DeitSmall).Count);
@@ -142,8 +168,10 @@ public sealed class DeitModelTests
         Assert.Contains("width 192", Message(() => DeitCheckpoint.Load(tiny, DeitConfig.DeitSmall)));
         Assert.Contains("WithHead", Message(() => DeitCheckpoint.Load(tiny, DeitConfig.DeitTiny with { Classes = 10 })));
         Assert.Contains("Vision Mamba", Message(() => DeitCheckpoint.InferConfig(new SmallNets.ShapesOnly(VimConfig.VimTiny))));
-        Assert.Contains("distilled", Message(() => DeitCheckpoint.Load(new SmallNets.ShapesOnly("d.pth", [.. tiny.Tensors, new("dist_token", CheckpointDataType.Float32, [1, 1, 192])]), DeitConfig.DeitTiny)));
-        Assert.Contains("not supported", Message(() => DeitCheckpoint.InferConfig(tiny.Change(t => t.Name == "head.weight" ? new(t.Name, t.DataType, [1L << 40, 192]) : t))));
+        var distilled = new SmallNets.ShapesOnly("d.pth", [.. tiny.Tensors, new("dist_token", CheckpointDataType.Float32, [1, 1, 192])]);
+        Assert.Contains("distilled", Message(() => DeitCheckpoint.Load(distilled, DeitConfig.DeitTiny)));
+        var huge = tiny.Change(t => t.Name == "head.weight" ? new(t.Name, t.DataType, [1L << 40, 192]) : t);
+        Assert.Contains("not supported", Message(() => DeitCheckpoint.InferConfig(huge)));
         Assert.Contains("missing", Message(() => DeitCheckpoint.Load(tiny.Change(t => t.Name == "blocks.3.attn.qkv.bias" ? null : t), DeitConfig.DeitTiny)));
 
         static string Message(Action action) => Assert.ThrowsExactly<CheckpointMismatchException>(action).Message;
@@ -162,12 +190,14 @@ public sealed class DeitModelTests
             foreach (var p in weights.Parameters.All)
                 Assert.IsTrue(weights[p].ToArray().Select(v => (double)v).SequenceEqual(GoldenData.File(file)[p.Name].Values), $"{file} {p.Name}");
             CollectionAssert.AreEqual(weights.Parameters.All.Select(p => p.Name).ToArray(), source.Tensors.Select(t => t.Name).ToArray(), $"{file}: order");
-            if (config.ImageHeight == config.ImageWidth && config.ImageWidth == config.GridWidth * config.PatchSize) Assert.AreEqual(config, DeitCheckpoint.InferConfig(source, config.Heads) with { NormEpsilon = config.NormEpsilon }, file);
+            if (config.ImageHeight == config.ImageWidth && config.ImageWidth == config.GridWidth * config.PatchSize)
+                Assert.AreEqual(config, DeitCheckpoint.InferConfig(source, config.Heads) with { NormEpsilon = config.NormEpsilon }, file);
         }
     }
 
     private static SmallNets.ShapesOnly Shapes(DeitConfig config) =>
-        new("deit.pth", new DeitParameters(config).All.Select(p => new CheckpointTensor(p.Name, CheckpointDataType.Float32, [.. p.Shape.Select(e => (long)e)])));
+        new("deit.pth", new DeitParameters(config).All.Select(p =>
+            new CheckpointTensor(p.Name, CheckpointDataType.Float32, [.. p.Shape.Select(e => (long)e)])));
 
     private static byte[] Bytes(DeitModel model)
     {

@@ -14,9 +14,7 @@ namespace RMeeTo.Vim.Tests.Deit;
 [TestClass]
 public sealed class DeitRetrainingTests
 {
-    private static readonly RetrainOptions s_options = TinyTask.Options with { Epochs = 3, BatchSize = 20, TeacherLossWeight = 0.5, MinimumCropArea = 0.3 };
-
-    private static readonly Lazy<RetrainResult<DeitModel>> s_uninterrupted = new(() => Run(s_options));
+    private static readonly Lazy<RetrainResult<DeitModel>> s_uninterrupted = new(() => RepeatedRuns.Run(DeitTask.Model(6), RepeatedRuns.Options));
 
     [TestMethod]
     public void ItLearnsAndRecoversFromMerging()
@@ -37,7 +35,11 @@ public sealed class DeitRetrainingTests
     [TestMethod]
     [DataRow(2)]
     [DataRow(3)]
-    public void ThreadsDoNotMatter(int threads) => AssertSame(s_uninterrupted.Value, Run(s_options with { Threads = threads }), $"{threads} threads");
+    public void ThreadsDoNotMatter(int threads)
+    {
+        var result = RepeatedRuns.Run(DeitTask.Model(6), RepeatedRuns.Options with { Threads = threads });
+        RepeatedRuns.AssertSame(s_uninterrupted.Value, result, $"{threads} threads");
+    }
 
     [TestMethod]
     [DataRow(1, 2)]
@@ -45,27 +47,19 @@ public sealed class DeitRetrainingTests
     public void ACancelledRunResumes(int epoch, int step)
     {
         using var folder = new TemporaryFolder();
-        using var cancel = new CancellationTokenSource();
-        var options = s_options with
-        {
-            CheckpointPath = folder.File("run.safetensors"),
-            Progress = new Told<RetrainProgress>(p =>
-            {
-                if ((p.Epoch, p.Step) == (epoch, step)) cancel.Cancel();
-            }),
-        };
-        Assert.IsTrue(Run(options, cancel.Token).Cancelled);
-        AssertSame(s_uninterrupted.Value, Run(options with { Progress = null, Threads = 2 }), "resumed");
+        var options = RepeatedRuns.Options with { CheckpointPath = folder.File("run.safetensors") };
+        Assert.IsTrue(RepeatedRuns.CancelledRun(DeitTask.Model(6), options, epoch, step).Cancelled);
+        RepeatedRuns.AssertSame(s_uninterrupted.Value, RepeatedRuns.Run(DeitTask.Model(6), options with { Threads = 2 }), "resumed");
     }
 
     [TestMethod]
     public void ACheckpointOfOtherMergesIsRefused()
     {
         using var folder = new TemporaryFolder();
-        var options = s_options with { CheckpointPath = folder.File("run.safetensors"), Epochs = 1 };
-        Run(options);
+        var options = RepeatedRuns.Options with { CheckpointPath = folder.File("run.safetensors"), Epochs = 1 };
+        RepeatedRuns.Run(DeitTask.Model(6), options);
         var other = DeitTask.Model(6, merging: new DeitMergeOptions { Metric = DeitMetric.Keys });
-        var e = Assert.ThrowsExactly<InvalidDataException>(() => Retrainer.Run(other, TinyTask.Images(65, seed: 1), TinyTask.Images(30, seed: 2), options));
+        var e = Assert.ThrowsExactly<InvalidDataException>(() => RepeatedRuns.Run(other, options));
         Assert.Contains("Metric", e.Message);
         Assert.IsFalse(e.Message.Contains("schedule"), e.Message);
     }
@@ -79,7 +73,8 @@ public sealed class DeitRetrainingTests
         var alone = Retrainer.Run(TinyTask.Model(), train, null, options);
         Assert.IsFalse(vim.Model.Weights.Values.AsSpan().SequenceEqual(alone.Model.Weights.Values), "a Vision Mamba learns from a transformer");
         var deit = Retrainer.Run(DeitTask.Model(), train, null, options, teacher: TinyTask.Model());
-        Assert.IsFalse(deit.Model.Weights.Values.AsSpan().SequenceEqual(Retrainer.Run(DeitTask.Model(), train, null, options).Model.Weights.Values), "and the other way round");
+        var deitAlone = Retrainer.Run(DeitTask.Model(), train, null, options);
+        Assert.IsFalse(deit.Model.Weights.Values.AsSpan().SequenceEqual(deitAlone.Model.Weights.Values), "and the other way round");
     }
 
     /// <summary>An image's probabilities are the same bit for bit whatever is classified beside it.</summary>
@@ -114,7 +109,8 @@ public sealed class DeitRetrainingTests
         foreach (var width in SimdWidths.Supported)
         {
             using var device = CpuDevice.Create(width);
-            using var run = new DeitRun(device, DeitTask.Model().Weights, DeitMergeSchedule.Uniform(DeitTask.Config, tokensPerMerge), DeitMergeOptions.Default, batch: 2, forTraining: false);
+            var schedule = DeitMergeSchedule.Uniform(DeitTask.Config, tokensPerMerge);
+            using var run = new DeitRun(device, DeitTask.Model().Weights, schedule, DeitMergeOptions.Default, batch: 2, forTraining: false);
             run.Forward(images, (_, _, _) => { });
             double[] whole = run.Logits;
             run.Forward(images);
@@ -145,13 +141,4 @@ public sealed class DeitRetrainingTests
             if (training) network.Backward(device, workspace, 2, gradients);
         }
     }
-
-    private static void AssertSame(RetrainResult<DeitModel> expected, RetrainResult<DeitModel> actual, string what)
-    {
-        DeitTask.AssertSameWeights(expected.Model, actual.Model, what);
-        CollectionAssert.AreEqual(expected.Epochs.Select(e => (e.Loss, e.ValidationTop1)).ToArray(), actual.Epochs.Select(e => (e.Loss, e.ValidationTop1)).ToArray(), what);
-    }
-
-    private static RetrainResult<DeitModel> Run(RetrainOptions options, CancellationToken cancellation = default) =>
-        Retrainer.Run(DeitTask.Model(6), TinyTask.Images(65, seed: 1), TinyTask.Images(30, seed: 2), options, cancellation: cancellation);
 }

@@ -7,7 +7,17 @@ namespace RMeeTo.Vim.Tests.Deit;
 /// <summary>A tiny transformer for the pictures of <see cref="TinyTask"/>.</summary>
 internal static class DeitTask
 {
-    public static DeitConfig Config { get; } = new() { ImageHeight = 24, ImageWidth = 24, PatchSize = 4, Width = 16, Depth = 3, Heads = 2, MlpRatio = 2, Classes = 3 };
+    public static DeitConfig Config { get; } = new()
+    {
+        ImageHeight = 24,
+        ImageWidth = 24,
+        PatchSize = 4,
+        Width = 16,
+        Depth = 3,
+        Heads = 2,
+        MlpRatio = 2,
+        Classes = 3,
+    };
 
     /// <summary>Freshly initialised.</summary>
     public static DeitModel Model(int tokensPerMerge = 0, ulong seed = 1, DeitMergeOptions? merging = null) =>
@@ -16,11 +26,6 @@ internal static class DeitTask
     public static double Top1(DeitModel model, ImageSet images)
     {
         using var classifier = new DeitClassifier(model, threads: 1);
-        var probabilities = new float[images.Count * model.Config.Classes];
-        classifier.Predict([.. images.Indices.Select(images.Store.Read)], probabilities);
-        return Enumerable.Range(0, images.Count).Count(k => ImageClassifier.IndexOfMax(probabilities.AsSpan(k * 3, 3)) == images.Label(k)) / (double)images.Count;
+        return TinyTask.Top1(classifier, images);
     }
-
-    public static void AssertSameWeights(DeitModel expected, DeitModel actual, string what) =>
-        Assert.IsTrue(expected.Weights.Values.AsSpan().SequenceEqual(actual.Weights.Values), what);
 }

@@ -7,30 +7,26 @@ namespace RMeeTo.Vim.Tests.Retraining;
 [TestClass]
 public sealed class DeterminismTests
 {
-    // Random crops, a teacher, and a last batch that is smaller than the number of lanes.
-    private static readonly RetrainOptions s_options = TinyTask.Options with { Epochs = 3, BatchSize = 20, TeacherLossWeight = 0.5, MinimumCropArea = 0.3 };
-
-    private static readonly Lazy<RetrainResult<VimModel>> s_uninterrupted = new(() => Run(s_options));
+    private static readonly Lazy<RetrainResult<VimModel>> s_uninterrupted = new(() => Run(RepeatedRuns.Options));
 
     [TestMethod]
     [DataRow(2)]
     [DataRow(3)]
-    public void ThreadsDoNotMatter(int threads)
-    {
-        var result = Run(s_options with { Threads = threads });
-        TinyTask.AssertSameWeights(s_uninterrupted.Value.Model, result.Model, $"{threads} threads");
-        CollectionAssert.AreEqual(Curve(s_uninterrupted.Value), Curve(result));
-    }
+    public void ThreadsDoNotMatter(int threads) =>
+        RepeatedRuns.AssertSame(s_uninterrupted.Value, Run(RepeatedRuns.Options with { Threads = threads }), $"{threads} threads");
 
     [TestMethod]
     public void LanesAndSeedDo()
     {
-        Assert.IsFalse(Run(s_options with { Lanes = 3 }).Model.Weights.Values.AsSpan().SequenceEqual(s_uninterrupted.Value.Model.Weights.Values), "lanes");
-        Assert.IsFalse(Run(s_options with { Seed = 8 }).Model.Weights.Values.AsSpan().SequenceEqual(s_uninterrupted.Value.Model.Weights.Values), "seed");
-        TinyTask.AssertSameWeights(s_uninterrupted.Value.Model, Run(s_options with { Lanes = 8 }).Model, "8 lanes are the default");
+        var usual = s_uninterrupted.Value.Model;
+        Assert.IsFalse(Run(RepeatedRuns.Options with { Lanes = 3 }).Model.Weights.Values.AsSpan().SequenceEqual(usual.Weights.Values), "lanes");
+        Assert.IsFalse(Run(RepeatedRuns.Options with { Seed = 8 }).Model.Weights.Values.AsSpan().SequenceEqual(usual.Weights.Values), "seed");
+        TinyTask.AssertSameWeights(usual, Run(RepeatedRuns.Options with { Lanes = 8 }).Model, "8 lanes are the default");
     }
 
-    /// <summary>Shuffles are drawn anew for every image of every epoch, and are the same from any number of threads; the trained model classifies by fixed ones.</summary>
+    /// <summary>
+    /// Shuffles are drawn anew for every image of every epoch, and are the same from any number of threads; the trained model classifies by fixed ones.
+    /// </summary>
     [TestMethod]
     public void ShufflesComeFromTheSeedOfTheRun()
     {
@@ -43,7 +39,7 @@ public sealed class DeterminismTests
         static VimModel Shuffled(double rate, int threads)
         {
             var model = TinyTask.Model(4).WithSchedule(TinyTask.Model(4).Schedule, new() { ShuffleRate = rate });
-            return Retrainer.Run(model, TinyTask.Images(65, seed: 1), TinyTask.Images(30, seed: 2), s_options with { Epochs = 1, Threads = threads }).Model;
+            return RepeatedRuns.Run(model, RepeatedRuns.Options with { Epochs = 1, Threads = threads }).Model;
         }
     }
 
@@ -54,24 +50,14 @@ public sealed class DeterminismTests
     public void ACancelledRunResumes(int epoch, int step)
     {
         using var folder = new TemporaryFolder();
-        using var cancel = new CancellationTokenSource();
-        var options = s_options with
-        {
-            CheckpointPath = folder.File("run.safetensors"),
-            Progress = new Told<RetrainProgress>(p =>
-            {
-                if ((p.Epoch, p.Step) == (epoch, step)) cancel.Cancel();
-            }),
-        };
-        var cancelled = Run(options, cancel.Token);
+        var options = RepeatedRuns.Options with { CheckpointPath = folder.File("run.safetensors") };
+        var cancelled = RepeatedRuns.CancelledRun(TinyTask.Model(4), options, epoch, step);
         Assert.IsTrue(cancelled.Cancelled);
         Assert.HasCount(epoch - 1, cancelled.Epochs);
 
-        var resumed = Run(options with { Progress = null, Threads = 2 });
+        var resumed = Run(options with { Threads = 2 });
         Assert.IsFalse(resumed.Cancelled);
-        TinyTask.AssertSameWeights(s_uninterrupted.Value.Model, resumed.Model, "resumed");
-        CollectionAssert.AreEqual(Curve(s_uninterrupted.Value), Curve(resumed));
-        Assert.AreEqual(s_uninterrupted.Value.StartTop1, resumed.StartTop1);
+        RepeatedRuns.AssertSame(s_uninterrupted.Value, resumed, "resumed");
     }
 
     /// <summary>Killed twice in the middle of an epoch, the second time a process that had itself resumed.</summary>
@@ -86,24 +72,19 @@ public sealed class DeterminismTests
         var resumed = KilledProcess.Run(checkpoint, threads: 1, new Told<RetrainProgress>(p => first = first == 0 ? p.Epoch : first));
         Assert.AreEqual(4, first, "resumed after the last finished epoch");
         var uninterrupted = KilledProcess.Run(null, threads: 1);
-        TinyTask.AssertSameWeights(uninterrupted.Model, resumed.Model, "resumed");
-        CollectionAssert.AreEqual(Curve(uninterrupted), Curve(resumed));
+        RepeatedRuns.AssertSame(uninterrupted, resumed, "resumed");
     }
 
     [TestMethod]
     public void AFinishedRunReturnsItsResultAtOnce()
     {
         using var folder = new TemporaryFolder();
-        var options = s_options with { CheckpointPath = folder.File("run.safetensors") };
+        var options = RepeatedRuns.Options with { CheckpointPath = folder.File("run.safetensors") };
         var first = Run(options);
         var again = Run(options with { Progress = new Told<RetrainProgress>(_ => Assert.Fail("nothing is left to do")) });
-        TinyTask.AssertSameWeights(first.Model, again.Model, "again");
-        Assert.AreEqual((first.BestEpoch, first.BestTop1, first.StartTop1), (again.BestEpoch, again.BestTop1, again.StartTop1));
-        CollectionAssert.AreEqual(Curve(first), Curve(again));
+        RepeatedRuns.AssertSame(first, again, "again");
+        Assert.AreEqual((first.BestEpoch, first.BestTop1), (again.BestEpoch, again.BestTop1));
     }
 
-    private static double[] Curve(RetrainResult<VimModel> result) => [.. result.Epochs.SelectMany(e => new[] { e.Loss, e.ValidationTop1!.Value })];
-
-    private static RetrainResult<VimModel> Run(RetrainOptions options, CancellationToken cancellation = default) =>
-        Retrainer.Run(TinyTask.Model(4), TinyTask.Images(65, seed: 1), TinyTask.Images(30, seed: 2), options, cancellation: cancellation);
+    private static RetrainResult<VimModel> Run(RetrainOptions options) => RepeatedRuns.Run(TinyTask.Model(4), options);
 }

@@ -83,7 +83,8 @@ public sealed class RetrainerTests
         Assert.IsTrue(told.All(p => (p.Epochs, p.Steps) == (2, 3)));
         Assert.IsTrue(told.Skip(1).All(p => p.ImagesPerSecond > 0 && double.IsFinite(p.ImagesPerSecond) && p.Loss > 0 && p.Remaining >= TimeSpan.Zero));
         Assert.IsTrue(told.Zip(told.Skip(1)).All(pair => pair.First.Elapsed <= pair.Second.Elapsed));
-        CollectionAssert.AreEqual(new double?[] { result.StartTop1, result.Epochs[0].ValidationTop1, result.Epochs[1].ValidationTop1 }, told.Where(p => p.EpochEnded).Select(p => p.ValidationTop1).ToArray());
+        double?[] accuracies = [result.StartTop1, result.Epochs[0].ValidationTop1, result.Epochs[1].ValidationTop1];
+        CollectionAssert.AreEqual(accuracies, told.Where(p => p.EpochEnded).Select(p => p.ValidationTop1).ToArray());
         Assert.AreEqual(result.Epochs[1].Loss, told[^1].Loss);
         double[] rates = [1e-3, 2e-3, 3e-3];
         for (int i = 0; i < 3; i++) Assert.AreEqual(rates[i], told[i + 1].LearningRate, 1e-12);
@@ -105,7 +106,14 @@ public sealed class RetrainerTests
         using var folder = new TemporaryFolder();
         var weights = TinyTask.Model();
         // Sound weights and decays, but a rate at which weights overflow: decoupled decay multiplies every weight by 1 − 10 · 10 a step.
-        var options = TinyTask.Options with { Epochs = 6, LearningRate = 10, WeightDecay = 10, MinimumLearningRate = 10, CheckpointPath = folder.File("run.safetensors") };
+        var options = TinyTask.Options with
+        {
+            Epochs = 6,
+            LearningRate = 10,
+            WeightDecay = 10,
+            MinimumLearningRate = 10,
+            CheckpointPath = folder.File("run.safetensors"),
+        };
         byte[] lastGood = [];
         var told = new Told<RetrainProgress>(p =>
         {
@@ -117,7 +125,8 @@ public sealed class RetrainerTests
         StringAssert.Contains(e.Message, $"at epoch {e.Epoch}, step {e.Step}, with learning rate 1e+1");
         if (lastGood.Length > 0) CollectionAssert.AreEqual(lastGood, File.ReadAllBytes(options.CheckpointPath!));
         Assert.IsTrue(File.Exists(options.CheckpointPath));
-        Assert.ThrowsExactly<TrainingDivergedException>(() => Retrainer.Run(weights, s_train, null, options), "the checkpoint loads, and the run diverges again");
+        Assert.ThrowsExactly<TrainingDivergedException>(
+            () => Retrainer.Run(weights, s_train, null, options), "the checkpoint loads, and the run diverges again");
     }
 
     /// <summary>A single step has no loss after it that could show what it did.</summary>
@@ -160,8 +169,11 @@ public sealed class RetrainerTests
         Refused(TinyTask.Model().WithHead(["middle", "top", "bottom"], seed: 1), "names or order differ");
         Refused(TinyTask.Model().WithImageSize(32, 24), "24×32 pixels and the network 24×24");
 
-        void Refused(VimModel teacher, string message) =>
-            StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Retrainer.Run(TinyTask.Model(), s_train, null, options, teacher)).Message, message);
+        void Refused(VimModel teacher, string message)
+        {
+            var e = Assert.ThrowsExactly<ArgumentException>(() => Retrainer.Run(TinyTask.Model(), s_train, null, options, teacher));
+            StringAssert.Contains(e.Message, message);
+        }
     }
 
     [TestMethod]
@@ -176,14 +188,7 @@ public sealed class RetrainerTests
     private static RetrainResult<VimModel> Cancelled(ImageSet? validation, int epoch, int step)
     {
         using var cancel = new CancellationTokenSource();
-        var options = TinyTask.Options with
-        {
-            Epochs = 5,
-            Progress = new Told<RetrainProgress>(p =>
-            {
-                if ((p.Epoch, p.Step, p.EpochEnded) == (epoch, step, false)) cancel.Cancel();
-            }),
-        };
+        var options = TinyTask.Options with { Epochs = 5, Progress = RepeatedRuns.CancelAfter(cancel, epoch, step) };
         return Retrainer.Run(TinyTask.Model(), s_train, validation, options, cancellation: cancel.Token);
     }
 }

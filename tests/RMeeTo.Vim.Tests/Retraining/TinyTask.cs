@@ -6,13 +6,23 @@ using RMeeTo.Vim.Retraining;
 namespace RMeeTo.Vim.Tests.Retraining;
 
 /// <summary>
-/// A task of three classes that a tiny network learns in a second: in which third of a noisy picture, from top to bottom, the one bright patch lies. Where something is
-/// has to be carried along the tokens, so merging without re-training costs accuracy.
+/// A task of three classes that a tiny network learns in a second: in which third of a noisy picture, from top to bottom, the one bright patch lies. Where
+/// something is has to be carried along the tokens, so merging without re-training costs accuracy.
 /// </summary>
 internal static class TinyTask
 {
     /// <summary>24×24 pixels, 36 patches.</summary>
-    public static VimConfig Config { get; } = new() { ImageHeight = 24, ImageWidth = 24, PatchSize = 4, Stride = 4, Width = 16, Depth = 4, StateSize = 4, Classes = 3 };
+    public static VimConfig Config { get; } = new()
+    {
+        ImageHeight = 24,
+        ImageWidth = 24,
+        PatchSize = 4,
+        Stride = 4,
+        Width = 16,
+        Depth = 4,
+        StateSize = 4,
+        Classes = 3,
+    };
 
     /// <summary>Options under which nothing is left to chance but the order.</summary>
     public static RetrainOptions Options { get; } = new()
@@ -28,7 +38,8 @@ internal static class TinyTask
     };
 
     /// <summary>Freshly initialised.</summary>
-    public static VimModel Model(int tokensPerMerge = 0, ulong seed = 1) => new(VimInitializer.Create(Config, seed), ["top", "middle", "bottom"], MergeSchedule.Uniform(Config, tokensPerMerge, interval: 1));
+    public static VimModel Model(int tokensPerMerge = 0, ulong seed = 1) =>
+        new(VimInitializer.Create(Config, seed), ["top", "middle", "bottom"], MergeSchedule.Uniform(Config, tokensPerMerge, interval: 1));
 
     /// <summary>Pictures; the same for the same seed.</summary>
     public static ImageSet Images(int count, int seed)
@@ -59,12 +70,19 @@ internal static class TinyTask
     public static double Top1(VimModel model, ImageSet images)
     {
         using var classifier = new VimClassifier(model, threads: 1);
-        var probabilities = new float[images.Count * model.Config.Classes];
+        return Top1(classifier, images);
+    }
+
+    /// <summary>Share of the images that are classified rightly.</summary>
+    public static double Top1(ImageClassifier classifier, ImageSet images)
+    {
+        var probabilities = new float[images.Count * Config.Classes];
         classifier.Predict([.. images.Indices.Select(images.Store.Read)], probabilities);
-        return Enumerable.Range(0, images.Count).Count(k => VimClassifier.IndexOfMax(probabilities.AsSpan(k * 3, 3)) == images.Label(k)) / (double)images.Count;
+        int right = Enumerable.Range(0, images.Count).Count(k => ImageClassifier.IndexOfMax(probabilities.AsSpan(k * 3, 3)) == images.Label(k));
+        return right / (double)images.Count;
     }
 
     /// <summary>The weights of two models are the same, bit for bit.</summary>
-    public static void AssertSameWeights(VimModel expected, VimModel actual, string what) =>
+    public static void AssertSameWeights(ClassifierModel expected, ClassifierModel actual, string what) =>
         Assert.IsTrue(expected.Weights.Values.AsSpan().SequenceEqual(actual.Weights.Values), what);
 }
