@@ -46,6 +46,6 @@ void Write(string name, Func<double, MergeSchedule?> scheduleOf, MergeOptions me
 
 // Null where so few merges cannot remove as many tokens, or leave too few partners.
 MergeSchedule? Nearest(MergeOptions merging, double ratio, int interval = 2, MergePhase phase = MergePhase.Even) => Enumerable.Range(1, model.Config.Tokens / 2)
-    .Select(r => MergeSchedule.Uniform(model.Config, r, interval, phase, merging))
+    .Select(r => MergeSchedule.Uniform(model.Config, r, interval, phase, merging with { PartnerRank = 1 }))
     .Where(schedule => Math.Abs(schedule.ReductionRatio - ratio) < 0.03 && schedule.Steps.All(step => (step.TokensIn - 1) / 2 >= merging.PartnerRank))
     .MinBy(schedule => Math.Abs(schedule.ReductionRatio - ratio));
