@@ -15,22 +15,26 @@ namespace RMeeTo.Vim.Analysis;
 /// <param name="Divergence">Mean Kullback–Leibler divergence of the merged network's class probabilities from the un-merged one's, in nats; 0 for the un-merged network.</param>
 public sealed record ScheduleEvaluation(MergeSchedule Schedule, MergeOptions Merging, double Speedup, double Top1, double Divergence);
 
-/// <summary>Runs the weights of one network under any number of merge schedules over the same images. Images are prepared once. For one thread at a time.</summary>
+/// <summary>Runs the weights of one network under any number of merge schedules over the same images. For one thread at a time.</summary>
 public sealed class ScheduleEvaluator : IDisposable
 {
+    private const long KeptBytes = 256L << 20;
+
     private readonly VimModel _model;
     private readonly int[] _labels;
-    private readonly float[][] _inputs;
+    private readonly ImageSet _images;
+    private readonly float[]?[] _inputs;
+    private readonly ThreadLocal<ImageReadBuffer> _buffers = new(() => new ImageReadBuffer());
     private readonly float[] _reference;
     private readonly IVimDeviceProvider _provider;
     private readonly VimDevice _device;
-    private readonly DeviceWeights _weights;
+    private readonly DeviceWeights? _weights;
     private readonly double _denseCost;
     private readonly int _threads;
 
-    /// <summary>Prepares the images and runs the un-merged network over them.</summary>
+    /// <summary>Runs the un-merged network over the images.</summary>
     /// <param name="model">Weights, preprocessing and, unless others are given later, merge options.</param>
-    /// <param name="images">With labels; their inputs are held in memory (602 KB an image at 224 pixels).</param>
+    /// <param name="images">With labels. Prepared inputs are kept up to 256 MiB (445 images at 224 pixels); the others are prepared at every evaluation.</param>
     /// <param name="threads">Thread budget; 0 means one a processor. It changes no result.</param>
     /// <param name="device">Where to run; null means the CPU.</param>
     /// <param name="cancellation">Stops between batches.</param>
@@ -44,12 +48,20 @@ public sealed class ScheduleEvaluator : IDisposable
         images.CheckFrames(model.Config.Frames, "calibration");
         (_model, _threads, _provider) = (model, threads, device ?? CpuDeviceProvider.Instance);
         _labels = [.. Enumerable.Range(0, images.Count).Select(images.Label)];
-        _inputs = Prepare(images, cancellation);
+        (_images, _inputs) = (images, new float[images.Count][]);
         DenseSchedule = MergeSchedule.Dense(model.Config);
         _denseCost = VimCost.Of(model.Config).Bidirectional;
         _device = _provider.CreateDevice();
-        _weights = new DeviceWeights(_device, model.Weights, forTraining: false);
-        _reference = Probabilities(DenseSchedule, MergeOptions.Default, cancellation);
+        try
+        {
+            _weights = new DeviceWeights(_device, model.Weights, forTraining: false);
+            _reference = Probabilities(DenseSchedule, MergeOptions.Default, cancellation);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     /// <summary>Number of images.</summary>
@@ -81,28 +93,29 @@ public sealed class ScheduleEvaluator : IDisposable
     /// <summary>Frees the weights.</summary>
     public void Dispose()
     {
-        _weights.Dispose();
+        _buffers.Dispose();
+        _weights?.Dispose();
         _device.Dispose();
     }
 
-    private float[][] Prepare(ImageSet images, CancellationToken cancellation)
+    /// <summary>Prepares an input, or copies it where it was prepared before and kept.</summary>
+    private void Fill(int image, Span<float> input)
     {
-        var inputs = new float[images.Count][];
-        using var buffers = new ThreadLocal<ImageReadBuffer>(() => new ImageReadBuffer());
-        Parallel.For(0, inputs.Length, new ParallelOptions { MaxDegreeOfParallelism = _provider.Workers(_threads), CancellationToken = cancellation }, i =>
+        if (_inputs[image] is { } kept)
         {
-            inputs[i] = new float[_model.Config.InputLength];
-            images.Prepare(i, _model.Config.Frames, _model.Preprocessing, buffers.Value!, inputs[i]);
-        });
-        return inputs;
+            kept.CopyTo(input);
+            return;
+        }
+        _images.Prepare(image, _model.Config.Frames, _model.Preprocessing, _buffers.Value!, input);
+        if ((image + 1L) * input.Length * sizeof(float) <= KeptBytes) _inputs[image] = input.ToArray();
     }
 
     private float[] Probabilities(MergeSchedule schedule, MergeOptions merging, CancellationToken cancellation)
     {
         int classes = _model.Config.Classes;
         var probabilities = new float[(long)_inputs.Length * classes];
-        using var runner = new NetworkRunner(new VimNetwork(_weights, schedule, merging), _provider, _threads);
-        runner.Run(_inputs.Length, (i, destination) => _inputs[i].CopyTo(destination), (i, result, _) => result.CopyTo(probabilities.AsSpan(i * classes, classes)), cancellation);
+        using var runner = new NetworkRunner(new VimNetwork(_weights!, schedule, merging), _provider, _threads);
+        runner.Run(_inputs.Length, Fill, (i, result, _) => result.CopyTo(probabilities.AsSpan(i * classes, classes)), cancellation);
         return probabilities;
     }
 

@@ -89,10 +89,12 @@ public static class ScheduleSearch
     {
         const double moderate = 1.25;
         var (shape, _) = search.BestAt(Math.Min(moderate, search.FastestSpeedup), search.Options.Evaluations / 2);
-        var first = FastestWithin(search, shape, loss);
-        if (!first.Schedule.IsDense) (shape, _) = search.BestAt(first.Speedup, search.Options.Evaluations / 2, shape);
-        var second = FastestWithin(search, shape, loss);
-        var chosen = second.Speedup >= first.Speedup ? second : first;
+        var chosen = FastestWithin(search, shape, loss);
+        if (!chosen.Schedule.IsDense)
+        {
+            var (other, _) = search.BestAt(chosen.Speedup, search.Options.Evaluations / 2, shape);
+            if (FastestWithin(search, other, loss) is var again && again.Speedup >= chosen.Speedup) (shape, chosen) = (other, again);
+        }
         return Result(search, chosen, Curve(search, shape, chosen));
     }
 

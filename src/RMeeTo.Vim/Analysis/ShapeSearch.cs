@@ -58,7 +58,7 @@ internal sealed class ShapeSearch(ScheduleScale scale, ScheduleEvaluator evaluat
         {
             int before = _known.Count;
             if (Evaluate(shape, speedup) is not { } evaluation) return false;
-            bool improved = best is not { } b || evaluation.Divergence < b.Evaluation.Divergence;
+            bool improved = best is not { } b || evaluation.Divergence < b.Evaluation.Divergence || double.IsNaN(b.Evaluation.Divergence);
             if (improved) best = (shape, evaluation);
             if (_known.Count > before) options.Progress?.Report(new(_known.Count, best!.Value.Evaluation));
             return improved;

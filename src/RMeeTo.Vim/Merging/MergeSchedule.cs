@@ -105,19 +105,22 @@ public sealed class MergeSchedule
 
     /// <summary>
     /// The schedule of the published code, which differs from <see cref="Uniform"/> at the last merge: there it cuts the sequence to 197 − 11 · compare tokens,
-    /// whatever
-    /// <paramref name="tokensPerMerge"/> is. At 224 pixels both are the same where <paramref name="compare"/> equals <paramref name="tokensPerMerge"/>.
+    /// whatever <paramref name="tokensPerMerge"/> is. At 224 pixels both are the same where <paramref name="compare"/> equals <paramref name="tokensPerMerge"/>.
     /// </summary>
     /// <remarks>Spec 2.5. For comparison with the published code only.</remarks>
     /// <param name="config">The network.</param>
     /// <param name="tokensPerMerge">r, tokens removed a merge.</param>
-    /// <param name="compare">The published option <c>compare</c>, 11 by default there.</param>
+    /// <param name="compare">The published option <c>compare</c>, 11 by default there; 0 to 1000.</param>
     /// <param name="interval">Blocks from a merge to the next.</param>
     /// <param name="phase">Which blocks merge.</param>
     /// <param name="merging">How tokens merge.</param>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="tokensPerMerge"/> is negative, or <paramref name="interval"/> is not positive.</exception>
-    public static MergeSchedule Reference(VimConfig config, int tokensPerMerge, int compare = 11, int interval = 2, MergePhase phase = MergePhase.Even, MergeOptions? merging = null)
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// <paramref name="tokensPerMerge"/> is negative, <paramref name="interval"/> is not positive, or <paramref name="compare"/> is out of range.
+    /// </exception>
+    public static MergeSchedule Reference(VimConfig config, int tokensPerMerge, int compare = 11, int interval = 2, MergePhase phase = MergePhase.Even,
+        MergeOptions? merging = null)
     {
+        if (compare is < 0 or > 1000) throw new ArgumentOutOfRangeException(nameof(compare), compare, $"compare is {compare}; it must be from 0 to 1000.");
         int[] removed = [.. Uniform(config, tokensPerMerge, interval, phase).RemovedPerBlock];
         int tokens = config.Tokens;
         for (int i = 1; i < removed.Length; i++)

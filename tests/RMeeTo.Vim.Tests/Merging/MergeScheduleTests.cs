@@ -7,6 +7,13 @@ namespace RMeeTo.Vim.Tests.Merging;
 public sealed class MergeScheduleTests
 {
     [TestMethod]
+    [DataRow(-1)]
+    [DataRow(1001)]
+    [DataRow(int.MaxValue)]
+    public void ACompareOutOfRangeIsRefused(int compare) =>
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => MergeSchedule.Reference(VimConfig.VimTiny, 5, compare));
+
+    [TestMethod]
     [DataRow(1, 0.0279)]
     [DataRow(2, 0.0558)]
     [DataRow(3, 0.0838)]
