@@ -32,8 +32,9 @@ foreach (int n in new[] { 1, 2, 4 }) Row($"{n} neighbours of the class token pro
 Row("exact position, 2 neighbours", paper with { ClassPosition = MergeClassPosition.Exact, ProtectedNeighbours = 2 });
 Row("important tokens (Δ) stay", paper with { Importance = MergeImportance.Delta });
 Row("exact position, important tokens (Δ) stay", paper with { ClassPosition = MergeClassPosition.Exact, Importance = MergeImportance.Delta });
-Write("schedule searched, as fast as the paper's", ratio =>
-    ScheduleSearch.Find(model, MergeSchedule.ForSpeedup(evaluator.Evaluate(Nearest(paper, ratio)!).Speedup), new(calibration)).Chosen.Schedule, paper);
+foreach (var (name, merging) in new[] { ("", paper), (" with the exact position", paper with { ClassPosition = MergeClassPosition.Exact }) })
+    Write($"schedule searched{name}, as fast as the paper's", ratio => ScheduleSearch.Find(model,
+        MergeSchedule.ForSpeedup(evaluator.Evaluate(Nearest(paper, ratio)!).Speedup), new(calibration), new() { Merging = merging }).Chosen.Schedule, merging);
 
 void Row(string name, MergeOptions merging, int interval = 2, MergePhase phase = MergePhase.Even) => Write(name, ratio => Nearest(merging, ratio, interval, phase), merging);
 
