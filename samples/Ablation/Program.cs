@@ -25,10 +25,10 @@ foreach (var metric in new[] { MergeMetric.B, MergeMetric.C, MergeMetric.Delta }
 foreach (var distance in new[] { MergeDistance.L1, MergeDistance.L2 }) Row($"distance {distance}", paper with { Distance = distance });
 foreach (int rank in new[] { 3, 5, 7 }) Row($"partner number {rank}", paper with { PartnerRank = rank });
 foreach (var mode in new[] { MergeCombination.Mean, MergeCombination.Max, MergeCombination.Min }) Row($"combined by {mode}", paper with { Combination = mode });
-foreach (int interval in new[] { 1, 3, 4, 6 }) Row($"every {interval} blocks", paper, interval);
+foreach (int interval in new[] { 1, 3, 4, 6 }) Row(interval == 1 ? "every block" : $"every {interval} blocks", paper, interval);
 Row("odd blocks", paper, phase: MergePhase.Odd);
 Row("exact class position", paper with { ClassPosition = MergeClassPosition.Exact });
-foreach (int n in new[] { 1, 2, 4 }) Row($"{n} neighbours of the class token protected", paper with { ProtectedNeighbours = n });
+foreach (int n in new[] { 1, 2, 4 }) Row($"class token's neighbours protected: {n}", paper with { ProtectedNeighbours = n });
 Row("exact position, 2 neighbours", paper with { ClassPosition = MergeClassPosition.Exact, ProtectedNeighbours = 2 });
 Row("important tokens (Δ) stay", paper with { Importance = MergeImportance.Delta });
 Row("exact position, important tokens (Δ) stay", paper with { ClassPosition = MergeClassPosition.Exact, Importance = MergeImportance.Delta });
