@@ -17,7 +17,7 @@ internal static class MergeBenchmark
         ("default", new()), ("L1", new() { Distance = MergeDistance.L1 }), ("third partner", new() { PartnerRank = 3 }), ("prune", new() { Reduction = MergeReduction.Prune }),
         ("max", new() { Combination = MergeCombination.Max }), ("odd-even", new() { Order = MergeOrder.OddEven }), ("shuffled .5", new() { ShuffleRate = 0.5 }),
         ("metric B", new() { Metric = MergeMetric.B }), ("metric delta", new() { Metric = MergeMetric.Delta }), ("exact class position", new() { ClassPosition = MergeClassPosition.Exact }),
-        ("2 neighbours", new() { ProtectedNeighbours = 2 }), ("importance", new() { Importance = MergeImportance.Delta }),
+        ("2 neighbours", new() { ProtectedNeighbours = 2 }),
     ];
 
     public static void Run(BenchmarkOptions options)

@@ -117,12 +117,6 @@ internal sealed class TimedDevice(VimDevice device, VimConfig config, OperatorTi
         device.AddMetric(batch, values, factor, placement, metric, accumulate);
     }
 
-    public override void AddMeanDelta(DeviceMatrix deltaRaw, DeviceMatrix deltaBias, float factor, DeviceMatrix importance, bool accumulate = false)
-    {
-        using var _ = times.Book("match");
-        device.AddMeanDelta(deltaRaw, deltaBias, factor, importance, accumulate);
-    }
-
     public override void Match(int batch, in MatchOperands operands, MergePlan plan, DeviceMatrix mergedSizes)
     {
         using var _ = times.Book("match");

@@ -30,8 +30,6 @@ Row("odd blocks", paper, phase: MergePhase.Odd);
 Row("exact class position", paper with { ClassPosition = MergeClassPosition.Exact });
 foreach (int n in new[] { 1, 2, 4 }) Row($"class token's neighbours protected: {n}", paper with { ProtectedNeighbours = n });
 Row("exact position, 2 neighbours", paper with { ClassPosition = MergeClassPosition.Exact, ProtectedNeighbours = 2 });
-Row("important tokens (Δ) stay", paper with { Importance = MergeImportance.Delta });
-Row("exact position, important tokens (Δ) stay", paper with { ClassPosition = MergeClassPosition.Exact, Importance = MergeImportance.Delta });
 foreach (var (name, merging) in new[] { ("", paper), (" with the exact position", paper with { ClassPosition = MergeClassPosition.Exact }) })
     Write($"schedule searched{name}, as fast as the paper's", ratio => ScheduleSearch.Find(model,
         MergeSchedule.ForSpeedup(evaluator.Evaluate(Nearest(paper, ratio)!).Speedup), new(calibration), new() { Merging = merging }).Chosen.Schedule, merging);

@@ -23,7 +23,6 @@ internal static class MergingFields
         if (merging.ShuffleSeed != usual.ShuffleSeed) fields["shuffleSeed"] = merging.ShuffleSeed;
         Text("classPosition", merging.ClassPosition, usual.ClassPosition);
         if (merging.ProtectedNeighbours != usual.ProtectedNeighbours) fields["protectedNeighbours"] = merging.ProtectedNeighbours;
-        Text("importance", merging.Importance, usual.Importance);
 
         void Text<T>(string name, T value, T otherwise) where T : struct, Enum
         {
@@ -48,7 +47,6 @@ internal static class MergingFields
             ShuffleSeed = fields.Has("shuffleSeed") ? fields.UInt64("shuffleSeed") : usual.ShuffleSeed,
             ClassPosition = Choice("classPosition", usual.ClassPosition),
             ProtectedNeighbours = fields.Has("protectedNeighbours") ? fields.Int("protectedNeighbours") : usual.ProtectedNeighbours,
-            Importance = Choice("importance", usual.Importance),
         };
 
         T Choice<T>(string name, T otherwise) where T : struct, Enum => fields.Has(name) ? fields.Enum<T>(name) : otherwise;

@@ -185,9 +185,6 @@ public readonly record struct MatchOperands
     /// <summary>[B·L, 1]; how many original tokens each row stands for. None: every row stands for one.</summary>
     public DeviceMatrix Sizes { get; init; }
 
-    /// <summary>[B·L, 1]; what <see cref="MergeImportance"/> asks for, none where it asks for nothing.</summary>
-    public DeviceMatrix Importance { get; init; }
-
     /// <summary>
     /// The plan of the merge before, which knows the class row of every image; null at the first merge. Asked only under
     /// <see cref="MergeClassPosition.Exact"/>.

@@ -146,16 +146,6 @@ public abstract class VimDevice : IDisposable
     public abstract void AddMetric(int batch, DeviceMatrix values, float factor, MetricPlacement placement, DeviceMatrix metric, bool accumulate = false);
 
     /// <summary>
-    /// importance (+)= factor · mean over the channels of softplus(Δraw + bias): how much each token writes into the state of one scan direction.
-    /// </summary>
-    /// <param name="deltaRaw">[M, D]</param>
-    /// <param name="deltaBias">[1, D]</param>
-    /// <param name="factor">Factor.</param>
-    /// <param name="importance">[M, 1]</param>
-    /// <param name="accumulate">Adds to the importance instead of writing it (second direction).</param>
-    public abstract void AddMeanDelta(DeviceMatrix deltaRaw, DeviceMatrix deltaBias, float factor, DeviceMatrix importance, bool accumulate = false);
-
-    /// <summary>
     /// Decides a merge (spec 2.2, 2.3): takes the class row out, pairs every even row with its most (or k-th most) similar odd row, and removes the
     /// <see cref="MergeStep.Removed"/> even rows with the highest similarity among those that may go. <see cref="MergePlan.Options"/> says by what distance and
     /// which may go.

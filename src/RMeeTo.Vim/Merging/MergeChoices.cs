@@ -95,23 +95,6 @@ public enum MergeClassPosition
     Exact,
 }
 
-/// <summary>Whether some tokens may not be removed for what they mean to the scan.</summary>
-public enum MergeImportance
-{
-    /// <summary>Similarity alone decides.</summary>
-    None,
-
-    /// <summary>
-    /// Of the tokens that could go, only the less important half may: importance_t = mean over both directions and all channels of Δ_t = softplus(Δraw_t +
-    /// bias) in the block before. Δ is how much a token writes into the state, and how much of the past it replaces.
-    /// </summary>
-    /// <remarks>
-    /// Exactly: of E even rows that are not protected, the max(r, ⌈E/2⌉) of least importance are candidates (the lowest row wins a tie), and of these the r
-    /// most similar go. After MTR (arXiv 2507.14042) and MaMe (arXiv 2508.13599), which rank by Δ; no parameter to tune, and r is not bounded further.
-    /// </remarks>
-    Delta,
-}
-
 /// <summary>Which blocks a schedule of an interval merges at.</summary>
 public enum MergePhase
 {

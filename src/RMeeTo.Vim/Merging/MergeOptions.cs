@@ -2,8 +2,8 @@ namespace RMeeTo.Vim.Merging;
 
 /// <summary>How a merge chooses and combines tokens; see spec 2. Which block removes how many is the <see cref="MergeSchedule"/>'s business.</summary>
 /// <remarks>
-/// The first group of options exists in the published code (R-MeeTo, arXiv 2412.12496); <see cref="ClassPosition"/>, <see cref="ProtectedNeighbours"/> and
-/// <see cref="Importance"/> go beyond it.
+/// The first group of options exists in the published code (R-MeeTo, arXiv 2412.12496); <see cref="ClassPosition"/> and
+/// <see cref="ProtectedNeighbours"/> go beyond it.
 /// </remarks>
 public sealed record MergeOptions
 {
@@ -63,10 +63,6 @@ public sealed record MergeOptions
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">Negative.</exception>
     public int ProtectedNeighbours { get; init => field = AtLeast(0, value, nameof(ProtectedNeighbours)); }
-
-    /// <summary>Whether tokens may be too important to be removed.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The value is not one of the enum.</exception>
-    public MergeImportance Importance { get; init => field = Defined(value, nameof(Importance)); } = MergeImportance.None;
 
     /// <summary>True where a combined value has one winner a channel, so that hidden state and residual have gradients of their own.</summary>
     internal bool HasWinners => Reduction == MergeReduction.Merge && Combination is MergeCombination.Max or MergeCombination.Min;

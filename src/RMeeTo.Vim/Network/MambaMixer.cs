@@ -8,15 +8,15 @@ namespace RMeeTo.Vim.Network;
 /// </summary>
 internal sealed class MambaMixer(VimConfig config, BlockParameters parameters, DeviceWeights weights)
 {
-    /// <summary>Computes <paramref name="output"/> [B·L, C] from <c>activations.Normed</c>, and gathers <paramref name="evidence"/> where a merge follows.</summary>
+    /// <summary>Computes <paramref name="output"/> [B·L, C] from <c>activations.Normed</c>, and gathers <paramref name="evidence"/> where a merge wants it.</summary>
     public void Forward(VimDevice device, BlockActivations activations, int batch, int length, DeviceMatrix output, MergeEvidence? evidence = null)
     {
         int rows = batch * length;
         device.Linear(activations.Normed.SliceRows(0, rows), weights.LinearOf(parameters.Input), weights[parameters.InputBias], activations.Input.SliceRows(0, rows));
         Direction(device, parameters.Forward, activations.Forward, activations, 0, batch, length, reverse: false);
-        evidence?.Add(device, activations.Forward, weights[parameters.Forward.DeltaBias], batch, length, reverse: false);
+        evidence?.Add(device, activations.Forward, batch, length, reverse: false);
         Direction(device, parameters.Backward, activations.Backward, activations, 0, batch, length, reverse: true);
-        evidence?.Add(device, activations.Backward, weights[parameters.Backward.DeltaBias], batch, length, reverse: true);
+        evidence?.Add(device, activations.Backward, batch, length, reverse: true);
         Project(device, activations.ScanOutput.SliceRows(0, rows), activations.Unscaled.IsNone ? output : activations.Unscaled.SliceRows(0, rows), output);
     }
 

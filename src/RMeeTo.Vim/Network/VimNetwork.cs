@@ -152,13 +152,11 @@ public sealed class VimNetwork : ClassifierNetwork
         int rowsIn = batch * plan.Step.TokensIn, rowsOut = batch * plan.Step.TokensOut;
         bool first = ReferenceEquals(plan.Step, Schedule.Steps[0]);
         var hidden = workspace.Hidden.Current.SliceRows(0, rowsIn);
-        var (metric, importance) = (workspace.Evidence!.Metric, workspace.Evidence.Importance);
         var winners = workspace.ForTraining && Options.HasWinners ? workspace.Winners[block]! : s_noWinners;
         device.Match(batch, new MatchOperands
         {
-            Metric = metric.IsNone ? hidden : metric.SliceRows(0, rowsIn),
+            Metric = workspace.Evidence is { } evidence ? evidence.Metric.SliceRows(0, rowsIn) : hidden,
             Sizes = first ? default : workspace.Sizes.Current.SliceRows(0, rowsIn),
-            Importance = importance.IsNone ? default : importance.SliceRows(0, rowsIn),
             Previous = first ? null : PlanBefore(workspace, block),
         }, plan, workspace.Sizes.Other.SliceRows(0, rowsOut));
         workspace.Sizes.Swap();

@@ -43,7 +43,7 @@ public sealed class Workspace : ClassifierWorkspace
         Blocks = blocks;
         if (!schedule.IsDense)
         {
-            Evidence = new MergeEvidence(Matrix, config, options, b * l);
+            if (options.Metric != MergeMetric.HiddenState) Evidence = new MergeEvidence(Matrix, config, options, b * l);
             if (options.ShuffleRate > 0) _shuffle = new TokenShuffle(options, l);
         }
         _shuffleKeys = new ShuffleKey[b];
@@ -85,7 +85,7 @@ public sealed class Workspace : ClassifierWorkspace
 
     internal IReadOnlyList<BlockActivations> Blocks { get; }
 
-    /// <summary>What the next merge is decided by beside the hidden state; null where there is no merge.</summary>
+    /// <summary>What the next merge compares tokens by; null where that is the hidden state, or there is no merge.</summary>
     internal MergeEvidence? Evidence { get; }
 
     /// <summary>True: the row orders of shuffled merges are those that the caller gave to the plans, not drawn anew at every forward pass.</summary>

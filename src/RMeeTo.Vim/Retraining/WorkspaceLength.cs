@@ -32,14 +32,14 @@ internal static class WorkspaceLength
         }
     }
 
-    /// <summary>Values that the merges add: plans, the metric and its packed rows, importances, and who won where values are contested.</summary>
+    /// <summary>Values that the merges add: plans, the metric and its packed rows, and who won where values are contested.</summary>
     private static long Merges(VimConfig config, MergeSchedule schedule, MergeOptions merging, int batch, bool forTraining)
     {
         if (schedule.IsDense) return 0;
         long tokens = (long)batch * config.Tokens;
         int metric = merging.Metric switch { MergeMetric.HiddenState => config.Width, MergeMetric.Delta => config.InnerWidth, _ => config.StateSize };
         bool contested = forTraining && merging.HasWinners;
-        long sum = (merging.Metric == MergeMetric.HiddenState ? 0 : tokens * metric) + (merging.Importance == MergeImportance.None ? 0 : tokens);
+        long sum = merging.Metric == MergeMetric.HiddenState ? 0 : tokens * metric;
         if (contested) sum += tokens * config.Width;
         foreach (var step in schedule.Steps)
             sum += batch * 2L * step.TokensIn + (step.TokensIn / 2 + 16L) * metric + (contested ? 2L * batch * step.TokensOut * config.Width : 0);

@@ -30,7 +30,7 @@ public sealed class VimModelTests
     private static readonly MergeOptions LaterMerging = new()
     {
         Metric = MergeMetric.Delta, MetricAlignment = MetricAlignment.Reference, Distance = MergeDistance.L1, PartnerRank = 2, Combination = MergeCombination.Max,
-        ClassPosition = MergeClassPosition.Exact, ProtectedNeighbours = 1, Importance = MergeImportance.Delta,
+        ClassPosition = MergeClassPosition.Exact, ProtectedNeighbours = 1,
     };
 
     private static readonly MergeOptions ShuffledMerging = new() { Order = MergeOrder.OddEven, ShuffleRate = 0.3, ShuffleSeed = ulong.MaxValue };

@@ -68,32 +68,6 @@ public sealed class MergeOptionTests
             }
     }
 
-    /// <summary>Even patches 0 2 4 6 8 10 with importance 5 0 4 1 3 2: the half 2 6 10 may go, however alike the others are.</summary>
-    [TestMethod]
-    [DynamicData(nameof(Names))]
-    public void Only_the_less_important_half_goes(string deviceName)
-    {
-        using VimDevice device = DevicesUnderTest.Create(deviceName);
-        double[] importance = [5, 9, 0, 9, 4, 9, 1, 9, 3, 9, 2, 9];
-        double[][] tokens = [[1, 0], [1, 0], [0, 1], [.1, 1], [1, 0], [1, 0], [.3, 1], [1, 0], [1, 0], [1, 0], [1, .5], [-1, 0]];
-        Assert.AreEqual("2 6", Removed(2, importance), "the most similar of the half");
-        Assert.AreEqual("2 6 10", Removed(3, importance));
-        Assert.AreEqual("2 6 8 10", Removed(4, importance), "where more must go than half, the least important next");
-        Assert.AreEqual("0 4", Removed(2, null), "similarity alone would take the equal ones, the lowest first");
-        Assert.AreEqual("0 2 4 6 10", Removed(5, [1, 9, 2, 9, 8, 9, 9, 9, double.NaN, 9, 8, 9]), "what is no number is important");
-
-        string Removed(int count, double[]? values)
-        {
-            var options = new MergeOptions { Reduction = MergeReduction.Prune, Importance = values is null ? MergeImportance.None : MergeImportance.Delta };
-            using var plan = device.CreateMergePlan(1, new MergeStep(0, 12, count, -1, -1), options);
-            DeviceMatrix metric = device.Matrix(12, 2, [.. tokens.SelectMany(row => row)]), importances = values is null ? default : device.Matrix(12, 1, values);
-            device.Match(1, new() { Metric = metric, Importance = importances }, plan, device.Matrix(12 - count, 1));
-            var rows = new int[12];
-            plan.Read(0, rows, new float[12]);
-            return string.Join(' ', Enumerable.Range(0, 12).Where(row => rows[row] < 0));
-        }
-    }
-
     /// <summary>A shuffled merge is the merge of the shuffled rows.</summary>
     [TestMethod]
     [DynamicData(nameof(Names))]

@@ -22,7 +22,7 @@ internal static partial class OperatorCases
     private static IEnumerable<OperatorCase> MergeVariants()
     {
         MergeOptions plain = MergeOptions.Default, prune = plain with { Reduction = MergeReduction.Prune }, oddEven = plain with { Order = MergeOrder.OddEven };
-        MergeOptions exact = plain with { ClassPosition = MergeClassPosition.Exact }, important = plain with { Importance = MergeImportance.Delta };
+        MergeOptions exact = plain with { ClassPosition = MergeClassPosition.Exact };
         MergeOptions delta = plain with { Metric = MergeMetric.Delta, MetricAlignment = MetricAlignment.Reference };
         (string Name, MergeOptions Options)[] variants =
         [
@@ -36,10 +36,10 @@ internal static partial class OperatorCases
             ("exact", exact), ("exact prune", exact with { Reduction = MergeReduction.Prune }),
             ("exact min third", exact with { Combination = MergeCombination.Min, PartnerRank = 3 }),
             ("protected", plain with { ProtectedNeighbours = 2 }), ("protected odd-even", oddEven with { ProtectedNeighbours = 1 }),
-            ("important", important), ("important shuffled", important with { ShuffleRate = 0.5 }),
-            ("all", important with
+            ("protected shuffled", plain with { ProtectedNeighbours = 2, ShuffleRate = 0.5 }),
+            ("all", exact with
             {
-                ClassPosition = MergeClassPosition.Exact, ProtectedNeighbours = 3, Combination = MergeCombination.Max, Distance = MergeDistance.L1, PartnerRank = 2,
+                ProtectedNeighbours = 3, Combination = MergeCombination.Max, Distance = MergeDistance.L1, PartnerRank = 2,
             }),
         ];
         foreach (var (v, (name, options)) in variants.Index())
@@ -64,14 +64,11 @@ internal static partial class OperatorCases
             {
                 var placement = (MetricPlacement)(i % 2);
                 DeviceMatrix forward = b.Input("forward", batch * length, channels), backward = b.Input("backward", batch * length, channels);
-                DeviceMatrix delta = b.Input("delta", batch * length, channels, -6, 6), bias = b.Parameter("bias", 1, channels);
-                DeviceMatrix metric = b.Output("metric", batch * length, channels), importance = b.Output("importance", batch * length, 1);
+                DeviceMatrix metric = b.Output("metric", batch * length, channels);
                 b.Forward(() =>
                 {
                     b.Device.AddMetric(batch, forward, 0.5f, MetricPlacement.Straight, metric);
                     b.Device.AddMetric(batch, backward, 0.5f, placement, metric, accumulate: true);
-                    b.Device.AddMeanDelta(delta, bias, 0.5f, importance);
-                    b.Device.AddMeanDelta(backward, bias, 0.5f, importance, accumulate: true);
                 });
             });
     }
@@ -83,7 +80,6 @@ internal static partial class OperatorCases
     {
         var metric = b.Input("metric", batch * step.TokensIn, metricWidth);
         var sizes = metricWidth % 3 == 0 ? default : b.Input("sizes", batch * step.TokensIn, 1, 1, 4); // none: every row stands for one
-        var importance = options.Importance == MergeImportance.None ? default : b.Input("importance", batch * step.TokensIn, 1);
         var source = b.Input("source", batch * step.TokensIn, channels);
         var merged = b.Output("merged sizes", batch * step.TokensOut, 1, tolerance: Tolerances.Merge);
         var destination = b.Output("destination", batch * step.TokensOut, channels, tolerance: Tolerances.Merge);
@@ -92,7 +88,7 @@ internal static partial class OperatorCases
         for (int image = 0; image < batch && options.ShuffleRate > 0; image++) plan.SetRowOrder(image, Shuffled(step, image));
         b.Forward(() =>
         {
-            b.Device.Match(batch, new() { Metric = metric, Sizes = sizes, Importance = importance }, plan, merged);
+            b.Device.Match(batch, new() { Metric = metric, Sizes = sizes }, plan, merged);
             b.Device.Merge(batch, plan, source, destination, winners);
         });
         var (dDestination, dSource) = (b.Cotangent(destination), b.Gradient(source, tolerance: Tolerances.Merge));

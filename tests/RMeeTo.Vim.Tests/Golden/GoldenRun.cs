@@ -39,8 +39,8 @@ internal sealed class GoldenRun : IDisposable
     private double[]? MetricAfter(int block)
     {
         bool merges = block + 1 < _network.Config.Depth && _network.Schedule.At(block + 1) is not null;
-        if (!merges || _workspace.Evidence!.Metric.IsNone) return null;
-        return Read(_workspace.Evidence.Metric.SliceRows(0, _batch * _network.Schedule.TokensPerBlock[block]));
+        if (!merges || _workspace.Evidence is not { } evidence) return null;
+        return Read(evidence.Metric.SliceRows(0, _batch * _network.Schedule.TokensPerBlock[block]));
     }
 
     /// <summary>Shuffles by the recorded random numbers: n patches drawn, and the order in which they take each other's places.</summary>

@@ -18,11 +18,9 @@ internal static class MergeVariants
         ["shuffled, delta, prune"] = new() { ShuffleRate = 0.8, Metric = MergeMetric.Delta, Reduction = MergeReduction.Prune },
         ["exact"] = new() { ClassPosition = MergeClassPosition.Exact },
         ["exact, prune, neighbours"] = new() { ClassPosition = MergeClassPosition.Exact, Reduction = MergeReduction.Prune, ProtectedNeighbours = 1 },
-        ["importance"] = new() { Importance = MergeImportance.Delta },
-        ["exact, neighbours, importance, min, B"] = new()
+        ["exact, neighbours, min, B"] = new()
         {
-            ClassPosition = MergeClassPosition.Exact, ProtectedNeighbours = 1, Importance = MergeImportance.Delta,
-            Combination = MergeCombination.Min, Metric = MergeMetric.B,
+            ClassPosition = MergeClassPosition.Exact, ProtectedNeighbours = 1, Combination = MergeCombination.Min, Metric = MergeMetric.B,
         },
     };
 

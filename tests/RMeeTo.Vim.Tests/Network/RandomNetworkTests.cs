@@ -120,7 +120,7 @@ public sealed class RandomNetworkTests
         MetricAlignment = Any<MetricAlignment>(random), Distance = Any<MergeDistance>(random), PartnerRank = random.Next(3) == 0 ? random.Next(1, 4) : 1,
         Combination = Any<MergeCombination>(random), ShuffleRate = random.Next(2) == 0 ? random.NextDouble() : 0, ShuffleSeed = (ulong)random.Next(),
         ClassPosition = noClassToken ? MergeClassPosition.Formula : Any<MergeClassPosition>(random),
-        ProtectedNeighbours = noClassToken || random.Next(2) == 0 ? 0 : random.Next(4), Importance = Any<MergeImportance>(random),
+        ProtectedNeighbours = noClassToken || random.Next(2) == 0 ? 0 : random.Next(4),
     };
 
     private static T Any<T>(Random random) where T : struct, Enum => Enum.GetValues<T>()[random.Next(Enum.GetValues<T>().Length)];

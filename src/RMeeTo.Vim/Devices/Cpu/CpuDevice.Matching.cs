@@ -24,37 +24,23 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
         }
     }
 
-    public override void AddMeanDelta(DeviceMatrix deltaRaw, DeviceMatrix deltaBias, float factor, DeviceMatrix importance, bool accumulate = false)
-    {
-        var (rows, channels) = (deltaRaw.Rows, deltaRaw.Columns);
-        float* raw = Pointer(deltaRaw, rows, channels, nameof(deltaRaw)), bias = Pointer(deltaBias, 1, channels, nameof(deltaBias));
-        float* to = Pointer(importance, rows, 1, nameof(importance));
-        for (int row = 0; row < rows; row++, raw += deltaRaw.Stride, to += importance.Stride)
-        {
-            float mean = factor / channels * SumOfSoftplus(raw, bias, channels);
-            *to = accumulate ? *to + mean : mean;
-        }
-    }
-
     public override void Match(int batch, in MatchOperands operands, MergePlan plan, DeviceMatrix mergedSizes)
     {
         var (filled, step) = (Filled(batch, plan), plan.Step);
-        var (metric, sizes, importance) = (operands.Metric, operands.Sizes, operands.Importance);
+        var (metric, sizes) = (operands.Metric, operands.Sizes);
         int rows = batch * step.TokensIn;
         float* first = Pointer(metric, rows, metric.Columns, nameof(operands.Metric)), size = PointerOrNull(sizes, rows, 1, nameof(operands.Sizes));
-        float* important = plan.Options.Importance == MergeImportance.None ? null : Pointer(importance, rows, 1, nameof(operands.Importance));
         float* merged = Pointer(mergedSizes, batch * step.TokensOut, 1, nameof(mergedSizes));
         var previous = operands.Previous is { } before ? Filled(batch, before) : null;
         for (int image = 0; image < batch; image++)
         {
             filled.Begin(image, previous);
             FindPartners(filled, first, metric.Stride, metric.Columns);
-            filled.Rank(important, importance.Stride);
+            filled.Rank();
             filled.PlaceRows();
             filled.Weigh(size, sizes.Stride, merged, mergedSizes.Stride);
             first += (long)step.TokensIn * metric.Stride;
             if (size != null) size += (long)step.TokensIn * sizes.Stride;
-            if (important != null) important += (long)step.TokensIn * importance.Stride;
             merged += (long)step.TokensOut * mergedSizes.Stride;
         }
     }
@@ -84,19 +70,5 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
     {
         float length = MathF.Sqrt(RowMath<TSimd, TVector>.SumOfSquares(row, channels));
         RowMath<TSimd, TVector>.Scale(row, length > 0 && float.IsFinite(length) ? 1 / length : float.NaN, destination, channels);
-    }
-
-    private static float SumOfSoftplus(float* raw, float* bias, int channels)
-    {
-        var sum = TSimd.Create(0f);
-        int c = 0;
-        for (; c <= channels - TSimd.Count; c += TSimd.Count)
-            sum = TSimd.Add(sum, VectorMath.Softplus<TSimd, TVector>(TSimd.Add(TSimd.Load(raw + c), TSimd.Load(bias + c))));
-        float total = TSimd.Sum(sum);
-        if (c == channels) return total;
-        float* last = stackalloc float[TSimd.Count];
-        TSimd.Store(VectorMath.Softplus<TSimd, TVector>(TSimd.Add(TSimd.LoadPartial(raw + c, channels - c), TSimd.LoadPartial(bias + c, channels - c))), last);
-        for (int i = 0; i < channels - c; i++) total += last[i];
-        return total;
     }
 }

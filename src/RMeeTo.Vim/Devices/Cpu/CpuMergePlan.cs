@@ -14,7 +14,6 @@ internal sealed unsafe class CpuMergePlan : MergePlan
     private readonly int[] _partner, _members, _nearestOdd;
     private readonly float[] _similarity, _nearest;
     private readonly ulong[] _ranking;
-    private readonly bool[] _stays;
     private int _image, _classPlace;
 
     public CpuMergePlan(int batchCapacity, MergeStep step, MergeOptions options, SimdWidth width) : base(batchCapacity, step, options)
@@ -24,7 +23,7 @@ internal sealed unsafe class CpuMergePlan : MergePlan
         Weights = new float[batchCapacity * step.TokensIn];
         ClassRowOut = new int[batchCapacity];
         Touched = new bool[step.TokensOut];
-        (_partner, _similarity, _ranking, _stays) = (new int[EvenCount], new float[EvenCount], new ulong[EvenCount], new bool[EvenCount]);
+        (_partner, _similarity, _ranking) = (new int[EvenCount], new float[EvenCount], new ulong[EvenCount]);
         (_nearest, _nearestOdd, _members) = (new float[options.PartnerRank], new int[options.PartnerRank], new int[step.TokensOut]);
     }
 
@@ -88,13 +87,14 @@ internal sealed unsafe class CpuMergePlan : MergePlan
     }
 
     /// <summary>Sorts the even patches: those that may go before those that stay, by descending similarity; ties go to the lowest patch.</summary>
-    /// <param name="importances">Of the image's rows, or null.</param>
-    /// <param name="stride">Floats from one to the next.</param>
-    public void Rank(float* importances, int stride)
+    public void Rank()
     {
-        if (Options.ProtectedNeighbours > 0 || importances != null) MarkThoseThatStay(importances, stride);
+        int n = Options.ProtectedNeighbours;
         for (int even = 0; even < EvenCount; even++)
-            _ranking[even] = (_stays[even] ? 1UL << 63 : 0) | (ulong)~Ascending(_similarity[even]) << RowBits | (uint)even;
+        {
+            bool stays = n > 0 && Math.Abs(PlaceOfPatch(2 * even) - _classPlace) <= n;
+            _ranking[even] = (stays ? 1UL << 63 : 0) | (ulong)~Ascending(_similarity[even]) << RowBits | (uint)even;
+        }
         Array.Sort(_ranking);
     }
 
@@ -198,22 +198,5 @@ internal sealed unsafe class CpuMergePlan : MergePlan
             (_nearest[at], _nearestOdd[at]) = (similarity, odd);
         }
         return (_nearest[last], _nearestOdd[last]);
-    }
-
-    /// <summary>Neighbours of the class token, and all but the less important half of the others (<see cref="MergeImportance"/>).</summary>
-    private void MarkThoseThatStay(float* importances, int stride)
-    {
-        int n = Options.ProtectedNeighbours, free = 0;
-        for (int even = 0; even < EvenCount; even++)
-        {
-            _stays[even] = n > 0 && Math.Abs(PlaceOfPatch(2 * even) - _classPlace) <= n;
-            if (_stays[even] || importances == null) continue;
-            float importance = importances[(long)RowOfPatch(2 * even) * stride];
-            _ranking[free++] = (ulong)Ascending(float.IsFinite(importance) ? importance : float.PositiveInfinity) << RowBits | (uint)even;
-            _stays[even] = true;
-        }
-        if (importances == null) return;
-        Array.Sort(_ranking, 0, free);
-        for (int i = 0; i < Math.Max(Step.Removed, (free + 1) / 2); i++) _stays[Ranked(i)] = false;
     }
 }

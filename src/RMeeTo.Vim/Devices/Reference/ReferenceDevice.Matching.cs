@@ -21,30 +21,17 @@ public sealed partial class ReferenceDevice
     }
 
     /// <inheritdoc/>
-    public override void AddMeanDelta(DeviceMatrix deltaRaw, DeviceMatrix deltaBias, float factor, DeviceMatrix importance, bool accumulate = false)
-    {
-        var (raw, bias, to) = (Of(deltaRaw, deltaRaw.Rows, deltaRaw.Columns), Of(deltaBias, 1, deltaRaw.Columns), Of(importance, deltaRaw.Rows, 1));
-        for (int row = 0; row < raw.Rows; row++)
-        {
-            double sum = 0;
-            for (int d = 0; d < raw.Columns; d++) sum += Softplus(raw[row, d] + bias[0, d]);
-            Put(ref to[row, 0], factor * sum / raw.Columns, accumulate);
-        }
-    }
-
-    /// <inheritdoc/>
     public override void Match(int batch, in MatchOperands operands, MergePlan plan, DeviceMatrix mergedSizes)
     {
         var (filled, step) = (Filled(batch, plan), plan.Step);
         var metric = Of(operands.Metric, batch * step.TokensIn, operands.Metric.Columns);
         var (sizes, merged) = (OfOptional(operands.Sizes, batch * step.TokensIn, 1), Of(mergedSizes, batch * step.TokensOut, 1));
-        var importance = plan.Options.Importance == MergeImportance.None ? default : Of(operands.Importance, batch * step.TokensIn, 1);
         for (int image = 0; image < batch; image++)
         {
             bool exact = plan.Options.ClassPosition == MergeClassPosition.Exact;
             int classRow = exact && operands.Previous is { } previous ? Filled(batch, previous).ClassRowOut[image] : step.ClassRowIn;
             var choice = new Choice(filled, image, classRow);
-            var pairs = choice.Pair(metric, importance);
+            var pairs = choice.Pair(metric);
             int[] destinations = choice.Place(pairs);
             filled.ClassRowOut[image] = step.HasClassToken ? destinations[classRow] : -1;
             Weigh(filled, image, destinations, sizes, merged);
@@ -65,11 +52,10 @@ public sealed partial class ReferenceDevice
 
         private int Row(int place) => plan.RowAtPlace(image, place);
 
-        public Pairs Pair(ReferenceMatrix metric, ReferenceMatrix importance)
+        public Pairs Pair(ReferenceMatrix metric)
         {
             int[] even = [.. _patches.Where((_, i) => i % 2 == 0)], odd = [.. _patches.Where((_, i) => i % 2 == 1)];
             double[][] units = [.. Enumerable.Range(0, _step.TokensIn).Select(place => Unit(metric, place))];
-            var candidates = Candidates(even, importance);
             // Sorts are stable: the lowest partner, or row, wins a tie.
             var ranked = even
                 .Select(place =>
@@ -78,23 +64,15 @@ public sealed partial class ReferenceDevice
                     var (partner, similarity) = partners.ElementAt(_options.PartnerRank - 1);
                     return (Place: place, Partner: partner, Similarity: similarity);
                 })
-                .OrderBy(p => candidates.Contains(p.Place) ? 0 : 1).ThenByDescending(p => p.Similarity).ToArray();
+                .OrderBy(p => IsProtected(p.Place) ? 1 : 0).ThenByDescending(p => p.Similarity).ToArray();
             return new([.. ranked.Take(_step.Removed).Select(p => (p.Place, p.Partner))], [.. ranked.Skip(_step.Removed).Select(p => p.Place)], odd);
         }
 
-        /// <summary>The even places that may go: not next to the class token, and of these the least important.</summary>
-        private HashSet<int> Candidates(int[] even, ReferenceMatrix importance)
+        /// <summary>True next to the class token.</summary>
+        private bool IsProtected(int place)
         {
             int n = _options.ProtectedNeighbours;
-            int[] free = [.. even.Where(place => n == 0 || place < classPlace - n || place > classPlace + n)];
-            if (importance.IsNone) return [.. free];
-            return [.. free.OrderBy(Importance).Take(Math.Max(_step.Removed, (free.Length + 1) / 2))];
-
-            double Importance(int place)
-            {
-                double value = importance[image * _step.TokensIn + Row(place), 0];
-                return double.IsFinite(value) ? value : double.PositiveInfinity;
-            }
+            return n > 0 && Math.Abs(place - classPlace) <= n;
         }
 
         /// <summary>The metric of a place, scaled to length 1; NaN where it has no direction.</summary>
