@@ -11,8 +11,8 @@ internal delegate void ImageFiller(int index, Span<float> destination);
 internal delegate void PredictionSink(int index, ReadOnlySpan<float> probabilities, ReadOnlySpan<float> features);
 
 /// <summary>
-/// Runs a network over any number of images on several workers. Many callers may run at once; together they use no more workers than the thread budget. The result of
-/// an image does not depend on the images around it.
+/// Runs a network over any number of images on several workers. Many callers may run at once; together they use no more workers than the thread budget. The
+/// result of an image does not depend on the images around it.
 /// </summary>
 internal sealed class NetworkRunner : IDisposable
 {

@@ -3,8 +3,8 @@ using System.Runtime.ExceptionServices;
 namespace RMeeTo.Vim;
 
 /// <summary>
-/// A fixed number of workers that claim items one by one. The calling thread is worker 0 and claims items like the rest, so nobody waits for a fixed share of another.
-/// Which worker gets which item is left to chance; results must not depend on it.
+/// A fixed number of workers that claim items one by one. The calling thread is worker 0 and claims items like the rest, so nobody waits for a fixed share of
+/// another. Which worker gets which item is left to chance; results must not depend on it.
 /// </summary>
 internal sealed class WorkerTeam : IDisposable
 {
@@ -38,7 +38,9 @@ internal sealed class WorkerTeam : IDisposable
     /// <summary>Number of threads that a request stands for: 0 or less means one a processor.</summary>
     public static int Resolve(int threads) => threads > 0 ? threads : Environment.ProcessorCount;
 
-    /// <summary>Runs <c>work(worker, item)</c> for every item and returns when all are done. An exception stops the claiming of items and is thrown here.</summary>
+    /// <summary>
+    /// Runs <c>work(worker, item)</c> for every item and returns when all are done. An exception stops the claiming of items and is thrown here.
+    /// </summary>
     public void Run(int items, Action<int, int> work)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);

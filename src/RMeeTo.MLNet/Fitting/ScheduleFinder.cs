@@ -36,7 +36,8 @@ internal static class ScheduleFinder
         {
             throw new InvalidOperationException($"No schedule was found for the target ({target}): {unreachable.Message}", unreachable);
         }
-        channel.Say($"Schedule found for {target} on {found.Images} training images: {Describe(found.Chosen)}; without merges top-1 {found.Curve[0].Top1:P1}.");
+        channel.Say($"Schedule found for {target} on {found.Images} training images: {Describe(found.Chosen)}; without merges "
+            + FormattableString.Invariant($"top-1 {100 * found.Curve[0].Top1:0.0} %."));
         foreach (var point in found.Curve) channel.Say($"Trade-off: {Describe(point)}.");
         return start with { Model = start.Model.WithSchedule(found.Chosen.Schedule, found.Chosen.Merging) };
     }

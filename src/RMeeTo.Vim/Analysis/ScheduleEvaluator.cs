@@ -10,9 +10,13 @@ namespace RMeeTo.Vim.Analysis;
 /// <summary>What a merge schedule does to a network without re-training, over a set of images.</summary>
 /// <param name="Schedule">Where tokens merge.</param>
 /// <param name="Merging">How they merge.</param>
-/// <param name="Speedup">Arithmetic of the un-merged network over that of the merged one (<see cref="VimCost.Bidirectional"/>): how many times as fast, where arithmetic decides.</param>
+/// <param name="Speedup">
+/// Arithmetic of the un-merged network over that of the merged one (<see cref="VimCost.Bidirectional"/>): how many times as fast, where arithmetic decides.
+/// </param>
 /// <param name="Top1">Share of the images whose most probable class is their label.</param>
-/// <param name="Divergence">Mean Kullback–Leibler divergence of the merged network's class probabilities from the un-merged one's, in nats; 0 for the un-merged network.</param>
+/// <param name="Divergence">
+/// Mean Kullback–Leibler divergence of the merged network's class probabilities from the un-merged one's, in nats; 0 for the un-merged network.
+/// </param>
 public sealed record ScheduleEvaluation(MergeSchedule Schedule, MergeOptions Merging, double Speedup, double Top1, double Divergence);
 
 /// <summary>Runs the weights of one network under any number of merge schedules over the same images. For one thread at a time.</summary>
@@ -34,7 +38,9 @@ public sealed class ScheduleEvaluator : IDisposable
 
     /// <summary>Runs the un-merged network over the images.</summary>
     /// <param name="model">Weights, preprocessing and, unless others are given later, merge options.</param>
-    /// <param name="images">With labels. Prepared inputs are kept up to 256 MiB (445 images at 224 pixels); the others are prepared at every evaluation.</param>
+    /// <param name="images">
+    /// With labels. Prepared inputs are kept up to 256 MiB (445 images at 224 pixels); the others are prepared at every evaluation.
+    /// </param>
     /// <param name="threads">Thread budget; 0 means one a processor. It changes no result.</param>
     /// <param name="device">Where to run; null means the CPU.</param>
     /// <param name="cancellation">Stops between batches.</param>

@@ -33,20 +33,24 @@ public sealed record ScheduleSearchProgress(int Tried, ScheduleEvaluation Best);
 
 /// <summary>What a search found.</summary>
 /// <param name="Chosen">The schedule for the target.</param>
-/// <param name="Uniform">The paper's schedule (equal numbers at every second block) of the same speed, to compare with; null where it cannot get that fast.</param>
+/// <param name="Uniform">
+/// The paper's schedule (equal numbers at every second block) of the same speed, to compare with; null where it cannot get that fast.
+/// </param>
 /// <param name="Curve">The trade-off: the shape that was found, at speeds from 1 (no merges) upwards.</param>
 /// <param name="Images">Images that it was measured on.</param>
 public sealed record ScheduleSearchResult(ScheduleEvaluation Chosen, ScheduleEvaluation? Uniform, IReadOnlyList<ScheduleEvaluation> Curve, int Images);
 
 /// <summary>
-/// Finds how many tokens to remove at which block: the schedule that changes a network's answers least at a given speed, or the fastest within a given loss. Beyond the paper.
+/// Finds how many tokens to remove at which block: the schedule that changes a network's answers least at a given speed, or the fastest within a given loss.
+/// Beyond the paper.
 /// </summary>
 /// <remarks>
-/// A schedule is a shape (the share of each block in all removed tokens) and a scale that the speed decides; speed is arithmetic (<see cref="VimCost.Bidirectional"/>), so nothing
-/// is timed and the result is the same on every machine. The shape with the smallest divergence from the un-merged network's probabilities wins: the divergence tells
-/// schedules apart on a few hundred images, where top-1 is still noise. The search starts with the paper's shape and other simple ones, then moves, splits, adds and drops merges of the
-/// best as long as that helps. Labels are used for the accuracy that is reported, and for <see cref="MergeSchedule.ForAccuracyLoss"/>; there, top-1 on N images has a
-/// standard error of about √(0.25 / N), so a loss of 0.01 wants a thousand images and more.
+/// A schedule is a shape (the share of each block in all removed tokens) and a scale that the speed decides; speed is arithmetic
+/// (<see cref="VimCost.Bidirectional"/>), so nothing is timed and the result is the same on every machine. The shape with the smallest divergence from the
+/// un-merged network's probabilities wins: the divergence tells schedules apart on a few hundred images, where top-1 is still noise. The search starts with
+/// the paper's shape and other simple ones, then moves, splits, adds and drops merges of the best as long as that helps. Labels are used for the accuracy
+/// that is reported, and for <see cref="MergeSchedule.ForAccuracyLoss"/>; there, top-1 on N images has a standard error of about √(0.25 / N), so a loss of
+/// 0.01 wants a thousand images and more.
 /// </remarks>
 public static class ScheduleSearch
 {
@@ -84,7 +88,9 @@ public static class ScheduleSearch
         return Result(search, chosen, Curve(search, shape, chosen));
     }
 
-    /// <summary>A shape for a moderate speed first; then the speed that its accuracy allows; then the shape again for that speed, and once more its speed.</summary>
+    /// <summary>
+    /// A shape for a moderate speed first; then the speed that its accuracy allows; then the shape again for that speed, and once more its speed.
+    /// </summary>
     private static ScheduleSearchResult ForAccuracyLoss(ShapeSearch search, double loss)
     {
         const double moderate = 1.25;

@@ -15,7 +15,8 @@ internal sealed class ShapeSearch(ScheduleScale scale, ScheduleEvaluator evaluat
     public ScheduleEvaluation Dense { get; } = evaluator.Evaluate(evaluator.DenseSchedule, merging, cancellation);
 
     /// <summary>The paper's shape: every second block.</summary>
-    public MergeShape Paper { get; } = MergeShape.Where(evaluator.DenseSchedule.TokensPerBlock.Count, i => i % 2 == 0 || evaluator.DenseSchedule.TokensPerBlock.Count == 2);
+    public MergeShape Paper { get; } =
+        MergeShape.Where(evaluator.DenseSchedule.TokensPerBlock.Count, i => i % 2 == 0 || evaluator.DenseSchedule.TokensPerBlock.Count == 2);
 
     /// <summary>The largest speed that any simple shape reaches.</summary>
     public double FastestSpeedup => Simple().Max(FastestOf);
@@ -40,7 +41,8 @@ internal sealed class ShapeSearch(ScheduleScale scale, ScheduleEvaluator evaluat
         foreach (var shape in hint is null ? Simple() : Simple().Prepend(hint))
             if (best is null || _known.Count < end) Try(shape);
         if (best is null)
-            throw new ArgumentException($"No schedule makes this network {speedup:0.##} times as fast; the fastest is {FastestSpeedup:0.##} times as fast. Ask for less, or use a network with more blocks.", nameof(speedup));
+            throw new ArgumentException(FormattableString.Invariant($"No schedule makes this network {speedup:0.##} times as fast; the fastest is ")
+                + FormattableString.Invariant($"{FastestSpeedup:0.##} times as fast. Ask for less, or use a network with more blocks."), nameof(speedup));
         bool better = true;
         while (better && _known.Count < end)
         {

@@ -9,15 +9,16 @@ namespace RMeeTo.Vim.Analysis;
 /// <param name="Bidirectional">The same with both scan directions, which every Vim computes: the cost that is really paid.</param>
 /// <param name="Merging">The share of matching and merging in either.</param>
 /// <remarks>
-/// Spec 4, the published formula with every size in the place of its value in Vim. L = tokens of the block, C = width, D = inner width, N = states, K = taps, R = rank of Δ:
+/// Spec 4, the published formula with every size in the place of its value in Vim. L = tokens of the block, C = width, D = inner width, N = states, K = taps,
+/// R = rank of Δ:
 /// <code>
 /// block     3·C·D·L + direction           input and output projection; the direction counts once (published) or twice
 /// direction (L+K−1)·D·K + L·D·(R+2N) + L·R·D + 9·L·D·N + 2·L·D    convolution, x_proj, dt_proj, scan, skip and gate
 /// merge     6·L·c + 2·c·(L/2)² + r·C      L = tokens before the merge, r = tokens removed, c = width of the metric: C, or N for B and C, or D for Δ
 /// ends      T·C·3·t·P² + classes·C        T = tokens of the input, class token included; P = patch edge, t = frames that a patch spans
 /// </code>
-/// The unit is the formula's own mixture: projections and convolution count multiply-adds, scan and matching count operations. Norms, activations, softplus and sorting are not
-/// counted. A block's tokens are those that it really has.
+/// The unit is the formula's own mixture: projections and convolution count multiply-adds, scan and matching count operations. Norms, activations, softplus
+/// and sorting are not counted. A block's tokens are those that it really has.
 /// </remarks>
 public sealed record VimCost(double Published, double Bidirectional, double Merging)
 {

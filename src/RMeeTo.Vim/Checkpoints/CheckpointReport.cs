@@ -8,7 +8,9 @@ public sealed record CheckpointReport
     /// <summary>One readable line for each thing done; for a log.</summary>
     public IReadOnlyList<string> Lines { get; init; } = [];
 
-    /// <summary>Classes whose rows of the head come from the checkpoint, found by name. Empty where the head was taken as a whole or has no known names.</summary>
+    /// <summary>
+    /// Classes whose rows of the head come from the checkpoint, found by name. Empty where the head was taken as a whole or has no known names.
+    /// </summary>
     public IReadOnlyList<string> KeptClasses { get; init; } = [];
 
     /// <summary>Classes whose rows of the head are new, random.</summary>

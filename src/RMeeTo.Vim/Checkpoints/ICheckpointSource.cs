@@ -22,6 +22,8 @@ public interface ICheckpointSource : IDisposable
     /// <param name="name">One of <see cref="Tensors"/>.</param>
     /// <param name="destination">Exactly <see cref="CheckpointTensor.Length"/> values.</param>
     /// <exception cref="ArgumentException">There is no such tensor, or <paramref name="destination"/> has another length.</exception>
-    /// <exception cref="CheckpointFormatException">The tensor is not stored as floating-point numbers of 16, 32 or 64 bits, or the file is damaged there.</exception>
+    /// <exception cref="CheckpointFormatException">
+    /// The tensor is not stored as floating-point numbers of 16, 32 or 64 bits, or the file is damaged there.
+    /// </exception>
     void Read(string name, Span<float> destination);
 }

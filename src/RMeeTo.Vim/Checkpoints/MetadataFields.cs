@@ -2,7 +2,10 @@ using System.Text.Json;
 
 namespace RMeeTo.Vim.Checkpoints;
 
-/// <summary>A JSON object in a model file's metadata. Every field taken must be there, and every field there must have been taken: an unknown one is from a newer version, and leaving it out could change results.</summary>
+/// <summary>
+/// A JSON object in a model file's metadata. Every field taken must be there, and every field there must have been taken: an unknown one is from a newer
+/// version, and leaving it out could change results.
+/// </summary>
 internal sealed class MetadataFields
 {
     private readonly Dictionary<string, JsonElement> _left = [];

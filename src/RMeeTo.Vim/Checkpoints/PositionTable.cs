@@ -38,7 +38,8 @@ internal static class PositionTable
     }
 
     /// <summary>
-    /// Interpolates the table of places in time, as PyTorch's <c>interpolate(mode="linear", align_corners=False)</c> does: between the two nearest rows, ends repeated.
+    /// Interpolates the table of places in time, as PyTorch's <c>interpolate(mode="linear", align_corners=False)</c> does: between the two nearest rows, ends
+    /// repeated.
     /// </summary>
     /// <param name="source">[T', C] of the old clips.</param>
     /// <param name="from">T' of the old clips.</param>

@@ -16,7 +16,9 @@ public static class SafetensorsWriter
 {
     private const int ChunkFloats = 1 << 14;
 
-    /// <summary>Writes a file. It is written beside <paramref name="path"/>, flushed to the disk and renamed, so that an old file is replaced whole or not at all.</summary>
+    /// <summary>
+    /// Writes a file. It is written beside <paramref name="path"/>, flushed to the disk and renamed, so that an old file is replaced whole or not at all.
+    /// </summary>
     /// <param name="path">The file to make or to replace.</param>
     /// <param name="tensors">The tensors.</param>
     /// <param name="metadata">Texts to go with them, or null.</param>

@@ -3,7 +3,9 @@ namespace RMeeTo.Vim.Checkpoints;
 /// <summary>What network a checkpoint belongs to, read from the names and shapes of its tensors.</summary>
 internal static class VimConfigInference
 {
-    /// <summary>Everything that shapes tell. Of the image they tell the number of patches only: the configuration is for a square image of patches side by side.</summary>
+    /// <summary>
+    /// Everything that shapes tell. Of the image they tell the number of patches only: the configuration is for a square image of patches side by side.
+    /// </summary>
     /// <param name="source">The checkpoint.</param>
     /// <param name="classToken">Where one class token of a network for images stands, which names and shapes do not tell; without effect on other
     /// networks.</param>

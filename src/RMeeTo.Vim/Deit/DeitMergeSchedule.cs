@@ -110,5 +110,6 @@ public sealed class DeitMergeSchedule
     /// <summary>For example "197 → 101 tokens, 12 merges, reduction ratio 0.22".</summary>
     public override string ToString() => IsDense
         ? $"{InputTokens} tokens, no merges"
-        : $"{InputTokens} → {TokensPerBlock[^1]} tokens, {Steps.Count} merge{(Steps.Count == 1 ? "" : "s")}, reduction ratio {ReductionRatio:0.00}";
+        : FormattableString.Invariant(
+            $"{InputTokens} → {TokensPerBlock[^1]} tokens, {Steps.Count} merge{(Steps.Count == 1 ? "" : "s")}, reduction ratio {ReductionRatio:0.00}");
 }

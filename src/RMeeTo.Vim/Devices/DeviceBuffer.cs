@@ -33,7 +33,9 @@ public abstract class DeviceBuffer(long length) : IDisposable
     }
 }
 
-/// <summary>A matrix, or a block of columns of one, inside a <see cref="DeviceBuffer"/>: row r begins at Offset + r · Stride. The default value stands for "none".</summary>
+/// <summary>
+/// A matrix, or a block of columns of one, inside a <see cref="DeviceBuffer"/>: row r begins at Offset + r · Stride. The default value stands for "none".
+/// </summary>
 /// <param name="Buffer">Where the values lie.</param>
 /// <param name="Offset">First value.</param>
 /// <param name="Rows">Number of rows.</param>

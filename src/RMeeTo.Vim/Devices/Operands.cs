@@ -101,7 +101,8 @@ public readonly record struct ConvOperands
 
 /// <summary>Operands of the selective scan over L tokens of each of B images, D channels, N states (spec 1.1).</summary>
 /// <remarks>
-/// Δ = softplus(DeltaRaw + DeltaBias), which is its argument above 20; H_t = exp(−Δ_t exp(ALog)) H_{t−1} + Δ_t B_t u_t; o_t = (Σ_n C_t H_t + Skip u_t) · silu(Gate_t), and output (+)= OutputScale · o.
+/// Δ = softplus(DeltaRaw + DeltaBias), which is its argument above 20; H_t = exp(−Δ_t exp(ALog)) H_{t−1} + Δ_t B_t u_t; o_t = (Σ_n C_t H_t + Skip u_t) ·
+/// silu(Gate_t), and output (+)= OutputScale · o.
 /// </remarks>
 public readonly record struct ScanOperands
 {
@@ -145,7 +146,9 @@ public readonly record struct ScanOperands
     public float OutputScale { get; init; }
 }
 
-/// <summary>Where the gradients of a selective scan go. Gradients of activations are written, or added where told so; gradients of parameters are always added.</summary>
+/// <summary>
+/// Where the gradients of a selective scan go. Gradients of activations are written, or added where told so; gradients of parameters are always added.
+/// </summary>
 public readonly record struct ScanGradients
 {
     /// <summary>[B·L, D], written.</summary>

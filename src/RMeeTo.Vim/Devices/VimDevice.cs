@@ -7,9 +7,10 @@ namespace RMeeTo.Vim.Devices;
 /// scratch memory: one per CPU worker thread, one per GPU stream. Devices of one kind share buffers and weights.
 /// </summary>
 /// <remarks>
-/// Layout is token-major: an activation is [B·L, C], the tokens of image 0, then of image 1, and so on. Operators do not allocate once warm. Where a method says
-/// "added", the result is added to what the destination holds; otherwise it is overwritten. <c>ReferenceDevice</c> says what each operator means.
-/// A device is used by one thread at a time. Whoever calls an operator keeps its operands and the device alive until it returns: a buffer that nobody holds any more may be freed under it.
+/// Layout is token-major: an activation is [B·L, C], the tokens of image 0, then of image 1, and so on. Operators do not allocate once warm. Where a method
+/// says "added", the result is added to what the destination holds; otherwise it is overwritten. <c>ReferenceDevice</c> says what each operator means. A
+/// device is used by one thread at a time. Whoever calls an operator keeps its operands and the device alive until it returns: a buffer that nobody holds any
+/// more may be freed under it.
 /// </remarks>
 public abstract class VimDevice : IDisposable
 {
@@ -19,7 +20,10 @@ public abstract class VimDevice : IDisposable
     /// <summary>A buffer of zeros.</summary>
     public abstract DeviceBuffer Allocate(long length);
 
-    /// <summary>Prepares a weight matrix for <see cref="Linear"/>, and for <see cref="LinearInputGradient"/> where <paramref name="forTraining"/>. Call <see cref="Refresh"/> once it has values.</summary>
+    /// <summary>
+    /// Prepares a weight matrix for <see cref="Linear"/>, and for <see cref="LinearInputGradient"/> where <paramref name="forTraining"/>. Call
+    /// <see cref="Refresh"/> once it has values.
+    /// </summary>
     public abstract LinearWeight CreateLinear(DeviceMatrix weight, bool forTraining);
 
     /// <summary>Tells that the values of the matrix changed.</summary>
@@ -34,7 +38,9 @@ public abstract class VimDevice : IDisposable
     /// <summary>Cuts images, or clips, into patches.</summary>
     /// <param name="config">Geometry.</param>
     /// <param name="images">[B, 3·H·W], planes of red, green and blue; clips [B, 3·T·H·W], of each colour the planes of all frames.</param>
-    /// <param name="patches">[B·patches, 3·P·P], frame by frame and row by row, values in the order (channel, y, x); clips [B·patches, 3·tubelet·P·P], (channel, time, y, x).</param>
+    /// <param name="patches">
+    /// [B·patches, 3·P·P], frame by frame and row by row, values in the order (channel, y, x); clips [B·patches, 3·tubelet·P·P], (channel, time, y, x).
+    /// </param>
     public abstract void ExtractPatches(VimConfig config, DeviceMatrix images, DeviceMatrix patches);
 
     /// <summary>Inserts the class tokens and adds the tables of positions and of places in time.</summary>

@@ -7,10 +7,10 @@ namespace RMeeTo.Vim.Images;
 /// accuracies were measured.
 /// </summary>
 /// <remarks>
-/// Square input of size s: the shorter edge becomes ⌊s / <see cref="CropRatio"/>⌋, the longer one ⌊shorter · long / short⌋, bicubic as in <see cref="PillowResize"/>;
-/// the crop begins at (edge − s) / 2, halves rounded to the even number; equal to torchvision's Resize and CenterCrop on Pillow images.
-/// Rectangular input: the image is scaled, its proportions kept, so that it just covers ⌊height / ratio⌋ × ⌊width / ratio⌋; for a square this is the same rule.
-/// Source: DeiT and Vim evaluation code, timm 0.4.12.
+/// Square input of size s: the shorter edge becomes ⌊s / <see cref="CropRatio"/>⌋, the longer one ⌊shorter · long / short⌋, bicubic as in
+/// <see cref="PillowResize"/>; the crop begins at (edge − s) / 2, halves rounded to the even number; equal to torchvision's Resize and CenterCrop on Pillow
+/// images. Rectangular input: the image is scaled, its proportions kept, so that it just covers ⌊height / ratio⌋ × ⌊width / ratio⌋; for a square this is the
+/// same rule. Source: DeiT and Vim evaluation code, timm 0.4.12.
 /// </remarks>
 public sealed record EvaluationPreprocessing
 {

@@ -17,7 +17,9 @@ public sealed class ImageReadBuffer
 /// The images, or clips, of a data set as RGB bytes, reduced to what training needs, with label and name: in memory up to a budget, beyond that in a temporary
 /// file that is gone when the process ends, however it ends. Random access from many threads.
 /// </summary>
-/// <remarks>The index of an image is the number of images added before it. Add from one thread where that order has to be reproducible; reading may go on meanwhile.</remarks>
+/// <remarks>
+/// The index of an image is the number of images added before it. Add from one thread where that order has to be reproducible; reading may go on meanwhile.
+/// </remarks>
 public sealed class ImageStore : IDisposable
 {
     private const int SlabBytes = 16 << 20;
@@ -189,7 +191,9 @@ public sealed class ImageStore : IDisposable
         return labels;
     }
 
-    /// <summary>Number of images of each class: [highest class + 1], or [<paramref name="classCount"/>] where that is more. Missing labels are not counted.</summary>
+    /// <summary>
+    /// Number of images of each class: [highest class + 1], or [<paramref name="classCount"/>] where that is more. Missing labels are not counted.
+    /// </summary>
     /// <param name="classCount">Least number of classes.</param>
     public int[] ClassCounts(int classCount = 0)
     {

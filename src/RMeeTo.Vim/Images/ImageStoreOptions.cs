@@ -4,8 +4,8 @@ namespace RMeeTo.Vim.Images;
 public sealed record ImageStoreOptions
 {
     /// <summary>
-    /// Images whose shorter edge is longer than this are reduced to it when they are added, bicubic; null keeps every image as it is. Less than the network needs
-    /// blurs the training images; random crops of a part of a reduced image are less sharp than those of the original.
+    /// Images whose shorter edge is longer than this are reduced to it when they are added, bicubic; null keeps every image as it is. Less than the network
+    /// needs blurs the training images; random crops of a part of a reduced image are less sharp than those of the original.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is less than 1.</exception>
     public int? ShorterEdge
@@ -14,7 +14,9 @@ public sealed record ImageStoreOptions
         init => field = value is null or >= 1 ? value : throw new ArgumentOutOfRangeException(nameof(ShorterEdge), value, $"ShorterEdge is {value}; it must be at least 1 pixel, or null.");
     } = 256;
 
-    /// <summary>Bytes of pixels that are kept in memory; what is beyond goes to a temporary file. The default is a quarter of the memory available to the process.</summary>
+    /// <summary>
+    /// Bytes of pixels that are kept in memory; what is beyond goes to a temporary file. The default is a quarter of the memory available to the process.
+    /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is negative.</exception>
     public long MemoryBudget { get; init => field = CheckBudget(value, nameof(MemoryBudget)); } = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4;
 

@@ -20,7 +20,8 @@ public static class PillowResize
     public static RgbImage Resize(RgbImage image, int width, int height) => Resize(image, width, height, new ResizeBox(0, 0, image.Width, image.Height));
 
     /// <summary>
-    /// Resizes a part of an image. Pixels just outside <paramref name="box"/> take part in the filter, as with Pillow's <c>box</c>; to shut them out crop first.
+    /// Resizes a part of an image. Pixels just outside <paramref name="box"/> take part in the filter, as with Pillow's <c>box</c>; to shut them out crop
+    /// first.
     /// </summary>
     /// <param name="image">[h, w, 3].</param>
     /// <param name="width">Pixels a row of the result, 1 … <see cref="RgbImage.MaxEdge"/>.</param>

@@ -7,7 +7,9 @@ namespace RMeeTo.Vim.Images;
 /// <param name="Height">Rows, at least 1.</param>
 public readonly record struct PixelBox(int Left, int Top, int Width, int Height);
 
-/// <summary>A rectangle in pixel coordinates that may cut through pixels; (0, 0) is the outer corner of the first pixel. Single precision, as in Pillow.</summary>
+/// <summary>
+/// A rectangle in pixel coordinates that may cut through pixels; (0, 0) is the outer corner of the first pixel. Single precision, as in Pillow.
+/// </summary>
 /// <param name="Left">Left edge, at least 0.</param>
 /// <param name="Top">Top edge, at least 0.</param>
 /// <param name="Right">Right edge, beyond <paramref name="Left"/> and at most the width.</param>

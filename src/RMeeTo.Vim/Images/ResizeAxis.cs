@@ -21,7 +21,9 @@ internal readonly record struct ResizeAxis(int SourceLength, float From, float T
 /// <summary>
 /// The fixed-point weights of one axis: pixel i of the window is the sum over t of weight[i·Taps + t] · source[First(i) + t]. Rented; dispose returns them.
 /// </summary>
-/// <remarks>Pillow, libImaging/Resample.c: precompute_coeffs and normalize_coeffs_8bpc; same order of the floating-point operations, hence the same bits.</remarks>
+/// <remarks>
+/// Pillow, libImaging/Resample.c: precompute_coeffs and normalize_coeffs_8bpc; same order of the floating-point operations, hence the same bits.
+/// </remarks>
 internal readonly ref struct ResizeWeights
 {
     /// <summary>Fraction bits: 32 less the 8 of a pixel and 2 for the overshoot of the negative lobes.</summary>

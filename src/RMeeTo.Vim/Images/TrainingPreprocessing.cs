@@ -99,7 +99,9 @@ public sealed record TrainingPreprocessing
     /// <param name="epoch">Epoch, at least 0.</param>
     /// <param name="sample">Number of the sample, at least 0; the same clip shown again in an epoch takes another number.</param>
     /// <exception cref="ArgumentException">A frame is empty or of another size than the first, or <paramref name="output"/> has another length.</exception>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="frames"/> is less than 1, or <paramref name="epoch"/> or <paramref name="sample"/> is negative.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// <paramref name="frames"/> is less than 1, or <paramref name="epoch"/> or <paramref name="sample"/> is negative.
+    /// </exception>
     public void Apply(VideoClip clip, int frames, Span<float> output, ulong seed, int epoch, long sample)
     {
         ArgumentNullException.ThrowIfNull(clip);

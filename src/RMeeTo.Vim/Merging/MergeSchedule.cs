@@ -105,7 +105,8 @@ public sealed class MergeSchedule
 
     /// <summary>
     /// The schedule of the published code, which differs from <see cref="Uniform"/> at the last merge: there it cuts the sequence to 197 − 11 · compare tokens,
-    /// whatever <paramref name="tokensPerMerge"/> is. At 224 pixels both are the same where <paramref name="compare"/> equals <paramref name="tokensPerMerge"/>.
+    /// whatever <paramref name="tokensPerMerge"/> is. At 224 pixels both are the same where <paramref name="compare"/> equals
+    /// <paramref name="tokensPerMerge"/>.
     /// </summary>
     /// <remarks>Spec 2.5. For comparison with the published code only.</remarks>
     /// <param name="config">The network.</param>
@@ -136,7 +137,8 @@ public sealed class MergeSchedule
     /// <param name="removedPerBlock">Tokens removed at the entry of each block; the first must be 0, for nothing has been computed there to match by.</param>
     /// <param name="merging">How tokens merge.</param>
     /// <exception cref="ArgumentException">
-    /// Wrong length, a negative number, or a merge at block 0; <paramref name="config"/> or <paramref name="merging"/> contradicts itself; or a merge has too few tokens for
+    /// Wrong length, a negative number, or a merge at block 0; <paramref name="config"/> or <paramref name="merging"/> contradicts itself; or a merge has too
+    /// few tokens for
     /// <paramref name="merging"/>.
     /// </exception>
     public static MergeSchedule Custom(VimConfig config, IReadOnlyList<int> removedPerBlock, MergeOptions? merging = null)
@@ -206,5 +208,6 @@ public sealed class MergeSchedule
     /// <summary>For example "197 → 142 tokens, 11 merges, reduction ratio 0.14".</summary>
     public override string ToString() => IsDense
         ? $"{InputTokens} tokens, no merges"
-        : $"{InputTokens} → {TokensPerBlock[^1]} tokens, {Steps.Count} merge{(Steps.Count == 1 ? "" : "s")}, reduction ratio {ReductionRatio:0.00}";
+        : FormattableString.Invariant(
+            $"{InputTokens} → {TokensPerBlock[^1]} tokens, {Steps.Count} merge{(Steps.Count == 1 ? "" : "s")}, reduction ratio {ReductionRatio:0.00}");
 }

@@ -15,7 +15,9 @@ public sealed class ParameterBuffer(VimDevice device, ParameterLayout parameters
     public void Dispose() => Values.Dispose();
 }
 
-/// <summary>The weights of a network on a device, with the packed forms that its matrix products use. Shared by all devices of one kind; read-only while they work.</summary>
+/// <summary>
+/// The weights of a network on a device, with the packed forms that its matrix products use. Shared by all devices of one kind; read-only while they work.
+/// </summary>
 public sealed class DeviceWeights : IDisposable
 {
     private readonly Dictionary<VimParameter, LinearWeight> _linear = new(ReferenceEqualityComparer.Instance);

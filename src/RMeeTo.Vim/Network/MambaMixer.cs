@@ -3,12 +3,14 @@ using RMeeTo.Vim.Devices;
 namespace RMeeTo.Vim.Network;
 
 /// <summary>
-/// The bidirectional Mamba mixer of one block (spec 1.1): (x, z) = W_in · token; per direction u = SiLU(conv(x)), (δ, B, C) = W_x · u, Δ = softplus(W_dt · δ + b),
-/// o = scan(u, Δ, A, B, C, D) · SiLU(z); output = W_out · (o_forward + o_backward), halved where <see cref="VimConfig.AverageDirections"/>.
+/// The bidirectional Mamba mixer of one block (spec 1.1): (x, z) = W_in · token; per direction u = SiLU(conv(x)), (δ, B, C) = W_x · u, Δ = softplus(W_dt · δ
+/// + b), o = scan(u, Δ, A, B, C, D) · SiLU(z); output = W_out · (o_forward + o_backward), halved where <see cref="VimConfig.AverageDirections"/>.
 /// </summary>
 internal sealed class MambaMixer(VimConfig config, BlockParameters parameters, DeviceWeights weights)
 {
-    /// <summary>Computes <paramref name="output"/> [B·L, C] from <c>activations.Normed</c>, and gathers <paramref name="evidence"/> where a merge wants it.</summary>
+    /// <summary>
+    /// Computes <paramref name="output"/> [B·L, C] from <c>activations.Normed</c>, and gathers <paramref name="evidence"/> where a merge wants it.
+    /// </summary>
     public void Forward(VimDevice device, BlockActivations activations, int batch, int length, DeviceMatrix output, MergeEvidence? evidence = null)
     {
         int rows = batch * length;
@@ -21,8 +23,8 @@ internal sealed class MambaMixer(VimConfig config, BlockParameters parameters, D
     }
 
     /// <summary>
-    /// The same for one row of every image only, with the same bits; the others are left undefined. What comes after the row in its direction of scan cannot reach it: the
-    /// forward scan ends there, and so does the backward one.
+    /// The same for one row of every image only, with the same bits; the others are left undefined. What comes after the row in its direction of scan cannot
+    /// reach it: the forward scan ends there, and so does the backward one.
     /// </summary>
     public void ForwardRow(VimDevice device, BlockActivations activations, int batch, int length, int row, DeviceMatrix output)
     {
@@ -54,7 +56,9 @@ internal sealed class MambaMixer(VimConfig config, BlockParameters parameters, D
         if (parameters.Gamma is not null) device.ScaleChannels(unscaled, weights[parameters.Gamma], output);
     }
 
-    /// <summary>From the gradient of the output to that of <c>activations.Normed</c> (written to <c>scratch.Normed</c>), adding the parameters' gradients.</summary>
+    /// <summary>
+    /// From the gradient of the output to that of <c>activations.Normed</c> (written to <c>scratch.Normed</c>), adding the parameters' gradients.
+    /// </summary>
     public void Backward(VimDevice device, BlockActivations activations, MixerGradients scratch, int batch, int length, DeviceMatrix outputGradient, ParameterBuffer gradients)
     {
         int rows = batch * length;

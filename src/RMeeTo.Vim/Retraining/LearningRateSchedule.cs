@@ -7,7 +7,9 @@ namespace RMeeTo.Vim.Retraining;
 /// <param name="TotalSteps">All steps, warm-up included.</param>
 public readonly record struct LearningRateSchedule(double Base, double Minimum, int WarmupSteps, int TotalSteps)
 {
-    /// <summary>The learning rate of a step, counted from 0: min + ½ (base − min) (1 + cos(π · step / total)) with step and total counted after the warm-up.</summary>
+    /// <summary>
+    /// The learning rate of a step, counted from 0: min + ½ (base − min) (1 + cos(π · step / total)) with step and total counted after the warm-up.
+    /// </summary>
     public double At(int step)
     {
         if (step < WarmupSteps) return Base * (step + 1) / WarmupSteps;

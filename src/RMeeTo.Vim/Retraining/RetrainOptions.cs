@@ -3,7 +3,9 @@ using RMeeTo.Vim.Devices;
 
 namespace RMeeTo.Vim.Retraining;
 
-/// <summary>How a network is re-trained, or trained from scratch. A value out of range throws <see cref="ArgumentOutOfRangeException"/> where it is set.</summary>
+/// <summary>
+/// How a network is re-trained, or trained from scratch. A value out of range throws <see cref="ArgumentOutOfRangeException"/> where it is set.
+/// </summary>
 /// <remarks>Source: the recipe of R-MeeTo (spec 3.1), with defaults for small data sets of one's own.</remarks>
 public sealed record RetrainOptions
 {
@@ -44,8 +46,9 @@ public sealed record RetrainOptions
     public double TargetLossWeight { get; init => field = InRange(value, 0, 1000, nameof(TargetLossWeight)); } = 1;
 
     /// <summary>
-    /// Weight of the divergence from the teacher, 0 to 1000; the paper uses 0.5. The teacher is the one given to <see cref="Retrainer.Run"/>, else the network itself before
-    /// training and without merges. 0 trains without a teacher: right for training from scratch, where there is nothing to learn from yet.
+    /// Weight of the divergence from the teacher, 0 to 1000; the paper uses 0.5. The teacher is the one given to <see cref="Retrainer.Run"/>, else the
+    /// network itself before training and without merges. 0 trains without a teacher: right for training from scratch, where there is nothing to learn from
+    /// yet.
     /// </summary>
     public double TeacherLossWeight { get; init => field = InRange(value, 0, 1000, nameof(TeacherLossWeight)); } = 0.5;
 
@@ -59,9 +62,9 @@ public sealed record RetrainOptions
     public ulong Seed { get; init; }
 
     /// <summary>
-    /// Parts into which a batch is cut; each sums its gradients by itself, and the parts are added in order. It decides the last bits of the result, the number of threads
-    /// does not; but no more threads than lanes compute gradients at once. 0, the default, means 8, halved while the gradients of all lanes together take more than
-    /// 1 GiB, but at least 2; and never more than <see cref="BatchSize"/>.
+    /// Parts into which a batch is cut; each sums its gradients by itself, and the parts are added in order. It decides the last bits of the result, the
+    /// number of threads does not; but no more threads than lanes compute gradients at once. 0, the default, means 8, halved while the gradients of all lanes
+    /// together take more than 1 GiB, but at least 2; and never more than <see cref="BatchSize"/>.
     /// </summary>
     public int Lanes { get; init => field = InRange(value, 0, 256, nameof(Lanes)); }
 
@@ -70,14 +73,20 @@ public sealed record RetrainOptions
     public int Threads { get; init => field = InRange(value, 0, 4096, nameof(Threads)); }
 
     /// <summary>
-    /// File that receives the complete state after every epoch, and from which the run resumes when the file is there; a run that was finished returns its result at once.
-    /// It takes four times the weights, and is written when the run begins as well, so that a folder that cannot be written shows at the start. Null: no checkpoints.
+    /// File that receives the complete state after every epoch, and from which the run resumes when the file is there; a run that was finished returns its
+    /// result at once. It takes four times the weights, and is written when the run begins as well, so that a folder that cannot be written shows at the
+    /// start. Null: no checkpoints.
     /// </summary>
-    /// <remarks>A resumed run ends with the same weights bit for bit on one kind of device and vector width; another may carry it on, with other last bits.</remarks>
+    /// <remarks>
+    /// A resumed run ends with the same weights bit for bit on one kind of device and vector width; another may carry it on, with other last bits.
+    /// </remarks>
     [JsonIgnore]
     public string? CheckpointPath { get; init; }
 
-    /// <summary>Told after every step and every epoch, on the thread that trains. An exception that it throws ends the run and reaches the caller of <see cref="Retrainer.Run"/>.</summary>
+    /// <summary>
+    /// Told after every step and every epoch, on the thread that trains. An exception that it throws ends the run and reaches the caller of
+    /// <see cref="Retrainer.Run"/>.
+    /// </summary>
     [JsonIgnore]
     public IProgress<RetrainProgress>? Progress { get; init; }
 

@@ -35,7 +35,10 @@ public sealed record RetrainProgress
     /// <summary>Time since the run began, or was resumed.</summary>
     public required TimeSpan Elapsed { get; init; }
 
-    /// <summary>Estimate of the time that is left, validation included, from what steps and validations took so far. Null before the first step, where nothing is known.</summary>
+    /// <summary>
+    /// Estimate of the time that is left, validation included, from what steps and validations took so far. Null before the first step, where nothing is
+    /// known.
+    /// </summary>
     public required TimeSpan? Remaining { get; init; }
 
     /// <summary>One line, for a log.</summary>
@@ -59,7 +62,10 @@ public sealed record RetrainEpoch(int Epoch, double Loss, double? ValidationTop1
 /// <summary>How a run ended.</summary>
 /// <typeparam name="TModel">Kind of network.</typeparam>
 /// <param name="Model">The best network: by validation top-1 (the untrained one included), or the latest where there are no validation images.</param>
-/// <param name="BestEpoch">The epoch that made it; 0 for the network as it was handed in. Where a run without validation images was cancelled inside an epoch: the epochs that were finished, and the weights are those after the last step.</param>
+/// <param name="BestEpoch">
+/// The epoch that made it; 0 for the network as it was handed in. Where a run without validation images was cancelled inside an epoch: the epochs that were
+/// finished, and the weights are those after the last step.
+/// </param>
 /// <param name="StartTop1">Validation top-1 before the first step; null without validation images.</param>
 /// <param name="BestTop1">Validation top-1 of <paramref name="Model"/>.</param>
 /// <param name="Epochs">Every epoch that was finished, first to last, those before a resume included.</param>

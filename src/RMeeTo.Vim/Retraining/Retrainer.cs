@@ -3,24 +3,32 @@ using RMeeTo.Vim.Images;
 namespace RMeeTo.Vim.Retraining;
 
 /// <summary>
-/// Re-trains a network with merge layers until its accuracy is back (spec 3.1), or trains one from scratch: AdamW, cosine schedule, cross-entropy with label smoothing,
-/// distillation from the un-merged network, random resized crops and flips.
+/// Re-trains a network with merge layers until its accuracy is back (spec 3.1), or trains one from scratch: AdamW, cosine schedule, cross-entropy with label
+/// smoothing, distillation from the un-merged network, random resized crops and flips.
 /// </summary>
 /// <remarks>
-/// Deterministic: the same model, images and options yield the same weights bit for bit whatever the number of threads, and from a run that was killed and resumed, on
-/// one kind of device and vector width.
+/// Deterministic: the same model, images and options yield the same weights bit for bit whatever the number of threads, and from a run that was killed and
+/// resumed, on one kind of device and vector width.
 /// </remarks>
 public static class Retrainer
 {
-    /// <summary>Runs the epochs that are asked for, or what is left of them where <see cref="RetrainOptions.CheckpointPath"/> holds an earlier state of the same run.</summary>
+    /// <summary>
+    /// Runs the epochs that are asked for, or what is left of them where <see cref="RetrainOptions.CheckpointPath"/> holds an earlier state of the same run.
+    /// </summary>
     /// <typeparam name="TModel">Kind of network.</typeparam>
     /// <param name="model">Start weights and merge schedule; not changed.</param>
     /// <param name="training">Images to learn from.</param>
     /// <param name="validation">Images that decide which epoch is best, or null: then the last is.</param>
     /// <param name="options">The recipe.</param>
-    /// <param name="teacher">The network to distil from, of any kind; null means <paramref name="model"/> without merges. Where <see cref="RetrainOptions.TeacherLossWeight"/> is 0, or <paramref name="model"/> has no merges and no teacher is given, nothing is distilled.</param>
+    /// <param name="teacher">
+    /// The network to distil from, of any kind; null means <paramref name="model"/> without merges. Where <see cref="RetrainOptions.TeacherLossWeight"/> is
+    /// 0, or <paramref name="model"/> has no merges and no teacher is given, nothing is distilled.
+    /// </param>
     /// <param name="cancellation">Stops within one batch; the best weights so far are returned, not lost.</param>
-    /// <exception cref="ArgumentException">No training images, a label that is not a class, a clip for a network that takes images, a teacher with other classes or another image size, or options that contradict each other.</exception>
+    /// <exception cref="ArgumentException">
+    /// No training images, a label that is not a class, a clip for a network that takes images, a teacher with other classes or another image size, or
+    /// options that contradict each other.
+    /// </exception>
     /// <exception cref="TrainingDivergedException">The loss or the weights are no longer finite.</exception>
     /// <exception cref="InvalidDataException">The checkpoint belongs to another run, or is something else than a checkpoint. It is not touched.</exception>
     /// <exception cref="Checkpoints.CheckpointFormatException">The checkpoint is damaged. It is not touched.</exception>

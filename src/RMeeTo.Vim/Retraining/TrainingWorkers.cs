@@ -7,8 +7,8 @@ using RMeeTo.Vim.Network;
 namespace RMeeTo.Vim.Retraining;
 
 /// <summary>
-/// Computes the gradient of a batch. The batch is cut into lanes; a worker claims a lane, runs its images in order and sums their gradients into the lane's buffer, and
-/// the lanes are summed in order. So the result does not depend on the number of workers.
+/// Computes the gradient of a batch. The batch is cut into lanes; a worker claims a lane, runs its images in order and sums their gradients into the lane's
+/// buffer, and the lanes are summed in order. So the result does not depend on the number of workers.
 /// </summary>
 internal sealed class TrainingWorkers : IDisposable
 {

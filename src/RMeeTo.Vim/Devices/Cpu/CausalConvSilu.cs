@@ -1,6 +1,9 @@
 namespace RMeeTo.Vim.Devices.Cpu;
 
-/// <summary>Operands of a depthwise causal convolution over one image in one direction: y_t = act(bias + Σ_k w_k·x_{t-(K-1)+k}). L tokens, D channels, K taps; strides in floats.</summary>
+/// <summary>
+/// Operands of a depthwise causal convolution over one image in one direction: y_t = act(bias + Σ_k w_k·x_{t-(K-1)+k}). L tokens, D channels, K taps; strides
+/// in floats.
+/// </summary>
 internal unsafe struct CausalConvArguments
 {
     /// <summary>L.</summary>
@@ -68,8 +71,8 @@ internal static unsafe class CausalConvSilu
         (channels + TSimd.Count - 1) / TSimd.Count * TSimd.Count;
 
     /// <summary>
-    /// y = act(bias + w ∗ x); <paramref name="y"/> [L, D] must not overlap x. <paramref name="scratch"/> needs no preparation, or holds what the call before this one left
-    /// where that had the same parameters (<paramref name="sameParameters"/>).
+    /// y = act(bias + w ∗ x); <paramref name="y"/> [L, D] must not overlap x. <paramref name="scratch"/> needs no preparation, or holds what the call before
+    /// this one left where that had the same parameters (<paramref name="sameParameters"/>).
     /// </summary>
     public static void Forward<TSimd, TVector>(in CausalConvArguments arguments, float* y, nint yStride, float* scratch, bool sameParameters = false) where TSimd : struct, ISimd<TVector> where TVector : struct
     {
@@ -122,7 +125,10 @@ internal static unsafe class CausalConvSilu
         }
     }
 
-    /// <summary>Gradient of <see cref="Forward"/> with the same arguments; the value before the activation is computed again. For <paramref name="scratch"/> see there.</summary>
+    /// <summary>
+    /// Gradient of <see cref="Forward"/> with the same arguments; the value before the activation is computed again. For <paramref name="scratch"/> see
+    /// there.
+    /// </summary>
     public static void Backward<TSimd, TVector>(in CausalConvArguments arguments, in CausalConvGradients gradients, float* scratch, bool sameParameters = false) where TSimd : struct, ISimd<TVector> where TVector : struct
     {
         var padded = PaddedChannels<TSimd, TVector>(arguments.Channels);
@@ -158,7 +164,10 @@ internal static unsafe class CausalConvSilu
         AddParameterGradients(arguments, gradients, sums, padded);
     }
 
-    /// <summary>Up through a chunk. <paramref name="future"/> carries the gradients before the activation of the three tokens that follow, <paramref name="sums"/> those of taps and bias.</summary>
+    /// <summary>
+    /// Up through a chunk. <paramref name="future"/> carries the gradients before the activation of the three tokens that follow, <paramref name="sums"/>
+    /// those of taps and bias.
+    /// </summary>
     private static void BackwardChunk<TSimd, TVector>(float* weights, float* sums, float* future, int padded, float* x, nint xStride, float* dy, nint dyStride, float* dx, nint dxStride,
         int start, int tokens, bool silu, bool accumulate) where TSimd : struct, ISimd<TVector> where TVector : struct
     {
@@ -244,7 +253,9 @@ internal static unsafe class CausalConvSilu
         }
     }
 
-    /// <summary>The last channels are fewer than a vector: work on a copy of the chunk and the three rows before it. Returns the copy of the chunk's first row.</summary>
+    /// <summary>
+    /// The last channels are fewer than a vector: work on a copy of the chunk and the three rows before it. Returns the copy of the chunk's first row.
+    /// </summary>
     private static float* StageRows<TSimd, TVector>(float* x, nint xStride, int start, int tokens, int width, float* staged) where TSimd : struct, ISimd<TVector> where TVector : struct
     {
         var past = Math.Min(Past, start);

@@ -4,8 +4,8 @@ using RMeeTo.Vim.Merging;
 namespace RMeeTo.Vim.Devices.Cpu;
 
 /// <summary>
-/// The operators in managed SIMD code, one thread a device. Buffers and weights are shared by all devices of one vector width. Results are the same bit for bit on
-/// every machine of that width whatever the number of devices.
+/// The operators in managed SIMD code, one thread a device. Buffers and weights are shared by all devices of one vector width. Results are the same bit for
+/// bit on every machine of that width whatever the number of devices.
 /// </summary>
 public abstract class CpuDevice : VimDevice
 {

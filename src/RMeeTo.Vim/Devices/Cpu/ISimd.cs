@@ -53,8 +53,8 @@ internal unsafe interface ISimd<TVector> where TVector : struct
 }
 
 /// <summary>
-/// Minimax polynomials for 2^x, degree 5, about 1.5e-7 relative with all roundings. They are held to the exact values at the ends, 2^0 and 2^1: a scan multiplies
-/// hundreds of factors next to 1, and a constant error there would add up.
+/// Minimax polynomials for 2^x, degree 5, about 1.5e-7 relative with all roundings. They are held to the exact values at the ends, 2^0 and 2^1: a scan
+/// multiplies hundreds of factors next to 1, and a constant error there would add up.
 /// </summary>
 internal static class Exp2Polynomial
 {

@@ -30,8 +30,8 @@ internal static unsafe class SelectiveScan
         + SelectiveScanScratch<TSimd, TVector>.AlignmentFloats;
 
     /// <summary>
-    /// Runs the scan; see <see cref="SelectiveScanArguments"/>. <paramref name="scratch"/> needs no preparation, or holds what the scan before this one left where that
-    /// had the same parameters and sizes (<paramref name="sameParameters"/>).
+    /// Runs the scan; see <see cref="SelectiveScanArguments"/>. <paramref name="scratch"/> needs no preparation, or holds what the scan before this one left
+    /// where that had the same parameters and sizes (<paramref name="sameParameters"/>).
     /// </summary>
     public static void Forward<TSimd, TVector>(in SelectiveScanArguments arguments, float* scratch, bool sameParameters = false) where TSimd : struct, ISimd<TVector> where TVector : struct
     {

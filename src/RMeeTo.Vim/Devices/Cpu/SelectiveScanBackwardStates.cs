@@ -3,7 +3,8 @@ using System.Runtime.CompilerServices;
 namespace RMeeTo.Vim.Devices.Cpu;
 
 /// <summary>
-/// The recurrence of the backward scan over one chunk: four states of one vector of channels in registers. Per token there is a record of rows, one vector each.
+/// The recurrence of the backward scan over one chunk: four states of one vector of channels in registers. Per token there is a record of rows, one vector
+/// each.
 /// </summary>
 internal static unsafe class SelectiveScanBackwardStates<TSimd, TVector> where TSimd : struct, ISimd<TVector> where TVector : struct
 {
@@ -21,8 +22,8 @@ internal static unsafe class SelectiveScanBackwardStates<TSimd, TVector> where T
     private const int States = SelectiveScanScratch<TSimd, TVector>.StatesPerPass;
 
     /// <summary>
-    /// Forward through the chunk again, from the checkpoint. Keeps H before the first and after every token in <paramref name="history"/> [tokens + 1, 4, lanes],
-    /// exp(Δ·A) in <paramref name="factors"/> [tokens, 4, lanes].
+    /// Forward through the chunk again, from the checkpoint. Keeps H before the first and after every token in <paramref name="history"/> [tokens + 1, 4,
+    /// lanes], exp(Δ·A) in <paramref name="factors"/> [tokens, 4, lanes].
     /// </summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static void Recompute(float* decay, float* checkpoint, float* row, float* b, float* c, nint bStride, nint cStride, int tokens, float* history, float* factors)

@@ -4,8 +4,8 @@ using static RMeeTo.Vim.Devices.Reference.ReferenceMatrix;
 namespace RMeeTo.Vim.Devices.Reference;
 
 /// <summary>
-/// Every operator as its formula, one value at a time, in double. It says what an operator means: gradients are checked on it by central differences, and every other
-/// device is tested against it. Too slow for anything else.
+/// Every operator as its formula, one value at a time, in double. It says what an operator means: gradients are checked on it by central differences, and
+/// every other device is tested against it. Too slow for anything else.
 /// </summary>
 /// <remarks>It checks the shapes of all operands, so a network that runs here passes the right shapes to every device.</remarks>
 public sealed partial class ReferenceDevice : VimDevice
