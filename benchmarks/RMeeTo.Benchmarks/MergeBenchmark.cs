@@ -24,7 +24,7 @@ internal static class MergeBenchmark
     {
         using var device = CpuDevice.Create();
         using var weights = new DeviceWeights(device, VimInitializer.Create(VimConfig.VimTiny, 1), false);
-        List<Case> cases = [Network("dense", new VimNetwork(weights, MergeSchedule.Dense(VimConfig.VimTiny), new()))];
+        List<TakingTurns> cases = [Network("dense", new VimNetwork(weights, MergeSchedule.Dense(VimConfig.VimTiny), new()))];
         foreach (var (name, merging) in s_cases.Where(c => c.Name == "default" || options.Selects(c.Name)))
             cases.Add(Network(name, new VimNetwork(weights, MergeSchedule.Uniform(VimConfig.VimTiny, 5, merging: merging), merging)));
         foreach (var (name, merging) in s_cases.Take(3).Where(c => options.Selects(c.Name)))
@@ -36,14 +36,14 @@ internal static class MergeBenchmark
         foreach (var item in cases)
             Console.WriteLine($"{item.Name,-50}{1000 * item.Median,12:F2}{item.Median / usual,13:F3}{item.Median / dense,13:F3}");
 
-        Case Network(string name, VimNetwork network)
+        TakingTurns Network(string name, VimNetwork network)
         {
             var workspace = network.CreateWorkspace(device, 1, forTraining: false);
             Fill(workspace.Images);
             return new(name, () => network.Forward(device, workspace, 1));
         }
 
-        Case Match(string name, MergeOptions merging)
+        TakingTurns Match(string name, MergeOptions merging)
         {
             var step = new MergeStep(0, 1569, 88, 0, 0);
             DeviceMatrix tokens = new(device.Allocate(1569 * 192), 1569, 192), merged = new(device.Allocate(step.TokensOut), step.TokensOut, 1);
@@ -57,26 +57,5 @@ internal static class MergeBenchmark
     {
         var random = new Random(1);
         matrix.Buffer.Write([.. Enumerable.Range(0, (int)matrix.Buffer.Length).Select(_ => 2 * random.NextSingle() - 1)]);
-    }
-
-    private sealed class Case(string name, Action run)
-    {
-        private readonly List<double> _seconds = [];
-
-        public string Name => name;
-
-        public double Median => _seconds.Order().ElementAt(_seconds.Count / 2);
-
-        /// <summary>Adds some runs; before the first there is one that compiles.</summary>
-        public void Time(int count)
-        {
-            if (_seconds.Count == 0) run();
-            for (int i = 0; i < count; i++)
-            {
-                double before = Clock.Thread;
-                run();
-                _seconds.Add(Clock.Thread - before);
-            }
-        }
     }
 }

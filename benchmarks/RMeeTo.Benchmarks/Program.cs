@@ -10,6 +10,7 @@ internal static class Program
         ["network"] = ("images a second of whole networks, one and two threads, and where the time goes", NetworkBenchmark.Run),
         ["batch"] = ("how many images a worker should take at once", BatchBenchmark.Run),
         ["merge"] = ("what each merge option costs, one thread", MergeBenchmark.Run),
+        ["schedule"] = ("whether arithmetic tells how fast a merge schedule is, one thread", ScheduleBenchmark.Run),
         ["training"] = ("images a second of whole training steps, one and two threads, and where the time goes", TrainingBenchmark.Run),
     };
 
