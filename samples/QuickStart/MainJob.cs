@@ -20,6 +20,7 @@ internal static class MainJob
 
         var common = new VimMergedClassifierOptions
         {
+            Merging = new() { ClassPosition = options.ExactPosition ? MergeClassPosition.Exact : MergeClassPosition.Formula },
             Retraining = Recipe.For(options),
             Progress = new ProgressPrinter(),
             CancellationToken = cancellation,

@@ -11,6 +11,7 @@ internal sealed class Options
     public string? Images { get; private set; }
     public string? Checkpoint { get; private set; }
     public int? TokensPerMerge { get; private set; }
+    public bool ExactPosition { get; private set; }
     public int? Epochs { get; private set; }
     public double? LearningRate { get; private set; }
     public double? SmallestCrop { get; private set; }
@@ -43,6 +44,7 @@ internal sealed class Options
             case "--images": Images = value(); break;
             case "--checkpoint": Checkpoint = value(); break;
             case "--tokens-per-merge": TokensPerMerge = Number(0, 100_000); break;
+            case "--exact-position": ExactPosition = true; break;
             case "--epochs": Epochs = Number(0, 100_000); break;
             case "--learning-rate": LearningRate = Real(1); break;
             case "--smallest-crop": SmallestCrop = Math.Max(0.01, Real(1)); break;

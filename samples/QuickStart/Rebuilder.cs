@@ -32,6 +32,7 @@ internal sealed class Rebuilder(MLContext mlContext, PictureFolder pictures, Vim
         {
             Checkpoint = checkpoint,
             TokensPerMerge = tokensPerMerge,
+            Merging = common.Merging,
             Epochs = epochs,
             Retraining = common.Retraining,
             Progress = common.Progress,

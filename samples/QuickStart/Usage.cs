@@ -12,6 +12,7 @@ internal static class Usage
                                      replaced and the network re-trained without merges first
           --from-scratch             no checkpoint: train a network first (with --images)
           --tokens-per-merge N       tokens that every second block removes (unless given: reduction ratio near 0.3)
+          --exact-position           the class token stays between its neighbours at every merge (docs/merging.md)
           --epochs N                 epochs of the rebuild (3; 10 on the drawn pictures)
           --learning-rate X          of the rebuild (2e-4; 5e-4 with --from-scratch, 1e-3 on the drawn pictures)
           --smallest-crop X          share of a picture's area that random crops keep at least, 0.01 to 1 (0.35; 1 on the drawn pictures)
