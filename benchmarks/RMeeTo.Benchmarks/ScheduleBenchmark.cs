@@ -33,9 +33,8 @@ internal static class ScheduleBenchmark
         TakingTurns[] cases = [.. all.Select(Case)];
         for (int round = 0; round < (options.Smoke ? 1 : 15); round++)
             foreach (var item in cases) item.Time(options.Smoke ? 1 : 4);
-        double cost = VimCost.Of(config).Bidirectional;
         foreach (var (schedule, item) in all.Zip(cases))
-            Console.WriteLine($"{item.Name,-60}{cost / VimCost.Of(config, schedule).Bidirectional,10:F3}{cases[0].Median / item.Median,10:F3}");
+            Console.WriteLine($"{item.Name,-60}{VimCost.Speedup(config, schedule, MergeOptions.Default),10:F3}{cases[0].Median / item.Median,10:F3}");
 
         TakingTurns Case(MergeSchedule schedule)
         {

@@ -35,12 +35,10 @@ internal sealed record MergeShape(IReadOnlyList<double> Weights)
 /// <summary>Turns a shape and a speed into a schedule.</summary>
 internal sealed class ScheduleScale(VimConfig config, MergeOptions merging)
 {
-    private readonly double _denseCost = VimCost.Of(config).Bidirectional;
-
     /// <summary>The schedule of that shape with the least arithmetic: every merge takes half.</summary>
     public MergeSchedule Fastest(MergeShape shape) => Schedule(shape, config.Tokens / shape.Merges.Min(i => shape.Weights[i]));
 
-    public double SpeedupOf(MergeSchedule schedule) => _denseCost / VimCost.Of(config, schedule, merging).Bidirectional;
+    public double SpeedupOf(MergeSchedule schedule) => VimCost.Speedup(config, schedule, merging);
 
     /// <summary>The schedule of that shape that reaches a speed with the fewest removed tokens, or null where it cannot.</summary>
     public MergeSchedule? At(MergeShape shape, double speedup)

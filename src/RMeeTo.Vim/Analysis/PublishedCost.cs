@@ -45,7 +45,7 @@ public sealed record PublishedCost(double Total, double WithoutMerging)
         long tokens = config.Tokens;
         for (int i = 0; i < config.Depth; i++)
         {
-            if (i > 0 && (phase == MergePhase.Odd ? i + 1 : i) % interval == 0)
+            if (i > 0 && MergeSchedule.Merges(i, interval, phase))
             {
                 long removed = config.IsVideo ? Math.Min(tokensPerMerge, (tokens - 1) / 2) : tokensPerMerge;
                 merges += VimCost.Merge(config, width, tokens, removed);

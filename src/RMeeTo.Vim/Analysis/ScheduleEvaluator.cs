@@ -33,7 +33,6 @@ public sealed class ScheduleEvaluator : IDisposable
     private readonly IVimDeviceProvider _provider;
     private readonly VimDevice _device;
     private readonly DeviceWeights? _weights;
-    private readonly double _denseCost;
     private readonly int _threads;
 
     /// <summary>Runs the un-merged network over the images.</summary>
@@ -56,7 +55,6 @@ public sealed class ScheduleEvaluator : IDisposable
         _labels = [.. Enumerable.Range(0, images.Count).Select(images.Label)];
         (_images, _inputs) = (images, new float[images.Count][]);
         DenseSchedule = MergeSchedule.Dense(model.Config);
-        _denseCost = VimCost.Of(model.Config).Bidirectional;
         _device = _provider.CreateDevice();
         try
         {
@@ -90,11 +88,8 @@ public sealed class ScheduleEvaluator : IDisposable
         merging ??= _model.Merging;
         _ = _model.WithSchedule(schedule, merging); // checks that they fit each other and the network
         float[] probabilities = schedule.IsDense ? _reference : Probabilities(schedule, merging, cancellation);
-        return new(schedule, merging, SpeedupOf(schedule, merging), Top1(probabilities), Divergence(probabilities));
+        return new(schedule, merging, VimCost.Speedup(_model.Config, schedule, merging), Top1(probabilities), Divergence(probabilities));
     }
-
-    /// <summary>The arithmetic that a schedule saves, as a factor; nothing is run.</summary>
-    internal double SpeedupOf(MergeSchedule schedule, MergeOptions merging) => _denseCost / VimCost.Of(_model.Config, schedule, merging).Bidirectional;
 
     /// <summary>Frees the weights.</summary>
     public void Dispose()

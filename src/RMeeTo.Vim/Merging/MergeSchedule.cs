@@ -203,7 +203,8 @@ public sealed class MergeSchedule
         return (int)Math.Min((long)row * (even - removed) / even, even - removed);
     }
 
-    private static bool Merges(int block, int interval, MergePhase phase) => (phase == MergePhase.Odd ? block + 1 : block) % interval == 0;
+    /// <summary>Whether a schedule of that interval merges at a block after the first.</summary>
+    internal static bool Merges(int block, int interval, MergePhase phase) => (phase == MergePhase.Odd ? block + 1 : block) % interval == 0;
 
     /// <summary>For example "197 → 142 tokens, 11 merges, reduction ratio 0.14".</summary>
     public override string ToString() => IsDense

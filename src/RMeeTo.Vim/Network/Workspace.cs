@@ -24,7 +24,7 @@ public sealed class Workspace : ClassifierWorkspace
     {
         Schedule = schedule;
         Options = options;
-        var (b, l, c, d) = (batchCapacity, config.Tokens, config.Width, config.InnerWidth);
+        var (b, l, c) = (batchCapacity, config.Tokens, config.Width);
 
         Patches = Matrix(b * config.Patches, config.PatchLength);
         PatchTokens = Matrix(b * config.Patches, c);

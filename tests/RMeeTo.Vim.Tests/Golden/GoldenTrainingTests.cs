@@ -51,15 +51,20 @@ public sealed class GoldenTrainingTests
         string group = $"{deviceName}, {Path.GetFileNameWithoutExtension(fileName)}";
         GoldenReport.AssertClose(group, "losses", losses, recorded["losses"].Values, LossLimit);
         GoldenReport.AssertClose(group, "final_logits", GoldenRun.Read(workspace.Logits), recorded["final_logits"].Values, LogitsLimit);
-        foreach (var parameter in weights.Parameters.All)
-        {
-            double[] expected = recorded[$"param.{parameter.Name}"].Values;
-            double limit = ParameterLimit * expected.Max(Math.Abs);
-            GoldenReport.AssertWithin(group, "parameters", GoldenRun.Read(weights[parameter]), expected, Array.ConvertAll(drift[parameter], d => limit + d));
-        }
+        long beyond = weights.Parameters.All.Sum(parameter => CompareParameter(group, parameter, weights, recorded, drift[parameter]));
+        Assert.IsLessThanOrEqualTo(weights.Parameters.Count / 1000, beyond, "values whose gradient is rounding, and that drifted beyond the limit of all others");
         if (device is not ReferenceDevice) return;
         GoldenReport.AssertClose(group, "losses_f64", losses, recorded["losses_f64"].Values, 1e-10);
         GoldenReport.AssertClose(group, "final_logits_f64", GoldenRun.Read(workspace.Logits), recorded["final_logits_f64"].Values, 1e-10);
+    }
+
+    /// <summary>Holds every value to the limit; one beyond it may be so by as much as rounding explains, and is counted.</summary>
+    private static int CompareParameter(string group, VimParameter parameter, DeviceWeights weights, GoldenFile recorded, double[] drift)
+    {
+        double[] actual = GoldenRun.Read(weights[parameter]), expected = recorded[$"param.{parameter.Name}"].Values;
+        double limit = ParameterLimit * expected.Max(Math.Abs);
+        GoldenReport.AssertWithin(group, "parameters", actual, expected, Array.ConvertAll(drift, d => limit + d));
+        return actual.Zip(expected).Count(pair => Math.Abs(pair.First - pair.Second) > limit);
     }
 
     /// <summary>
