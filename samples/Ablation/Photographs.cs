@@ -1,5 +1,4 @@
 using Microsoft.ML.Data;
-using RMeeTo.Vim;
 using RMeeTo.Vim.Images;
 
 namespace RMeeTo.Samples;
@@ -7,13 +6,13 @@ namespace RMeeTo.Samples;
 /// <summary>Pictures with labels, ready to be run through a network any number of times.</summary>
 internal static class Photographs
 {
-    /// <summary>FOLDER/CLASS/*.jpg|png, classes by the names that the model knows.</summary>
-    public static ImageStore Read(string folder, VimModel model, int perClass = int.MaxValue)
+    /// <summary>FOLDER/CLASS/*.jpg|png; the classes are numbered as their names are given.</summary>
+    public static ImageStore Read(string folder, IReadOnlyList<string> classNames, int perClass = int.MaxValue)
     {
         var store = new ImageStore();
-        for (int label = 0; label < model.ClassNames.Count; label++)
+        for (int label = 0; label < classNames.Count; label++)
         {
-            var files = Directory.GetFiles(Path.Combine(folder, model.ClassNames[label])).Order(StringComparer.Ordinal).Take(perClass);
+            var files = Directory.GetFiles(Path.Combine(folder, classNames[label])).Order(StringComparer.Ordinal).Take(perClass);
             foreach (string file in files)
             {
                 using var image = MLImage.CreateFromFile(file);

@@ -8,8 +8,8 @@ using RMeeTo.Vim.Merging;
 //   dotnet run -c Release --project samples/Ablation -- MODEL.safetensors FOLDER  photographs in FOLDER/val/CLASS/*.jpg, and to search schedules on in FOLDER/train/CLASS/*.jpg
 double[] ratios = [0.14, 0.28, 0.31, 0.42, 0.54];
 var model = VimModel.Load(args.Length == 2 ? args[0] : Path.Combine(AppContext.BaseDirectory, "demo-vim.safetensors"));
-using var test = args.Length == 2 ? Photographs.Read(Path.Combine(args[1], "val"), model) : Photographs.Draw(PictureSet.Test, 100);
-using var calibration = args.Length == 2 ? Photographs.Read(Path.Combine(args[1], "train"), model, perClass: 40) : Photographs.Draw(PictureSet.Train, 100);
+using var test = args.Length == 2 ? Photographs.Read(Path.Combine(args[1], "val"), model.ClassNames) : Photographs.Draw(PictureSet.Test, 100);
+using var calibration = args.Length == 2 ? Photographs.Read(Path.Combine(args[1], "train"), model.ClassNames, perClass: 40) : Photographs.Draw(PictureSet.Train, 100);
 using var evaluator = new ScheduleEvaluator(model, new(test));
 MergeOptions paper = new();
 Console.WriteLine($"{evaluator.DenseSchedule}; {evaluator.Images} pictures, un-merged top-1 {evaluator.DenseTop1:P1}\n");

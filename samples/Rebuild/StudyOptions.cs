@@ -1,0 +1,97 @@
+using System.Globalization;
+using RMeeTo.Vim;
+using RMeeTo.Vim.Retraining;
+
+namespace RMeeTo.Samples;
+
+/// <summary>What the study is run with. Everything that a result depends on goes into the name of the study's folder of results.</summary>
+internal sealed record StudyOptions
+{
+    public string? Images { get; private set; }
+    public string Work { get; private set; } = "study";
+    public int Seeds { get; private set; } = 3;
+    public int DenseEpochs { get; private set; } = 12;
+    public double DenseLearningRate { get; private set; } = 1e-3;
+    public double LearningRate { get; private set; } = 2e-4;
+    public double SmallestCrop { get; private set; } = 0.25;
+    public int BatchSize { get; private set; } = 32;
+    public int Size { get; private set; } = 96;
+    public int Patch { get; private set; } = 12;
+    public int Width { get; private set; } = 64;
+    public int Depth { get; private set; } = 12;
+    public int Threads { get; private set; }
+    public TimeSpan? Minutes { get; private set; }
+
+    public static string Usage => """
+        Rebuild: what merging costs a Vision Mamba and what re-training brings back, over ratios, orders, epochs and seeds.
+
+          Rebuild                      a few cells on pictures that it draws, in a minute
+          Rebuild --images FOLDER      the study; FOLDER/train/CLASS/*.jpg and FOLDER/val/CLASS/*.jpg
+
+          --work FOLDER        networks, logs and results (study); the same command goes on where it was stopped
+          --seeds 3            each seed is a network of its own, from scratch
+          --minutes N          stop after this time; empty cells are marked
+          --size 96 --patch 12 --width 64 --depth 12           the network
+          --dense-epochs 12 --dense-learning-rate 1e-3         training it
+          --learning-rate 2e-4 --smallest-crop 0.25 --batch 32  re-training
+          --threads 0          0: one a processor
+        """;
+
+    /// <summary>The network to train.</summary>
+    public VimConfig Network(int classes) => new() { ImageHeight = Size, ImageWidth = Size, PatchSize = Patch, Stride = Patch, Width = Width, Depth = Depth, Classes = classes };
+
+    /// <summary>Training the un-merged network from scratch.</summary>
+    public RetrainOptions Dense(ulong seed) => Rebuild(seed, DenseEpochs) with { LearningRate = DenseLearningRate, WarmupEpochs = Math.Min(1, DenseEpochs / 10.0), TeacherLossWeight = 0 };
+
+    /// <summary>Re-training a merged one, with the un-merged network as the teacher.</summary>
+    public RetrainOptions Rebuild(ulong seed, int epochs) => new()
+    {
+        Epochs = epochs,
+        BatchSize = BatchSize,
+        LearningRate = LearningRate,
+        MinimumCropArea = SmallestCrop,
+        Seed = seed,
+        Threads = Threads,
+    };
+
+    public static StudyOptions Parse(string[] arguments)
+    {
+        var options = new StudyOptions();
+        for (int i = 0; i < arguments.Length; i += 2)
+        {
+            if (i + 1 == arguments.Length) throw new ArgumentException($"{arguments[i]} needs a value.\n\n{Usage}");
+            options.Take(arguments[i], arguments[i + 1]);
+        }
+        return options.Images is null ? options with { Seeds = 1, DenseEpochs = 1, Size = ShapePicture.Size, Patch = 8, Width = 32, Depth = 6 } : options;
+    }
+
+    private void Take(string name, string value)
+    {
+        switch (name)
+        {
+            case "--images": Images = value; break;
+            case "--work": Work = value; break;
+            case "--seeds": Seeds = Whole(1); break;
+            case "--minutes": Minutes = TimeSpan.FromMinutes(Real()); break;
+            case "--size": Size = Whole(1); break;
+            case "--patch": Patch = Whole(1); break;
+            case "--width": Width = Whole(1); break;
+            case "--depth": Depth = Whole(1); break;
+            case "--dense-epochs": DenseEpochs = Whole(1); break;
+            case "--dense-learning-rate": DenseLearningRate = Real(); break;
+            case "--learning-rate": LearningRate = Real(); break;
+            case "--smallest-crop": SmallestCrop = Real(); break;
+            case "--batch": BatchSize = Whole(1); break;
+            case "--threads": Threads = Whole(0); break;
+            default: throw new ArgumentException($"There is no option '{name}'.\n\n{Usage}");
+        }
+
+        int Whole(int low) => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number >= low
+            ? number
+            : throw new ArgumentException($"{name} {value}: expected a whole number, at least {low}.");
+
+        double Real() => double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && number > 0
+            ? number
+            : throw new ArgumentException($"{name} {value}: expected a number above 0.");
+    }
+}
