@@ -14,7 +14,8 @@ using var training = options.Images is null ? Photographs.Draw(PictureSet.Train,
 using var test = options.Images is null ? Photographs.Draw(PictureSet.Test, 100) : Photographs.Read(Path.Combine(options.Images, "val"), classNames);
 Console.WriteLine($"{training.Count:n0} pictures to train, {test.Count:n0} to test, {classNames.Length} classes");
 
-var study = new Study(options, training, test, classNames, stop.Token);
+string work = Directory.CreateDirectory(options.Work ?? Path.Combine(Path.GetTempPath(), $"rmeeto-{Guid.NewGuid():N}")).FullName;
+var study = new Study(options, work, training, test, classNames, stop.Token);
 var cells = options.Images is null ? Cell.All.Where(cell => cell.Ratio is 0 or Cell.Middle && cell.Epochs <= 1) : Cell.All;
 try
 {
@@ -28,6 +29,7 @@ try
 }
 catch (OperationCanceledException)
 {
-    Console.WriteLine($"Stopped; the same command goes on from {Path.GetFullPath(options.Work)}.");
+    Console.WriteLine($"Stopped; the same command goes on from {work}.");
 }
 StudyTable.Print(study, options, classNames.Length);
+if (options.Work is null) Directory.Delete(work, recursive: true);

@@ -9,7 +9,7 @@ using RMeeTo.Vim.Retraining;
 namespace RMeeTo.Samples;
 
 /// <summary>Runs cells; each result is a file of its own, and is not computed again where the file is there.</summary>
-internal sealed class Study(StudyOptions options, ImageStore training, ImageStore test, IReadOnlyList<string> classNames, CancellationToken cancellation)
+internal sealed class Study(StudyOptions options, string work, ImageStore training, ImageStore test, IReadOnlyList<string> classNames, CancellationToken cancellation)
 {
     private readonly List<RgbImage> _testImages = [.. Enumerable.Range(0, test.Count).Select(i => test.Read(i))];
 
@@ -30,7 +30,7 @@ internal sealed class Study(StudyOptions options, ImageStore training, ImageStor
         return saved;
     }
 
-    private string Folder(int seed) => Directory.CreateDirectory(Path.Combine(options.Work, $"seed{seed}")).FullName;
+    private string Folder(int seed) => Directory.CreateDirectory(Path.Combine(work, $"seed{seed}")).FullName;
 
     private string ResultFile(Cell cell, int seed) => Path.Combine(Folder(seed), cell.Key + ".json");
 

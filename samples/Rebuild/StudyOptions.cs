@@ -8,7 +8,7 @@ namespace RMeeTo.Samples;
 internal sealed record StudyOptions
 {
     public string? Images { get; private set; }
-    public string Work { get; private set; } = "study";
+    public string? Work { get; private set; }
     public int Seeds { get; private set; } = 3;
     public int DenseEpochs { get; private set; } = 12;
     public double DenseLearningRate { get; private set; } = 1e-3;
@@ -62,7 +62,8 @@ internal sealed record StudyOptions
             if (i + 1 == arguments.Length) throw new ArgumentException($"{arguments[i]} needs a value.\n\n{Usage}");
             options.Take(arguments[i], arguments[i + 1]);
         }
-        return options.Images is null ? options with { Seeds = 1, DenseEpochs = 1, Size = ShapePicture.Size, Patch = 8, Width = 32, Depth = 6 } : options;
+        if (options.Images is not null) return options with { Work = options.Work ?? "study" };
+        return options with { Seeds = 1, DenseEpochs = 1, Size = ShapePicture.Size, Patch = 8, Width = 32, Depth = 6 };
     }
 
     private void Take(string name, string value)

@@ -1,0 +1,94 @@
+using System.Text.Json;
+
+namespace RMeeTo.Vim.Retraining;
+
+/// <summary>
+/// A file with a line of JSON for the start of a run, for its steps (one a second at most), for every epoch and for its end. A run that is resumed writes on
+/// in the same file: a line that a kill cut off is ended, and steps that are taken again are there twice, after a line that says where the run goes on.
+/// </summary>
+internal sealed class RetrainLog : IProgress<RetrainProgress>, IDisposable
+{
+    private static readonly JsonSerializerOptions s_format = new(JsonSerializerDefaults.Web) { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
+    private static readonly TimeSpan s_stepInterval = TimeSpan.FromSeconds(1);
+
+    private readonly StreamWriter _writer;
+    private readonly TimeProvider _clock;
+    private readonly string _path;
+    private long _lastStep;
+
+    /// <summary>Opens the file, or makes it.</summary>
+    /// <param name="path">The file; its folder must exist.</param>
+    /// <param name="clock">Time of day and intervals; the system's unless given.</param>
+    /// <exception cref="IOException">The file cannot be written.</exception>
+    public RetrainLog(string path, TimeProvider? clock = null)
+    {
+        (_path, _clock) = (path, clock ?? TimeProvider.System);
+        try
+        {
+            var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+            _writer = new StreamWriter(stream) { NewLine = "\n", AutoFlush = true };
+            bool isCutOff = EndsInsideALine(stream);
+            stream.Seek(0, SeekOrigin.End);
+            if (isCutOff) _writer.WriteLine();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"The training log '{path}' cannot be written: {e.Message} Set LogPath to a file in a folder that exists and can be written, or to null.", e);
+        }
+    }
+
+    /// <summary>A line for what is about to run.</summary>
+    /// <param name="settings">All that decides the run's result, name by name.</param>
+    /// <param name="epoch">Epochs that an earlier process has finished.</param>
+    /// <param name="step">Steps in all that an earlier process has finished.</param>
+    public void Begin(IReadOnlyDictionary<string, string> settings, int epoch, int step) => Write(new { Event = step > 0 ? "resumed" : "started", Time = Now, epoch, step, settings });
+
+    /// <inheritdoc/>
+    public void Report(RetrainProgress value)
+    {
+        if (!value.EpochEnded && _lastStep != 0 && _clock.GetElapsedTime(_lastStep) < s_stepInterval) return;
+        _lastStep = _clock.GetTimestamp();
+        Write(new
+        {
+            Event = value.EpochEnded ? "epoch" : "step",
+            Time = Now,
+            value.Epoch,
+            value.Epochs,
+            value.Step,
+            value.Steps,
+            value.Loss,
+            value.LearningRate,
+            value.ImagesPerSecond,
+            value.ValidationTop1,
+            ElapsedSeconds = value.Elapsed.TotalSeconds,
+            RemainingSeconds = value.Remaining?.TotalSeconds,
+        });
+    }
+
+    /// <summary>A line for how the run ended.</summary>
+    public void End(string how, int bestEpoch, double? bestTop1) => Write(new { Event = "ended", Time = Now, how, bestEpoch, bestTop1 });
+
+    /// <inheritdoc/>
+    public void Dispose() => _writer.Dispose();
+
+    private DateTimeOffset Now => _clock.GetUtcNow();
+
+    private void Write<T>(T line)
+    {
+        try
+        {
+            _writer.WriteLine(JsonSerializer.Serialize(line, s_format));
+        }
+        catch (IOException e)
+        {
+            throw new IOException($"The training log '{_path}' cannot be written: {e.Message} Free space there; the run goes on from its checkpoint, where it has one.", e);
+        }
+    }
+
+    private static bool EndsInsideALine(FileStream stream)
+    {
+        if (stream.Length == 0) return false;
+        stream.Seek(-1, SeekOrigin.End);
+        return stream.ReadByte() != '\n';
+    }
+}
