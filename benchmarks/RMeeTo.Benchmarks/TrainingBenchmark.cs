@@ -115,20 +115,20 @@ internal static class TrainingBenchmark
         private readonly ClassifierModel _model;
         private readonly VimDevice _owner;
         private readonly DeviceWeights _weights;
-        private readonly ParameterBuffer _firstMoment, _secondMoment;
+        private readonly Optimizer _optimizer;
         private readonly WorkerTeam _team;
         private readonly TrainingWorkers _workers;
         private readonly TrainingPreprocessing _preprocessing;
-        private int _step;
 
         public Trainee(ClassifierModel model, IVimDeviceProvider provider, int threads)
         {
             _model = model;
             _owner = provider.CreateDevice();
             _weights = new DeviceWeights(_owner, model.Weights, true);
-            (_firstMoment, _secondMoment) = (new ParameterBuffer(_owner, _weights.Parameters), new ParameterBuffer(_owner, _weights.Parameters));
             _team = new WorkerTeam(threads);
-            _workers = new TrainingWorkers(_team, provider, model.CreateNetwork(_weights), null, new RetrainOptions());
+            var options = new RetrainOptions();
+            _optimizer = new Optimizer(_team, provider, _weights, options);
+            _workers = new TrainingWorkers(_team, provider, model.CreateNetwork(_weights), null, options);
             _preprocessing = new TrainingPreprocessing(model.Preprocessing);
         }
 
@@ -145,16 +145,16 @@ internal static class TrainingBenchmark
 
         public void Step(ImageStore store, int batch)
         {
-            _workers.ComputeGradient(new ImageSet(store), Enumerable.Range(0, batch).ToArray(), _preprocessing, 0, new float[batch], default);
-            _workers.Update(new AdamWStep(++_step, 1e-5f, 0.9f, 0.999f, 1e-8f, 0.05f), _firstMoment, _secondMoment);
+            var plan = GradientAccumulation.None.At(0, 0, batch, batch);
+            _workers.ComputeGradient(new ImageSet(store), Enumerable.Range(0, batch).ToArray(), _preprocessing, 0, plan, new float[batch], default);
+            _optimizer.Step(_workers.Gradients, plan, 1e-5);
         }
 
         public void Dispose()
         {
             _workers.Dispose();
             _team.Dispose();
-            _firstMoment.Dispose();
-            _secondMoment.Dispose();
+            _optimizer.Dispose();
             _weights.Dispose();
             _owner.Dispose();
         }

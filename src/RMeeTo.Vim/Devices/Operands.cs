@@ -218,4 +218,8 @@ public readonly record struct LossWeights(float Target, float Teacher);
 /// <param name="Beta2">Decay of the second moment.</param>
 /// <param name="Epsilon">ε beside the square root.</param>
 /// <param name="WeightDecay">p ← p · (1 − LearningRate · WeightDecay) before the step.</param>
-public readonly record struct AdamWStep(int Step, double LearningRate, double Beta1, double Beta2, double Epsilon, double WeightDecay);
+public readonly record struct AdamWStep(int Step, double LearningRate, double Beta1, double Beta2, double Epsilon, double WeightDecay)
+{
+    /// <summary>Factor of the gradient before it is used; 1 unless set.</summary>
+    public double GradientScale { get; init; } = 1;
+}

@@ -250,7 +250,7 @@ public abstract class VimDevice : IDisposable
     /// <summary>One AdamW step on a range of a flat buffer.</summary>
     /// <param name="step">Hyper-parameters.</param>
     /// <param name="values">Parameters, updated.</param>
-    /// <param name="gradient">Gradient.</param>
+    /// <param name="gradient">Gradient; <see cref="AdamWStep.GradientScale"/> of it is used, and it stays as it is.</param>
     /// <param name="firstMoment">Updated.</param>
     /// <param name="secondMoment">Updated.</param>
     /// <param name="offset">First value of the range.</param>

@@ -8,14 +8,14 @@ namespace RMeeTo.Vim.Retraining;
 internal sealed class RetrainCheckpoint(string path, RunFingerprint fingerprint)
 {
     private const string Format = "rmeeto.retrain";
-    private const string Version = "1";
+    private const string Version = "2";
     private const string FingerprintKey = "fingerprint";
     private const string ProgressKey = "progress";
     private const string HashKey = "sha256";
 
     private static readonly JsonSerializerOptions s_strict = new() { RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
 
-    private sealed record Progress(int Epoch, int Step, int BestEpoch, double? BestTop1, double? StartTop1, List<RetrainEpoch> History);
+    private sealed record Progress(int Epoch, int Step, int Updates, int BestEpoch, double? BestTop1, double? StartTop1, List<RetrainEpoch> History);
 
     /// <summary>Writes the state; a crash leaves the old file or the new one, never a part.</summary>
     /// <exception cref="IOException">The file cannot be written; the old one is as it was.</exception>
@@ -25,7 +25,7 @@ internal sealed class RetrainCheckpoint(string path, RunFingerprint fingerprint)
         {
             [Format] = Version,
             [FingerprintKey] = JsonSerializer.Serialize(fingerprint.Entries),
-            [ProgressKey] = JsonSerializer.Serialize(new Progress(state.Epoch, state.Step, state.BestEpoch, state.BestTop1, state.StartTop1, state.History)),
+            [ProgressKey] = JsonSerializer.Serialize(new Progress(state.Epoch, state.Step, state.Updates, state.BestEpoch, state.BestTop1, state.StartTop1, state.History)),
             [HashKey] = Hash(state),
         };
         try
@@ -72,7 +72,8 @@ internal sealed class RetrainCheckpoint(string path, RunFingerprint fingerprint)
 
     private static void Restore(RetrainState state, Progress progress)
     {
-        (state.Epoch, state.Step, state.BestEpoch, state.BestTop1, state.StartTop1) = (progress.Epoch, progress.Step, progress.BestEpoch, progress.BestTop1, progress.StartTop1);
+        (state.Epoch, state.Step, state.Updates) = (progress.Epoch, progress.Step, progress.Updates);
+        (state.BestEpoch, state.BestTop1, state.StartTop1) = (progress.BestEpoch, progress.BestTop1, progress.StartTop1);
         state.History.AddRange(progress.History);
     }
 

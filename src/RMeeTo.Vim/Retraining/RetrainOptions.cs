@@ -15,8 +15,11 @@ public sealed record RetrainOptions
     /// <summary>Times that all training images are shown; 0 to 100,000. 0 trains nothing.</summary>
     public int Epochs { get; init => field = InRange(value, 0, 100_000, nameof(Epochs)); } = 3;
 
-    /// <summary>Images a step, 1 to 1,048,576; the last step of an epoch has what is left.</summary>
+    /// <summary>Images a batch, 1 to 1,048,576; the last batch of an epoch has what is left.</summary>
     public int BatchSize { get; init => field = InRange(value, 1, 1 << 20, nameof(BatchSize)); } = 64;
+
+    /// <summary>How many batches make a step of the optimizer; one unless set.</summary>
+    public GradientAccumulation Accumulation { get; init => field = value ?? throw new ArgumentNullException(nameof(Accumulation)); } = GradientAccumulation.None;
 
     /// <summary>Learning rate after the warm-up, 0 to 10, for the whole batch (it is not scaled by the batch size).</summary>
     public double LearningRate { get; init => field = InRange(value, 0, 10, nameof(LearningRate)); } = 2e-4;
@@ -27,8 +30,14 @@ public sealed record RetrainOptions
     /// <summary>Epochs, or a part of one, in which the learning rate rises linearly; 0 to 100,000, rounded to whole steps.</summary>
     public double WarmupEpochs { get; init => field = InRange(value, 0, 100_000, nameof(WarmupEpochs)); }
 
-    /// <summary>Decoupled weight decay, on every parameter, 0 to 10: a step takes LearningRate · WeightDecay of a parameter away.</summary>
+    /// <summary>Decoupled weight decay, 0 to 10: a step takes LearningRate · WeightDecay of a parameter away.</summary>
     public double WeightDecay { get; init => field = InRange(value, 0, 10, nameof(WeightDecay)); } = 0.05;
+
+    /// <summary>Which parameters the weight decay acts on; every one unless set, as in the paper.</summary>
+    public WeightDecayRule WeightDecayRule { get; init => field = Defined(value, nameof(WeightDecayRule)); }
+
+    /// <summary>Learning rates that fall from the last layer to the first; null, the default: all layers learn at the same rate.</summary>
+    public LayerDecay? LayerDecay { get; init; }
 
     /// <summary>Decay of AdamW's first moment, 0 to below 1.</summary>
     public double Beta1 { get; init => field = InRange(value, 0, 0.999999, nameof(Beta1)); } = 0.9;
@@ -108,6 +117,10 @@ public sealed record RetrainOptions
         if (MinimumLearningRate > LearningRate)
             throw new ArgumentException($"RetrainOptions.MinimumLearningRate is {MinimumLearningRate} and LearningRate {LearningRate}; the learning rate falls from the one to the other, so set MinimumLearningRate to at most {LearningRate}.");
     }
+
+    private static T Defined<T>(T value, string name) where T : struct, Enum => Enum.IsDefined(value)
+        ? value
+        : throw new ArgumentOutOfRangeException(name, value, $"RetrainOptions.{name} is {value}; it must be one of {string.Join(", ", Enum.GetNames<T>())}.");
 
     private static T InRange<T>(T value, T low, T high, string name) where T : IComparable<T> => value.CompareTo(low) >= 0 && value.CompareTo(high) <= 0
         ? value

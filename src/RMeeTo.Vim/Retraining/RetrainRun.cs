@@ -19,11 +19,10 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
     private readonly TrainingPreprocessing _preprocessing;
     private readonly LearningRateSchedule _schedule;
     private readonly int _stepsPerEpoch;
+    private readonly int _updatesPerEpoch;
     private readonly RunPace _pace;
     private readonly Stopwatch _clock = Stopwatch.StartNew();
-    private DeviceWeights _weights = null!;
-    private ParameterBuffer _firstMoment = null!;
-    private ParameterBuffer _secondMoment = null!;
+    private Optimizer _optimizer = null!;
     private TrainingWorkers _workers = null!;
     private NetworkRunner _runner = null!;
     private bool _stepped;
@@ -32,7 +31,9 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
     {
         (_model, _training, _validation, _options) = (model, training, validation, options);
         _stepsPerEpoch = (training.Count + options.BatchSize - 1) / options.BatchSize;
-        _schedule = new(options.LearningRate, options.MinimumLearningRate, (int)Math.Round(options.WarmupEpochs * _stepsPerEpoch), checked(options.Epochs * _stepsPerEpoch));
+        _updatesPerEpoch = options.Accumulation.Groups(_stepsPerEpoch);
+        _schedule = new(options.LearningRate, options.MinimumLearningRate, (int)Math.Round(options.WarmupEpochs * _updatesPerEpoch),
+            checked(options.Epochs * _updatesPerEpoch));
         _preprocessing = new TrainingPreprocessing(model.Preprocessing)
         {
             Crop = options.MinimumCropArea < 1 ? TrainingCrop.RandomResized : TrainingCrop.Centre,
@@ -67,7 +68,7 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
             {
                 _state.StartTop1 = Top1(cancellation);
                 _state.KeepIfBest(_state.StartTop1);
-                Report(0, 0, 0, _state.StartTop1, true);
+                Report(0, _schedule.At(0), 0, 0, _state.StartTop1, true);
             }
             while (_state.Epoch < _options.Epochs) RunEpoch(cancellation);
         }
@@ -89,11 +90,10 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         var provider = _options.Device ?? CpuDeviceProvider.Instance;
         var team = Own(new WorkerTeam(provider.Workers(_options.Threads)));
         var device = Own(provider.CreateDevice());
-        _weights = Own(new DeviceWeights(device, _state.Weights, forTraining: true));
-        _firstMoment = Own(new ParameterBuffer(device, _weights.Parameters));
-        _secondMoment = Own(new ParameterBuffer(device, _weights.Parameters));
-        _state.Upload(device, _weights, _firstMoment, _secondMoment);
-        var student = _model.CreateNetwork(_weights);
+        var weights = Own(new DeviceWeights(device, _state.Weights, forTraining: true));
+        _optimizer = Own(new Optimizer(team, provider, weights, _options));
+        _optimizer.Restore(_state);
+        var student = _model.CreateNetwork(weights);
         var teacherNetwork = teacher is null ? null : teacher.CreateNetwork(Own(new DeviceWeights(device, teacher.Weights, forTraining: false)));
         _workers = Own(new TrainingWorkers(team, provider, student, teacherNetwork, _options));
         _runner = Own(new NetworkRunner(student, provider, _options.Threads));
@@ -116,20 +116,21 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         {
             var stepStarted = _clock.Elapsed;
             int first = step * _options.BatchSize, count = Math.Min(_options.BatchSize, order.Length - first);
-            _workers.ComputeGradient(_training, order.AsMemory(first, count), _preprocessing, epoch, losses, cancellation);
-            rate = _schedule.At(_state.Step);
+            var plan = _options.Accumulation.At(_state.Step, step, _options.BatchSize, order.Length);
+            _workers.ComputeGradient(_training, order.AsMemory(first, count), _preprocessing, epoch, plan, losses, cancellation);
+            rate = _schedule.At(epoch * _updatesPerEpoch + step / _options.Accumulation.MicroBatches);
             double loss = 0;
             for (int i = 0; i < count; i++) loss += losses[i];
             if (!double.IsFinite(loss)) throw new TrainingDivergedException("The training loss is no longer a finite number", epoch + 1, step + 1, rate);
             lossSum += loss;
             _state.Step++;
             _stepped = true;
-            _workers.Update(new AdamWStep(_state.Step, rate, _options.Beta1, _options.Beta2, _options.Epsilon, _options.WeightDecay), _firstMoment, _secondMoment);
+            _optimizer.Step(_workers.Gradients, plan, rate);
             _pace.AddStep(_clock.Elapsed - stepStarted);
-            Report(step + 1, lossSum / (first + count), (first + count) / (_clock.Elapsed - started).TotalSeconds, null, false);
+            Report(step + 1, rate, lossSum / (first + count), (first + count) / (_clock.Elapsed - started).TotalSeconds, null, false);
         }
         double imagesPerSecond = order.Length / (_clock.Elapsed - started).TotalSeconds;
-        _state.Download(_weights, _firstMoment, _secondMoment);
+        _optimizer.Save(_state);
         // The last step of an epoch has no loss after it: without this look a checkpoint, and the best weights, could be broken ones.
         if (!_state.IsFinite) throw new TrainingDivergedException("A weight or a moment of the optimizer is no longer a finite number", epoch + 1, _stepsPerEpoch, rate);
         double? top1 = _validation is null ? null : Top1(cancellation);
@@ -137,13 +138,13 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         _state.KeepIfBest(top1);
         _state.History.Add(new RetrainEpoch(_state.Epoch, lossSum / order.Length, top1, (_clock.Elapsed - started).TotalSeconds));
         _checkpoint?.Save(_state);
-        Report(_stepsPerEpoch, lossSum / order.Length, imagesPerSecond, top1, true);
+        Report(_stepsPerEpoch, rate, lossSum / order.Length, imagesPerSecond, top1, true);
     }
 
     /// <summary>Cancelled, and nothing was compared: the latest weights are the best there are.</summary>
     private void KeepLatest()
     {
-        _state.Download(_weights, _firstMoment, _secondMoment);
+        _optimizer.Save(_state);
         if (_state.IsFinite) _state.KeepIfBest(null);
     }
 
@@ -162,14 +163,14 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         return right / (double)_validation.Count;
     }
 
-    private void Report(int step, double loss, double imagesPerSecond, double? top1, bool epochEnded) => _options.Progress?.Report(new RetrainProgress
+    private void Report(int step, double rate, double loss, double imagesPerSecond, double? top1, bool epochEnded) => _options.Progress?.Report(new RetrainProgress
     {
         Epoch = epochEnded ? _state.Epoch : _state.Epoch + 1,
         Epochs = _options.Epochs,
         Step = step,
         Steps = _stepsPerEpoch,
         Loss = loss,
-        LearningRate = _schedule.At(Math.Max(0, _state.Step - 1)),
+        LearningRate = rate,
         ImagesPerSecond = imagesPerSecond,
         ValidationTop1 = top1,
         EpochEnded = epochEnded,

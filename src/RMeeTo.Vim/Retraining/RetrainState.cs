@@ -1,4 +1,3 @@
-using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Network;
 
 namespace RMeeTo.Vim.Retraining;
@@ -9,8 +8,11 @@ internal sealed class RetrainState(NetworkWeights weights)
     /// <summary>Epochs done.</summary>
     public int Epoch { get; set; }
 
-    /// <summary>Optimizer steps done.</summary>
+    /// <summary>Batches done.</summary>
     public int Step { get; set; }
+
+    /// <summary>Steps of AdamW done.</summary>
+    public int Updates { get; set; }
 
     /// <summary>Current weights.</summary>
     public NetworkWeights Weights { get; } = weights.Clone();
@@ -45,22 +47,6 @@ internal sealed class RetrainState(NetworkWeights weights)
         if (top1 is { } value && BestTop1 is { } best && value <= best) return;
         Weights.Values.CopyTo(Best.Values, 0);
         (BestEpoch, BestTop1) = (Epoch, top1);
-    }
-
-    /// <summary>Copies weights and moments from a device.</summary>
-    public void Download(DeviceWeights weights, ParameterBuffer first, ParameterBuffer second)
-    {
-        weights.Download(Weights);
-        first.Values.Read(FirstMoment);
-        second.Values.Read(SecondMoment);
-    }
-
-    /// <summary>Copies weights and moments to a device.</summary>
-    public void Upload(VimDevice device, DeviceWeights weights, ParameterBuffer first, ParameterBuffer second)
-    {
-        weights.Upload(device, Weights);
-        first.Values.Write(FirstMoment);
-        second.Values.Write(SecondMoment);
     }
 
     private static bool AllFinite(float[] values)

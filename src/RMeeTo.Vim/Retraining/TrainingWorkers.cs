@@ -12,20 +12,17 @@ namespace RMeeTo.Vim.Retraining;
 /// </summary>
 internal sealed class TrainingWorkers : IDisposable
 {
-    private const int UpdateRange = 1 << 16;
-
     private readonly WorkerTeam _team;
     private readonly ClassifierNetwork _student;
     private readonly ClassifierNetwork? _teacher;
     private readonly RetrainOptions _options;
     private readonly IVimDeviceProvider _provider;
-    private readonly VimDevice[] _devices;
+    private readonly VimDevice _device;
     private readonly ConcurrentBag<Worker> _idle = [];
     private readonly ParameterBuffer[] _lanes;
-    private readonly DeviceBuffer[] _laneValues;
     private readonly int _batchCapacity;
 
-    /// <summary>Allocates a device a thread and the gradients of the lanes.</summary>
+    /// <summary>Allocates the gradients of the lanes.</summary>
     /// <param name="team">Threads.</param>
     /// <param name="provider">Makes one device a thread.</param>
     /// <param name="student">Trained.</param>
@@ -35,28 +32,32 @@ internal sealed class TrainingWorkers : IDisposable
     {
         (_team, _provider, _student, _teacher, _options) = (team, provider, student, teacher, options);
         _batchCapacity = NetworkRunner.BatchFor(student.InputTokens);
-        _devices = new VimDevice[team.Workers];
-        for (int i = 0; i < _devices.Length; i++) _devices[i] = provider.CreateDevice();
+        _device = provider.CreateDevice();
         var parameters = student.Weights.Parameters;
         _lanes = new ParameterBuffer[options.LanesFor(parameters.BufferLength * sizeof(float))];
-        for (int i = 0; i < _lanes.Length; i++) _lanes[i] = new ParameterBuffer(_devices[0], parameters);
-        _laneValues = [.. _lanes.Select(lane => lane.Values)];
+        for (int i = 0; i < _lanes.Length; i++) _lanes[i] = new ParameterBuffer(_device, parameters);
+        Gradients = [.. _lanes.Select(lane => lane.Values)];
     }
+
+    /// <summary>The gradient of every lane.</summary>
+    public IReadOnlyList<DeviceBuffer> Gradients { get; }
 
     /// <summary>Runs one step's images through the network and back; the gradient of every lane is in its buffer afterwards.</summary>
     /// <param name="images">The whole training set.</param>
     /// <param name="batch">Which of its images.</param>
     /// <param name="preprocessing">Random crop and flip.</param>
     /// <param name="epoch">Decides the random numbers.</param>
+    /// <param name="plan">Whether the gradients are added to those that are there, and their factor.</param>
     /// <param name="losses">[batch]; written.</param>
     /// <param name="cancellation">Looked at before every few images.</param>
-    public void ComputeGradient(ImageSet images, ReadOnlyMemory<int> batch, TrainingPreprocessing preprocessing, int epoch, float[] losses, CancellationToken cancellation)
+    public void ComputeGradient(ImageSet images, ReadOnlyMemory<int> batch, TrainingPreprocessing preprocessing, int epoch, MicroBatch plan, float[] losses,
+        CancellationToken cancellation)
     {
         int lanes = _lanes.Length;
         _team.Run(lanes, (_, lane) =>
         {
             var (first, end) = ((int)((long)batch.Length * lane / lanes), (int)((long)batch.Length * (lane + 1) / lanes));
-            _lanes[lane].Values.Clear();
+            if (!plan.Accumulates) _lanes[lane].Values.Clear();
             // Rented, so that no more activations are allocated than lanes run at once, whatever the number of threads.
             if (!_idle.TryTake(out var worker)) worker = new Worker(_provider.CreateDevice(), _student, _teacher, _options, _batchCapacity);
             try
@@ -66,7 +67,7 @@ internal sealed class TrainingWorkers : IDisposable
                     cancellation.ThrowIfCancellationRequested();
                     int count = Math.Min(_batchCapacity, end - i);
                     worker.Fill(images, batch.Span.Slice(i, count), preprocessing, epoch);
-                    worker.Step(count, 1f / batch.Length, _lanes[lane], losses.AsSpan(i, count));
+                    worker.Step(count, plan.GradientScale, _lanes[lane], losses.AsSpan(i, count));
                 }
             }
             finally
@@ -76,25 +77,11 @@ internal sealed class TrainingWorkers : IDisposable
         });
     }
 
-    /// <summary>Sums the lanes and takes one AdamW step with the summed gradient, then makes the packed weights anew.</summary>
-    public void Update(AdamWStep step, ParameterBuffer firstMoment, ParameterBuffer secondMoment)
-    {
-        var weights = _student.Weights;
-        long length = weights.Parameters.BufferLength;
-        _team.Run((int)((length + UpdateRange - 1) / UpdateRange), (worker, item) =>
-        {
-            long offset = (long)item * UpdateRange, count = Math.Min(UpdateRange, length - offset);
-            _devices[worker].SumBuffers(_laneValues[0], _laneValues, offset, count);
-            _devices[worker].AdamW(step, weights.Values, _laneValues[0], firstMoment.Values, secondMoment.Values, offset, count);
-        });
-        _team.Run(weights.Linear.Count, (worker, item) => _devices[worker].Refresh(weights.Linear[item]));
-    }
-
     public void Dispose()
     {
         foreach (var lane in _lanes) lane.Dispose();
         while (_idle.TryTake(out var worker)) worker.Dispose();
-        foreach (var device in _devices) device.Dispose();
+        _device.Dispose();
     }
 
     /// <summary>A device with the activations of student and teacher.</summary>

@@ -1,8 +1,8 @@
 namespace RMeeTo.Vim.Devices.Cpu;
 
 /// <summary>
-/// One AdamW step over a flat range, as PyTorch computes it: p ← p·(1 - lr·decay); m ← β1·m + (1 - β1)·g; v ← β2·v + (1 - β2)·g²;
-/// p ← p - lr/(1 - β1^step) · m / (sqrt(v)/sqrt(1 - β2^step) + ε).
+/// One AdamW step over a flat range, as PyTorch computes it, with g the gradient times its scale: p ← p·(1 - lr·decay); m ← β1·m + (1 - β1)·g;
+/// v ← β2·v + (1 - β2)·g²; p ← p - lr/(1 - β1^step) · m / (sqrt(v)/sqrt(1 - β2^step) + ε).
 /// </summary>
 internal static unsafe class AdamWKernel
 {
@@ -42,11 +42,11 @@ internal static unsafe class AdamWKernel
         private readonly float new1 = (float)(1 - step.Beta1), new2 = (float)(1 - step.Beta2);
         private readonly float size = (float)(-step.LearningRate / (1 - Math.Pow(step.Beta1, step.Step)));
         private readonly float root = (float)(1 / Math.Sqrt(1 - Math.Pow(step.Beta2, step.Step)));
-        private readonly float epsilon = (float)step.Epsilon;
+        private readonly float epsilon = (float)step.Epsilon, gradientScale = (float)step.GradientScale;
 
         public void Update(float* values, float* gradient, float* firstMoment, float* secondMoment)
         {
-            var g = TSimd.Load(gradient);
+            var g = TSimd.Multiply(TSimd.Load(gradient), TSimd.Create(gradientScale));
             var m = TSimd.MultiplyAdd(TSimd.Load(firstMoment), TSimd.Create(beta1), TSimd.Multiply(g, TSimd.Create(new1)));
             var v = TSimd.MultiplyAdd(TSimd.Load(secondMoment), TSimd.Create(beta2), TSimd.Multiply(TSimd.Multiply(g, g), TSimd.Create(new2)));
             var deviation = TSimd.MultiplyAdd(TSimd.SquareRoot(v), TSimd.Create(root), TSimd.Create(epsilon));

@@ -73,9 +73,10 @@ public sealed partial class ReferenceDevice
         double correction1 = 1 - Math.Pow(beta1, step.Step), correction2 = 1 - Math.Pow(beta2, step.Step);
         for (long i = offset; i < offset + count; i++)
         {
+            double scaled = step.GradientScale * g[i];
             p[i] *= 1 - step.LearningRate * step.WeightDecay;
-            m[i] = beta1 * m[i] + (1 - beta1) * g[i];
-            v[i] = beta2 * v[i] + (1 - beta2) * g[i] * g[i];
+            m[i] = beta1 * m[i] + (1 - beta1) * scaled;
+            v[i] = beta2 * v[i] + (1 - beta2) * scaled * scaled;
             p[i] -= step.LearningRate / correction1 * m[i] / (Math.Sqrt(v[i] / correction2) + step.Epsilon);
         }
     }

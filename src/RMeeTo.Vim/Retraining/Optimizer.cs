@@ -1,0 +1,112 @@
+using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Network;
+
+namespace RMeeTo.Vim.Retraining;
+
+/// <summary>
+/// AdamW over the flat parameter buffer: sums the lanes' gradients, steps every <see cref="ParameterGroup"/> at its own learning rate and weight decay, and
+/// makes the packed weights anew. Owns both moments.
+/// </summary>
+/// <remarks>The result depends neither on the number of threads nor on where ranges are cut. A step allocates nothing.</remarks>
+internal sealed class Optimizer : IDisposable
+{
+    private const int RangeLength = 1 << 16;
+
+    private readonly WorkerTeam _team;
+    private readonly VimDevice[] _devices;
+    private readonly DeviceWeights _weights;
+    private readonly RetrainOptions _options;
+    private readonly ParameterBuffer _firstMoment;
+    private readonly ParameterBuffer _secondMoment;
+    private readonly ParameterGroup[] _ranges;
+    private readonly Action<int, int> _updateRange;
+    private readonly Action<int, int> _refresh;
+    private readonly Action<int, int> _clear;
+
+    // What the workers are at.
+    private IReadOnlyList<DeviceBuffer> _lanes = [];
+    private MicroBatch _batch;
+    private double _rate;
+
+    /// <summary>Allocates the moments, zero, and a device a thread.</summary>
+    /// <param name="team">Threads.</param>
+    /// <param name="provider">Makes one device a thread.</param>
+    /// <param name="weights">Trained.</param>
+    /// <param name="options">AdamW's settings and the parameter groups.</param>
+    public Optimizer(WorkerTeam team, IVimDeviceProvider provider, DeviceWeights weights, RetrainOptions options)
+    {
+        (_team, _weights, _options) = (team, weights, options);
+        _devices = new VimDevice[team.Workers];
+        for (int i = 0; i < _devices.Length; i++) _devices[i] = provider.CreateDevice();
+        (_firstMoment, _secondMoment) = (new ParameterBuffer(_devices[0], weights.Parameters), new ParameterBuffer(_devices[0], weights.Parameters));
+        _ranges = [.. ParameterGroup.Of(weights.Parameters, options).SelectMany(Cut)];
+        (_updateRange, _refresh, _clear) = (UpdateRange, Refresh, Clear);
+    }
+
+    /// <summary>Steps of AdamW so far: what its bias correction counts.</summary>
+    public int Updates { get; private set; }
+
+    /// <summary>Takes the steps that are due after a micro-batch; none while gradients are only added up.</summary>
+    /// <param name="lanes">Gradients of the lanes. Their sum is left in the first.</param>
+    /// <param name="batch">What is due.</param>
+    /// <param name="learningRate">Of a parameter with factor 1.</param>
+    public void Step(IReadOnlyList<DeviceBuffer> lanes, MicroBatch batch, double learningRate)
+    {
+        if (batch.Updates == 0) return;
+        (_lanes, _batch, _rate) = (lanes, batch, learningRate);
+        _team.Run(_ranges.Length, _updateRange);
+        _team.Run(_weights.Linear.Count, _refresh);
+        // Where more is added, the first lane has it all.
+        if (!batch.EndsGroup) _team.Run(lanes.Count - 1, _clear);
+        Updates += batch.Updates;
+    }
+
+    /// <summary>Copies weights, moments and the count of steps to a state.</summary>
+    public void Save(RetrainState state)
+    {
+        _weights.Download(state.Weights);
+        _firstMoment.Values.Read(state.FirstMoment);
+        _secondMoment.Values.Read(state.SecondMoment);
+        state.Updates = Updates;
+    }
+
+    /// <summary>Takes weights, moments and the count of steps from a state.</summary>
+    public void Restore(RetrainState state)
+    {
+        _weights.Upload(_devices[0], state.Weights);
+        _firstMoment.Values.Write(state.FirstMoment);
+        _secondMoment.Values.Write(state.SecondMoment);
+        Updates = state.Updates;
+    }
+
+    /// <summary>Frees moments and devices.</summary>
+    public void Dispose()
+    {
+        _firstMoment.Dispose();
+        _secondMoment.Dispose();
+        foreach (var device in _devices) device.Dispose();
+    }
+
+    private void UpdateRange(int worker, int item)
+    {
+        var (offset, count, factor, decay) = _ranges[item];
+        var device = _devices[worker];
+        device.SumBuffers(_lanes[0], _lanes, offset, count);
+        for (int i = 1; i <= _batch.Updates; i++)
+        {
+            var step = new AdamWStep(Updates + i, _rate * factor, _options.Beta1, _options.Beta2, _options.Epsilon, decay) { GradientScale = _batch.UpdateScale };
+            device.AdamW(step, _weights.Values, _lanes[0], _firstMoment.Values, _secondMoment.Values, offset, count);
+        }
+    }
+
+    private void Refresh(int worker, int item) => _devices[worker].Refresh(_weights.Linear[item]);
+
+    private void Clear(int worker, int item) => _lanes[item + 1].Clear();
+
+    /// <summary>Parts that one worker updates at a time: small enough to stay in its cache from the sum to the last step.</summary>
+    private static IEnumerable<ParameterGroup> Cut(ParameterGroup group)
+    {
+        for (long done = 0; done < group.Count; done += RangeLength)
+            yield return group with { Offset = group.Offset + done, Count = Math.Min(RangeLength, group.Count - done) };
+    }
+}
