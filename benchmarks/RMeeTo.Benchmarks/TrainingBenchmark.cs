@@ -119,6 +119,7 @@ internal static class TrainingBenchmark
         private readonly WorkerTeam _team;
         private readonly TrainingWorkers _workers;
         private readonly TrainingPreprocessing _preprocessing;
+        private TrainingBatch? _batch;
 
         public Trainee(ClassifierModel model, IVimDeviceProvider provider, int threads)
         {
@@ -128,7 +129,8 @@ internal static class TrainingBenchmark
             _team = new WorkerTeam(threads);
             var options = new RetrainOptions();
             _optimizer = new Optimizer(_team, provider, _weights, options);
-            _workers = new TrainingWorkers(_team, provider, model.CreateNetwork(_weights), null, options);
+            var lanes = LaneRange.All(options.LanesFor(_weights.Parameters.BufferLength * sizeof(float)));
+            _workers = new TrainingWorkers(_team, provider, model.CreateNetwork(_weights), null, options, lanes);
             _preprocessing = new TrainingPreprocessing(model.Preprocessing);
         }
 
@@ -145,8 +147,10 @@ internal static class TrainingBenchmark
 
         public void Step(ImageStore store, int batch)
         {
+            _batch ??= new TrainingBatch(new TrainingImages(new ImageSet(store), _preprocessing, 0, 0), batch);
+            _batch.Begin(0, Enumerable.Range(0, batch).ToArray(), Range.All); // the workers prepare the images themselves
             var plan = GradientAccumulation.None.At(0, 0, batch, batch);
-            _workers.ComputeGradient(new ImageSet(store), Enumerable.Range(0, batch).ToArray(), _preprocessing, 0, plan, new float[batch], default);
+            _workers.ComputeGradient(_batch, plan, new float[batch], default);
             _optimizer.Step(_workers.Gradients, plan, 1e-5);
         }
 

@@ -13,7 +13,8 @@ public static class RetrainMemory
     private const int Copies = 4 + 3;
 
     /// <summary>
-    /// Bytes that a run takes beyond the model and the image store: weights, moments, the lanes' gradients, and the activations of every thread.
+    /// Bytes that a run takes beyond the model and the image store: weights, moments, the lanes' gradients, prepared images, and the
+    /// activations of every thread.
     /// </summary>
     /// <remarks>Within some percent of what is allocated. On a device of its own memory most of it lies there.</remarks>
     /// <param name="config">The network.</param>
@@ -27,7 +28,7 @@ public static class RetrainMemory
         ArgumentNullException.ThrowIfNull(schedule);
         ArgumentNullException.ThrowIfNull(options);
         merging ??= MergeOptions.Default;
-        return Estimate(new VimParameters(config), config.Tokens, schedule.IsDense, options, threads, (device, batch, merged, forTraining) =>
+        return Estimate(new VimParameters(config), config.Tokens, config.InputLength, schedule.IsDense, options, threads, (device, batch, merged, forTraining) =>
             WorkspaceLength.Of(device, config, merged ? schedule : MergeSchedule.Dense(config), merging, batch, forTraining));
     }
 
@@ -38,7 +39,7 @@ public static class RetrainMemory
         ArgumentNullException.ThrowIfNull(schedule);
         ArgumentNullException.ThrowIfNull(options);
         merging ??= DeitMergeOptions.Default;
-        return Estimate(new DeitParameters(config), config.Tokens, schedule.IsDense, options, threads, (_, batch, merged, forTraining) =>
+        return Estimate(new DeitParameters(config), config.Tokens, config.InputLength, schedule.IsDense, options, threads, (_, batch, merged, forTraining) =>
             WorkspaceLength.Of(config, merged ? schedule : DeitMergeSchedule.Dense(config), merging, batch, forTraining));
     }
 
@@ -60,7 +61,8 @@ public static class RetrainMemory
         DeitConfig config, DeitMergeSchedule schedule, RetrainOptions options, long availableBytes, DeitMergeOptions? merging = null) =>
         ThrowIfInsufficient(Estimate(config, schedule, options, options.Threads, merging), availableBytes, new DeitParameters(config), options);
 
-    private static long Estimate(ParameterLayout parameters, int tokens, bool isDense, RetrainOptions options, int threads, Activations activations)
+    private static long Estimate(
+        ParameterLayout parameters, int tokens, int inputLength, bool isDense, RetrainOptions options, int threads, Activations activations)
     {
         var provider = options.Device ?? CpuDeviceProvider.Instance;
         using var device = provider.CreateDevice();
@@ -70,6 +72,7 @@ public static class RetrainMemory
         int batch = NetworkRunner.BatchFor(tokens);
 
         long shared = (Copies + lanes) * weights + 2 * packed + (teacher ? weights + packed : 0);
+        shared += (long)options.PreparedBatches * options.BatchSize * inputLength;
         long gradientWorker = activations(device, batch, merged: true, forTraining: true)
             + (teacher ? activations(device, batch, merged: false, forTraining: false) : 0);
         long validationWorker = activations(device, batch, merged: true, forTraining: false);
@@ -82,7 +85,8 @@ public static class RetrainMemory
         var provider = options.Device ?? CpuDeviceProvider.Instance;
         throw new InsufficientMemoryException($"Re-training this network takes about {Show(needed)} of memory, and {Show(availableBytes)} are available. Every "
             + $"thread takes a part of it ({provider.Workers(options.Threads)} threads), every lane another "
-            + $"({options.LanesFor(parameters.BufferLength * sizeof(float))} lanes): set fewer Threads or Lanes, or take a smaller network or image size.");
+            + $"({options.LanesFor(parameters.BufferLength * sizeof(float))} lanes), and so do {options.PreparedBatches} times {options.BatchSize} prepared "
+            + "images: set fewer Threads, Lanes or PreparedBatches, a smaller BatchSize, or take a smaller network or image size.");
     }
 
     private static string Show(long bytes) => bytes >= 1L << 30 ? $"{bytes / (double)(1L << 30):0.0} GiB" : $"{bytes / (double)(1L << 20):0} MiB";

@@ -82,6 +82,20 @@ public sealed record RetrainOptions
     public int Threads { get; init => field = InRange(value, 0, 4096, nameof(Threads)); }
 
     /// <summary>
+    /// Steps whose images are in memory at once, 1 to 64: the one that is computed, and those that are prepared meanwhile. Each takes
+    /// <see cref="BatchSize"/> network inputs. It does not change the result.
+    /// </summary>
+    [JsonIgnore]
+    public int PreparedBatches { get; init => field = InRange(value, 1, 64, nameof(PreparedBatches)); } = 2;
+
+    /// <summary>
+    /// Threads that read and augment images beside those that compute, 0 to 4096; 0, the default, means a quarter of <see cref="Threads"/>, and all but one
+    /// where a GPU computes. Threads that compute help where they are too few. It does not change the result.
+    /// </summary>
+    [JsonIgnore]
+    public int LoaderThreads { get; init => field = InRange(value, 0, 4096, nameof(LoaderThreads)); }
+
+    /// <summary>
     /// File that receives the complete state after every epoch, and from which the run resumes when the file is there; a run that was finished returns its
     /// result at once. It takes four times the weights, and is written when the run begins as well, so that a folder that cannot be written shows at the
     /// start. Null: no checkpoints.

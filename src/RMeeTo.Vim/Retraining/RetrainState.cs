@@ -14,6 +14,15 @@ internal sealed class RetrainState(NetworkWeights weights)
     /// <summary>Steps of AdamW done.</summary>
     public int Updates { get; set; }
 
+    /// <summary>Steps done of the current epoch.</summary>
+    public int EpochStep { get; set; }
+
+    /// <summary>Images shown in the current epoch.</summary>
+    public int EpochImages { get; set; }
+
+    /// <summary>Sum of their losses.</summary>
+    public double LossSum { get; set; }
+
     /// <summary>Current weights.</summary>
     public NetworkWeights Weights { get; } = weights.Clone();
 
@@ -48,6 +57,17 @@ internal sealed class RetrainState(NetworkWeights weights)
         Weights.Values.CopyTo(Best.Values, 0);
         (BestEpoch, BestTop1) = (Epoch, top1);
     }
+
+    /// <summary>An epoch is done: it counts, and the next begins at its first step once <see cref="BeginEpoch"/> is called.</summary>
+    public void EndEpoch(double? top1, double seconds)
+    {
+        Epoch++;
+        KeepIfBest(top1);
+        History.Add(new RetrainEpoch(Epoch, LossSum / EpochImages, top1, seconds));
+    }
+
+    /// <summary>Nothing of the next epoch is done yet.</summary>
+    public void BeginEpoch() => (EpochStep, EpochImages, LossSum) = (0, 0, 0);
 
     private static bool AllFinite(float[] values)
     {

@@ -8,7 +8,7 @@ namespace RMeeTo.Vim.Retraining;
 
 /// <summary>
 /// Computes the gradient of a batch. The batch is cut into lanes; a worker claims a lane, runs its images in order and sums their gradients into the lane's
-/// buffer, and the lanes are summed in order. So the result does not depend on the number of workers.
+/// buffer, and the lanes are summed in order. So the result does not depend on the number of workers, nor on which process computes which lanes.
 /// </summary>
 internal sealed class TrainingWorkers : IDisposable
 {
@@ -20,61 +20,67 @@ internal sealed class TrainingWorkers : IDisposable
     private readonly VimDevice _device;
     private readonly ConcurrentBag<Worker> _idle = [];
     private readonly ParameterBuffer[] _lanes;
+    private readonly LaneRange _range;
     private readonly int _batchCapacity;
+    private readonly Action<int, int> _computeLane;
+    private (TrainingBatch Batch, MicroBatch Plan, float[] Losses, CancellationToken Cancellation) _current;
 
     /// <summary>Allocates the gradients of the lanes.</summary>
     /// <param name="team">Threads.</param>
     /// <param name="provider">Makes one device a thread.</param>
     /// <param name="student">Trained.</param>
     /// <param name="teacher">Distilled from, or null.</param>
-    /// <param name="options">Losses and lanes.</param>
-    public TrainingWorkers(WorkerTeam team, IVimDeviceProvider provider, ClassifierNetwork student, ClassifierNetwork? teacher, RetrainOptions options)
+    /// <param name="options">Losses.</param>
+    /// <param name="lanes">The lanes that are computed here.</param>
+    public TrainingWorkers(
+        WorkerTeam team, IVimDeviceProvider provider, ClassifierNetwork student, ClassifierNetwork? teacher, RetrainOptions options, LaneRange lanes)
     {
-        (_team, _provider, _student, _teacher, _options) = (team, provider, student, teacher, options);
+        (_team, _provider, _student, _teacher, _options, _range) = (team, provider, student, teacher, options, lanes);
+        _computeLane = ComputeLane;
         _batchCapacity = NetworkRunner.BatchFor(student.InputTokens);
         _device = provider.CreateDevice();
         var parameters = student.Weights.Parameters;
-        _lanes = new ParameterBuffer[options.LanesFor(parameters.BufferLength * sizeof(float))];
+        _lanes = new ParameterBuffer[lanes.Count];
         for (int i = 0; i < _lanes.Length; i++) _lanes[i] = new ParameterBuffer(_device, parameters);
         Gradients = [.. _lanes.Select(lane => lane.Values)];
     }
 
-    /// <summary>The gradient of every lane.</summary>
+    /// <summary>The gradient of every lane that is computed here.</summary>
     public IReadOnlyList<DeviceBuffer> Gradients { get; }
 
-    /// <summary>Runs one step's images through the network and back; the gradient of every lane is in its buffer afterwards.</summary>
-    /// <param name="images">The whole training set.</param>
-    /// <param name="batch">Which of its images.</param>
-    /// <param name="preprocessing">Random crop and flip.</param>
-    /// <param name="epoch">Decides the random numbers.</param>
+    /// <summary>Runs the images of the lanes through the network and back; the gradient of every lane is in its buffer afterwards.</summary>
+    /// <param name="batch">The step.</param>
     /// <param name="plan">Whether the gradients are added to those that are there, and their factor.</param>
-    /// <param name="losses">[batch]; written.</param>
+    /// <param name="losses">[B]; written where an image is in one of the lanes.</param>
     /// <param name="cancellation">Looked at before every few images.</param>
-    public void ComputeGradient(ImageSet images, ReadOnlyMemory<int> batch, TrainingPreprocessing preprocessing, int epoch, MicroBatch plan, float[] losses,
-        CancellationToken cancellation)
+    /// <exception cref="OperationCanceledException">Cancelled; the weights are as they were.</exception>
+    public void ComputeGradient(TrainingBatch batch, MicroBatch plan, float[] losses, CancellationToken cancellation)
     {
-        int lanes = _lanes.Length;
-        _team.Run(lanes, (_, lane) =>
+        _current = (batch, plan, losses, cancellation);
+        _team.Run(_lanes.Length, _computeLane);
+    }
+
+    private void ComputeLane(int thread, int lane)
+    {
+        var (batch, plan, losses, cancellation) = _current;
+        var (first, end) = _range.ImagesOf(_range.First + lane, batch.Count);
+        if (!plan.Accumulates) _lanes[lane].Values.Clear();
+        // Rented, so that no more activations are allocated than lanes run at once, whatever the number of threads.
+        if (!_idle.TryTake(out var worker)) worker = new Worker(_provider.CreateDevice(), _student, _teacher, _options, _batchCapacity);
+        try
         {
-            var (first, end) = ((int)((long)batch.Length * lane / lanes), (int)((long)batch.Length * (lane + 1) / lanes));
-            if (!plan.Accumulates) _lanes[lane].Values.Clear();
-            // Rented, so that no more activations are allocated than lanes run at once, whatever the number of threads.
-            if (!_idle.TryTake(out var worker)) worker = new Worker(_provider.CreateDevice(), _student, _teacher, _options, _batchCapacity);
-            try
+            for (int i = first; i < end; i += _batchCapacity)
             {
-                for (int i = first; i < end; i += _batchCapacity)
-                {
-                    cancellation.ThrowIfCancellationRequested();
-                    int count = Math.Min(_batchCapacity, end - i);
-                    worker.Fill(images, batch.Span.Slice(i, count), preprocessing, epoch);
-                    worker.Step(count, plan.GradientScale, _lanes[lane], losses.AsSpan(i, count));
-                }
+                cancellation.ThrowIfCancellationRequested();
+                int count = Math.Min(_batchCapacity, end - i);
+                worker.Fill(batch, i, count);
+                worker.Step(count, plan.GradientScale, _lanes[lane], losses.AsSpan(i, count));
             }
-            finally
-            {
-                _idle.Add(worker);
-            }
-        });
+        }
+        finally
+        {
+            _idle.Add(worker);
+        }
     }
 
     public void Dispose()
@@ -89,23 +95,21 @@ internal sealed class TrainingWorkers : IDisposable
     {
         private readonly ClassifierWorkspace _student = student.CreateWorkspace(device, batchCapacity, forTraining: true);
         private readonly ClassifierWorkspace? _teacher = teacher?.CreateWorkspace(device, batchCapacity, forTraining: false);
-        private readonly float[] _image = new float[student.InputLength];
         private readonly ImageReadBuffer _read = new();
         private readonly float[] _target = new float[student.Classes];
 
-        /// <summary>Augments images and sets their targets.</summary>
-        public void Fill(ImageSet images, ReadOnlySpan<int> batch, TrainingPreprocessing preprocessing, int epoch)
+        /// <summary>Takes some images of a step, and sets their targets.</summary>
+        public void Fill(TrainingBatch batch, int first, int count)
         {
             float spread = (float)(options.LabelSmoothing / _target.Length);
-            for (int i = 0; i < batch.Length; i++)
+            for (int i = 0; i < count; i++)
             {
-                int index = images.Indices[batch[i]];
-                images.Prepare(batch[i], student.InputFrames, preprocessing, _read, _image, options.Seed, epoch);
-                _student.Images.Buffer.Write(_image, (long)i * _image.Length);
-                _teacher?.Images.Buffer.Write(_image, (long)i * _image.Length);
-                _student.SetShuffleKey(i, new ShuffleKey(options.Seed, epoch, index));
+                var input = batch.Input(first + i, _read);
+                _student.Images.Buffer.Write(input, (long)i * input.Length);
+                _teacher?.Images.Buffer.Write(input, (long)i * input.Length);
+                _student.SetShuffleKey(i, new ShuffleKey(options.Seed, batch.Epoch, batch.Sample(first + i)));
                 _target.AsSpan().Fill(spread);
-                _target[images.Store.Label(index)] += 1 - (float)options.LabelSmoothing;
+                _target[batch.Label(first + i)] += 1 - (float)options.LabelSmoothing;
                 _student.Targets.Buffer.Write(_target, (long)i * _target.Length);
             }
         }

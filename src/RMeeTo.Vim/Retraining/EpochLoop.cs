@@ -1,0 +1,66 @@
+namespace RMeeTo.Vim.Retraining;
+
+/// <summary>The steps of an epoch: take a prepared batch, compute the gradient of its lanes, let the optimizer step.</summary>
+internal sealed class EpochLoop
+{
+    private readonly RetrainState _state;
+    private readonly TrainingFeed _feed;
+    private readonly TrainingWorkers _workers;
+    private readonly Optimizer _optimizer;
+    private readonly RetrainOptions _options;
+    private readonly float[] _losses;
+    private readonly int _updatesPerEpoch;
+
+    /// <summary>Takes no step yet.</summary>
+    /// <param name="state">Where the run stands; the loop begins at <see cref="RetrainState.EpochStep"/>.</param>
+    /// <param name="feed">Prepared batches.</param>
+    /// <param name="workers">Compute gradients.</param>
+    /// <param name="optimizer">Changes the weights.</param>
+    /// <param name="options">The recipe.</param>
+    public EpochLoop(RetrainState state, TrainingFeed feed, TrainingWorkers workers, Optimizer optimizer, RetrainOptions options)
+    {
+        (_state, _feed, _workers, _optimizer, _options) = (state, feed, workers, optimizer, options);
+        _losses = new float[feed.BatchSize];
+        _updatesPerEpoch = options.Accumulation.Groups(feed.StepsPerEpoch);
+        int warmup = (int)Math.Round(options.WarmupEpochs * _updatesPerEpoch);
+        Schedule = new(options.LearningRate, options.MinimumLearningRate, warmup, checked(options.Epochs * _updatesPerEpoch));
+    }
+
+    /// <summary>Learning rates, by steps of the optimizer.</summary>
+    public LearningRateSchedule Schedule { get; }
+
+    /// <summary>Learning rate of the last step.</summary>
+    public double LearningRate { get; private set; }
+
+    /// <summary>Takes the steps that are left of the epoch.</summary>
+    /// <param name="stepped">Called after every step.</param>
+    /// <param name="cancellation">Looked at before every few images; the step under way is then not taken.</param>
+    /// <exception cref="OperationCanceledException">Cancelled; state and weights are those after the last whole step.</exception>
+    /// <exception cref="TrainingDivergedException">The loss is no longer finite.</exception>
+    public void Run(Action stepped, CancellationToken cancellation)
+    {
+        while (_state.EpochStep < _feed.StepsPerEpoch)
+        {
+            Step(cancellation);
+            stepped();
+        }
+    }
+
+    private void Step(CancellationToken cancellation)
+    {
+        var batch = _feed.Take();
+        var plan = _options.Accumulation.At(_state.Step, _state.EpochStep, _options.BatchSize, _feed.ImagesPerEpoch);
+        _workers.ComputeGradient(batch, plan, _losses, cancellation);
+        LearningRate = Schedule.At(_state.Epoch * _updatesPerEpoch + _state.EpochStep / _options.Accumulation.MicroBatches);
+        double loss = 0;
+        for (int i = 0; i < batch.Count; i++) loss += _losses[i];
+        if (!double.IsFinite(loss))
+            throw new TrainingDivergedException("The training loss is no longer a finite number", _state.Epoch + 1, _state.EpochStep + 1, LearningRate);
+        _state.Step++;
+        _state.EpochStep++;
+        _state.EpochImages += batch.Count;
+        _state.LossSum += loss;
+        _feed.Return();
+        _optimizer.Step(_workers.Gradients, plan, LearningRate);
+    }
+}
