@@ -75,6 +75,12 @@ internal sealed class TimedDevice(VimDevice device, VimConfig config, OperatorTi
         device.AddNormGradient(norm, sum, statistics, dy, sumGradient, weightGradient, biasGradient);
     }
 
+    public override void ScaleImages(DeviceMatrix x, DeviceMatrix factors, DeviceMatrix y, bool accumulate = false)
+    {
+        using var _ = times.Book("drop path");
+        device.ScaleImages(x, factors, y, accumulate);
+    }
+
     public override void CausalConv(ConvOperands conv, DeviceMatrix x, DeviceMatrix y)
     {
         using var _ = times.Book("conv");

@@ -142,6 +142,16 @@ public abstract class VimDevice : IDisposable
     /// <param name="factorGradient">[1, C], added.</param>
     public abstract void ScaleChannelsGradient(DeviceMatrix x, DeviceMatrix factor, DeviceMatrix dy, DeviceMatrix dx, DeviceMatrix factorGradient);
 
+    /// <summary>
+    /// y (+)= factor · x, image by image; its own gradient with regard to x. A factor of 0 gives (or adds) zeros whatever x holds. In place where x and y are
+    /// the same.
+    /// </summary>
+    /// <param name="x">[B·L, C], L at least 1.</param>
+    /// <param name="factors">[B, 1], B at least 1.</param>
+    /// <param name="y">[B·L, C]</param>
+    /// <param name="accumulate">Adds to y instead of writing it; then y is another matrix than x.</param>
+    public abstract void ScaleImages(DeviceMatrix x, DeviceMatrix factors, DeviceMatrix y, bool accumulate = false);
+
     /// <summary>metric (+)= factor · values: what one scan direction gives to the values that tokens are compared by.</summary>
     /// <param name="batch">B.</param>
     /// <param name="values">[B·L, C]</param>

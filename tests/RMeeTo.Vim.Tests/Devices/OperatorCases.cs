@@ -130,8 +130,29 @@ internal static partial class OperatorCases
 
     private static IEnumerable<OperatorCase> Channels()
     {
+        foreach (var (i, length, channels, batch, layout) in Shapes(shortest: 1))
+        {
+            bool accumulate = i % 3 == 0, dropped = i % 5 == 4;
+            yield return new($"ScaleImages L{length} C{channels} B{batch} {layout}{(accumulate ? " accumulate" : "")}{(dropped ? " dropped" : "")} #{i}", length,
+                layout, b => ScaleImages(b, length, channels, batch, accumulate, dropped));
+        }
         foreach (var (i, rows, channels, _, layout) in Shapes(shortest: 1, rounds: 1))
             yield return new($"ScaleChannels M{rows} C{channels} {layout}{(i % 2 == 0 ? " in place" : "")}", rows, layout, b => ScaleChannels(b, rows, channels, inPlace: i % 2 == 0));
+    }
+
+    private static void ScaleImages(OperatorBench b, int length, int channels, int batch, bool accumulate, bool dropped)
+    {
+        var factors = dropped ? b.Input("factors", batch, 1, 0, 0) : b.Input("factors", batch, 1, -1, 3);
+        var x = b.Input("x", batch * length, channels);
+        var y = b.Output("y", batch * length, channels, accumulate);
+        var other = b.InPlace(b.Input("x in place", batch * length, channels));
+        b.Forward(() =>
+        {
+            b.Device.ScaleImages(x, factors, y, accumulate);
+            b.Device.ScaleImages(other, factors, other);
+        });
+        var (dy, dx) = (b.Cotangent(y), b.Gradient(x, accumulate));
+        b.Backward(() => b.Device.ScaleImages(dy, factors, dx, accumulate));
     }
 
     private static void ScaleChannels(OperatorBench b, int rows, int channels, bool inPlace)

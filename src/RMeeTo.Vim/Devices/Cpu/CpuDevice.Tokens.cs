@@ -105,6 +105,20 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
         }
     }
 
+    public override void ScaleImages(DeviceMatrix x, DeviceMatrix factors, DeviceMatrix y, bool accumulate = false)
+    {
+        var (length, channels) = (TokensPerImage(x, factors.Rows, nameof(x)), x.Columns);
+        float* from = Pointer(x, x.Rows, channels, nameof(x)), to = Pointer(y, x.Rows, channels, nameof(y));
+        float* factor = Pointer(factors, factors.Rows, 1, nameof(factors));
+        for (int b = 0; b < factors.Rows; b++, factor += factors.Stride)
+            for (int row = 0; row < length; row++, from += x.Stride, to += y.Stride)
+            {
+                if (*factor == 0 && !accumulate) new Span<float>(to, channels).Clear();
+                else if (*factor != 0 && accumulate) RowMath<TSimd, TVector>.AddScaled(from, *factor, to, channels);
+                else if (*factor != 0) RowMath<TSimd, TVector>.Scale(from, *factor, to, channels);
+            }
+    }
+
     public override void MeanRows(DeviceMatrix source, DeviceMatrix weights, DeviceMatrix means)
     {
         if (means.Rows == 0) return;

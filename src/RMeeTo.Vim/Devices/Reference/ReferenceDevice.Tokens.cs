@@ -97,6 +97,19 @@ public sealed partial class ReferenceDevice
     }
 
     /// <inheritdoc/>
+    public override void ScaleImages(DeviceMatrix x, DeviceMatrix factors, DeviceMatrix y, bool accumulate = false)
+    {
+        var (from, to, factor) = (Of(x, x.Rows, x.Columns), Of(y, x.Rows, x.Columns), Of(factors, factors.Rows, 1));
+        int length = TokensPerImage(x, factors.Rows, nameof(x));
+        for (int row = 0; row < from.Rows; row++)
+            for (int c = 0; c < from.Columns; c++)
+            {
+                double f = factor[row / length, 0];
+                to[row, c] = (accumulate ? to[row, c] : 0) + (f == 0 ? 0 : f * from[row, c]);
+            }
+    }
+
+    /// <inheritdoc/>
     public override void MeanRows(DeviceMatrix source, DeviceMatrix weights, DeviceMatrix means)
     {
         var (from, to) = (Of(source, source.Rows, means.Columns), Of(means, means.Rows, means.Columns));
