@@ -41,4 +41,7 @@ public enum RandomPurpose : ushort
 
     /// <summary>Which frames of a video a clip takes.</summary>
     Frames = 11,
+
+    /// <summary>Stochastic depth of a teacher, so that it does not lose the branches that its student loses.</summary>
+    TeacherDropPath = 12,
 }

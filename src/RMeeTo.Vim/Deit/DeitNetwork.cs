@@ -15,7 +15,8 @@ public delegate void DeitBlockObserver(int block, DeviceMatrix tokens, DeviceMat
 /// number of workers run it at once, each with a device and a <see cref="DeitWorkspace"/> of its own.
 /// </summary>
 /// <remarks>
-/// Spec 1.5 and 2.8: x ← x + Proj(Attention(LN(x), sizes)); merge; x ← x + MLP(LN(x)). The attention adds ln(size) to the logits of a key.
+/// Spec 1.5 and 2.8: x ← x + Proj(Attention(LN(x), sizes)); merge; x ← x + MLP(LN(x)). The attention adds ln(size) to the logits of a key. Under
+/// <see cref="DropPath"/> attention and MLP are two branches with a factor each.
 /// </remarks>
 public sealed class DeitNetwork : ClassifierNetwork
 {
@@ -56,10 +57,10 @@ public sealed class DeitNetwork : ClassifierNetwork
 
     internal override int Classes => Config.Classes;
 
-    /// <summary>Activations for this network.</summary>
+    /// <inheritdoc/>
     /// <exception cref="NotSupportedException">The device is not the CPU.</exception>
-    public override DeitWorkspace CreateWorkspace(VimDevice device, int batchCapacity, bool forTraining) =>
-        new(device, Config, Schedule, Options, batchCapacity, forTraining);
+    public override DeitWorkspace CreateWorkspace(VimDevice device, int batchCapacity, bool forTraining, DropPath dropPath = default) =>
+        new(device, Config, Schedule, Options, batchCapacity, forTraining, dropPath);
 
     /// <inheritdoc/>
     public override void Forward(VimDevice device, ClassifierWorkspace workspace, int batch) => Forward(device, Own<DeitWorkspace>(workspace), batch, null);
@@ -72,6 +73,7 @@ public sealed class DeitNetwork : ClassifierNetwork
     public void Forward(VimDevice device, DeitWorkspace workspace, int batch, DeitBlockObserver? observer)
     {
         CheckBatch(workspace, batch);
+        workspace.DrawDropPath(batch);
         Embed(device, workspace, batch);
         for (int i = 0; i < Config.Depth; i++)
         {
@@ -82,9 +84,9 @@ public sealed class DeitNetwork : ClassifierNetwork
                 break;
             }
             int rows = batch * Schedule.TokensPerBlock[i];
-            Linear(device, Parameters.Blocks[i].Projection, attended, workspace.Tokens.Current.SliceRows(0, attended.Rows), accumulate: true);
+            AddProjection(device, workspace, batch, i, attended, workspace.Tokens.Current.SliceRows(0, attended.Rows));
             if (workspace.Plans[i] is { } plan) Merge(workspace, batch, i, plan);
-            Transform(device, workspace, i, workspace.Tokens.Current.SliceRows(0, rows));
+            Transform(device, workspace, batch, i, workspace.Tokens.Current.SliceRows(0, rows));
             observer?.Invoke(i, workspace.Tokens.Current.SliceRows(0, rows), SizesAfter(workspace, batch, i));
             if (i == Config.Depth - 1) device.GatherRows(ClassRow, workspace.Tokens.Current.SliceRows(0, rows), workspace.ClassTokens.SliceRows(0, batch));
         }
@@ -141,8 +143,8 @@ public sealed class DeitNetwork : ClassifierNetwork
         var (tokens, row) = (workspace.ClassTokens.SliceRows(0, batch), workspace.Features.SliceRows(0, batch));
         device.GatherRows(ClassRow, workspace.Tokens.Current.SliceRows(0, attended.Rows), tokens);
         device.GatherRows(ClassRow, attended, row);
-        Linear(device, Parameters.Blocks[^1].Projection, row, tokens, accumulate: true);
-        Transform(device, workspace, Config.Depth - 1, tokens);
+        AddProjection(device, workspace, batch, Config.Depth - 1, row, tokens);
+        Transform(device, workspace, batch, Config.Depth - 1, tokens);
     }
 
     /// <summary>Shortens tokens and sizes.</summary>
@@ -165,7 +167,7 @@ public sealed class DeitNetwork : ClassifierNetwork
     }
 
     /// <summary>x ← x + MLP(LN(x)).</summary>
-    private void Transform(VimDevice device, DeitWorkspace workspace, int block, DeviceMatrix tokens)
+    private void Transform(VimDevice device, DeitWorkspace workspace, int batch, int block, DeviceMatrix tokens)
     {
         var (a, p, rows) = (workspace.Blocks[block], Parameters.Blocks[block], tokens.Rows);
         var (normed, hidden, activated) = (a.NormedMerged.SliceRows(0, rows), a.Hidden.SliceRows(0, rows), a.Activated.SliceRows(0, rows));
@@ -173,7 +175,23 @@ public sealed class DeitNetwork : ClassifierNetwork
         device.AddNorm(Norm(p.Norm2), tokens, default, sum, normed, a.MergedStatistics.SliceRows(0, rows));
         Linear(device, p.Hidden, normed, hidden);
         workspace.Operators.Gelu(hidden, activated);
-        Linear(device, p.Output, activated, tokens, accumulate: true);
+        AddBranch(device, workspace, p.Output, activated, workspace.BranchFactors(MlpAddition(block), batch), tokens);
+    }
+
+    private void AddProjection(VimDevice device, DeitWorkspace workspace, int batch, int block, DeviceMatrix attended, DeviceMatrix tokens) =>
+        AddBranch(device, workspace, Parameters.Blocks[block].Projection, attended, workspace.BranchFactors(AttentionAddition(block), batch), tokens);
+
+    /// <summary>x ← x + f · branch, where <paramref name="layer"/> is the branch's last.</summary>
+    private void AddBranch(VimDevice device, DeitWorkspace workspace, DeitLinear layer, DeviceMatrix input, DeviceMatrix factors, DeviceMatrix tokens)
+    {
+        if (factors.IsNone)
+        {
+            Linear(device, layer, input, tokens, accumulate: true);
+            return;
+        }
+        var branch = workspace.Tokens.Other.SliceRows(0, tokens.Rows); // holds nothing between two merges
+        Linear(device, layer, input, branch);
+        device.ScaleImages(branch, factors, tokens, accumulate: true);
     }
 
     private void ForwardHead(VimDevice device, DeitWorkspace workspace, int batch)
@@ -200,7 +218,8 @@ public sealed class DeitNetwork : ClassifierNetwork
         var (a, p, g) = (workspace.Blocks[block], Parameters.Blocks[block], workspace.Gradients);
         int rows = batch * Schedule.TokensPerBlock[block];
         var (tokens, hidden, normed) = (g.Tokens.Current.SliceRows(0, rows), g.Hidden.SliceRows(0, rows), g.Normed.SliceRows(0, rows));
-        LinearGradient(device, p.Output, tokens, a.Activated.SliceRows(0, rows), hidden, gradients);
+        var branch = BranchGradient(device, workspace, batch, MlpAddition(block), tokens);
+        LinearGradient(device, p.Output, branch, a.Activated.SliceRows(0, rows), hidden, gradients);
         workspace.Operators.GeluGradient(a.Hidden.SliceRows(0, rows), hidden, hidden);
         LinearGradient(device, p.Hidden, hidden, a.NormedMerged.SliceRows(0, rows), normed, gradients);
         NormGradient(device, p.Norm2, a.Merged.SliceRows(0, rows), a.MergedStatistics.SliceRows(0, rows), normed, tokens, gradients);
@@ -218,11 +237,27 @@ public sealed class DeitNetwork : ClassifierNetwork
         var (a, p, g) = (workspace.Blocks[block], Parameters.Blocks[block], workspace.Gradients);
         int rows = batch * Schedule.AttendedPerBlock[block];
         var (tokens, normed, qkv) = (g.Tokens.Current.SliceRows(0, rows), g.Normed.SliceRows(0, rows), g.Qkv.SliceRows(0, rows));
-        LinearGradient(device, p.Projection, tokens, a.Attended.SliceRows(0, rows), normed, gradients);
+        var branch = BranchGradient(device, workspace, batch, AttentionAddition(block), tokens);
+        LinearGradient(device, p.Projection, branch, a.Attended.SliceRows(0, rows), normed, gradients);
         workspace.Operators.AttentionGradient(batch, Config.Heads, a.Qkv.SliceRows(0, rows), Probabilities(a, rows), normed, qkv);
         LinearGradient(device, p.Qkv, qkv, a.NormedInput.SliceRows(0, rows), normed, gradients);
         NormGradient(device, p.Norm1, a.Input.SliceRows(0, rows), a.InputStatistics.SliceRows(0, rows), normed, tokens, gradients);
     }
+
+    /// <summary>The gradient of a branch, where <paramref name="tokens"/> is that of the sum that it was added to.</summary>
+    private static DeviceMatrix BranchGradient(VimDevice device, DeitWorkspace workspace, int batch, int addition, DeviceMatrix tokens)
+    {
+        var factors = workspace.BranchFactors(addition, batch);
+        if (factors.IsNone) return tokens;
+        var branch = workspace.Gradients.Tokens.Other.SliceRows(0, tokens.Rows);
+        device.ScaleImages(tokens, factors, branch);
+        return branch;
+    }
+
+    /// <summary>The place of the attention's addition among those of all blocks.</summary>
+    private static int AttentionAddition(int block) => 2 * block;
+
+    private static int MlpAddition(int block) => 2 * block + 1;
 
     private DeviceMatrix Probabilities(DeitBlockActivations activations, int rows) =>
         activations.Probabilities.IsNone ? default : activations.Probabilities.SliceRows(0, Config.Heads * rows);

@@ -16,8 +16,10 @@ public sealed class DeitWorkspace : ClassifierWorkspace
     /// <param name="options">How merges choose and combine.</param>
     /// <param name="batchCapacity">Largest batch.</param>
     /// <param name="forTraining">True: room for the backward pass.</param>
+    /// <param name="dropPath">Stochastic depth; none unless given.</param>
     /// <exception cref="NotSupportedException">The device is not the CPU.</exception>
-    public DeitWorkspace(VimDevice device, DeitConfig config, DeitMergeSchedule schedule, DeitMergeOptions options, int batchCapacity, bool forTraining)
+    public DeitWorkspace(VimDevice device, DeitConfig config, DeitMergeSchedule schedule, DeitMergeOptions options, int batchCapacity, bool forTraining,
+        DropPath dropPath = default)
         : base(device, batchCapacity, forTraining, config.InputLength, config.Classes)
     {
         Operators = Own(DeitOperators.For(device));
@@ -29,6 +31,8 @@ public sealed class DeitWorkspace : ClassifierWorkspace
         Sizes = new(Matrix(b * l, 1), Matrix(b * l, 1));
         Metric = options.Metric == DeitMetric.Tokens ? default : Matrix(b * l, config.HeadWidth);
         (ClassTokens, Features, ClassStatistics) = (Matrix(b, c), Matrix(b, c), Matrix(b, 2));
+
+        DropPath = DropPathFactors.Create(Matrix, dropPath, dropPath.DeitRates(config.Depth), b);
 
         var blocks = new DeitBlockActivations[config.Depth];
         for (int i = 0; i < blocks.Length; i++)

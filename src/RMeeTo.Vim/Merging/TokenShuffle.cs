@@ -1,11 +1,5 @@
 namespace RMeeTo.Vim.Merging;
 
-/// <summary>Names the stream of random numbers that one image's shuffles are drawn from.</summary>
-/// <param name="Seed">Seed of the model, or of the training run.</param>
-/// <param name="Epoch">Epoch of the run; 0 at inference.</param>
-/// <param name="Sample">Number of the image in the training set; 0 at inference, where every image is shuffled alike.</param>
-internal readonly record struct ShuffleKey(ulong Seed, int Epoch, long Sample);
-
 /// <summary>
 /// The shuffles before merges (spec 2.9): of the P patch rows ⌊P · rate⌋ are drawn and permuted among themselves. All merges of an image draw from one stream,
 /// first to last.
@@ -17,9 +11,9 @@ internal sealed class TokenShuffle(MergeOptions options, int tokens)
     private readonly int[] _rowAtPlace = new int[tokens], _patches = new int[tokens], _drawn = new int[tokens];
 
     /// <summary>Sets the row order of one image in every plan.</summary>
-    public void Apply(IReadOnlyList<MergePlan?> plans, int image, ShuffleKey key)
+    public void Apply(IReadOnlyList<MergePlan?> plans, int image, SampleKey key)
     {
-        var random = CounterRandom.For(key.Seed, key.Epoch, key.Sample, RandomPurpose.TokenShuffle);
+        var random = key.Random(RandomPurpose.TokenShuffle);
         for (int i = 0; i < plans.Count; i++)
             if (plans[i] is { } plan) plan.SetRowOrder(image, Draw(plan.Step, ref random));
     }

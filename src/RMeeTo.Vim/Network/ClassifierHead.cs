@@ -56,6 +56,7 @@ internal sealed class ClassifierHead
             Gather(i, allResidual, head.Sum);
         }
         var (hidden, residual) = _rows.Length == 0 ? (allHidden, allResidual) : (head.Hidden.SliceRows(0, rows), sum);
+        if (workspace.BranchFactors(_parameters.Config.Depth, batch) is { IsNone: false } factors) device.ScaleImages(hidden, factors, hidden);
         device.AddNorm(FinalNorm, residual, hidden, sum, normed, head.Statistics.SliceRows(0, rows));
         if (TakesMean) device.MeanRows(normed, TokenSizes(workspace, rows), feature);
         device.Linear(feature, _weights.LinearOf(_parameters.HeadWeight), _weights[_parameters.HeadBias], workspace.Logits.SliceRows(0, batch));
@@ -67,7 +68,9 @@ internal sealed class ClassifierHead
         }
     }
 
-    /// <summary>From <c>workspace.LogitsGradient</c> to the gradient of the last block's output, which <c>workspace.Gradient.Current</c> then holds.</summary>
+    /// <summary>
+    /// From <c>workspace.LogitsGradient</c> to the gradient of the residual stream behind the last block, which <c>workspace.Gradient.Current</c> then holds.
+    /// </summary>
     public void Backward(VimDevice device, Workspace workspace, int batch, MergePlan? classRows, ParameterBuffer gradients)
     {
         var head = workspace.Head;

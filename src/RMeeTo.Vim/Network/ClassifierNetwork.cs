@@ -28,7 +28,14 @@ public abstract class ClassifierNetwork(DeviceWeights weights)
     internal abstract int Classes { get; }
 
     /// <summary>Activations for this network.</summary>
-    public abstract ClassifierWorkspace CreateWorkspace(VimDevice device, int batchCapacity, bool forTraining);
+    /// <param name="device">Where.</param>
+    /// <param name="batchCapacity">Largest batch.</param>
+    /// <param name="forTraining">True: room for the backward pass.</param>
+    /// <param name="dropPath">
+    /// Stochastic depth of all its forward passes, also of those without a backward pass; none unless given. Set each image's key with
+    /// <see cref="ClassifierWorkspace.SetSampleKey"/> before a pass.
+    /// </param>
+    public abstract ClassifierWorkspace CreateWorkspace(VimDevice device, int batchCapacity, bool forTraining, DropPath dropPath = default);
 
     /// <summary>Computes <c>workspace.Logits</c> [B, classes] from <c>workspace.Images</c>.</summary>
     /// <param name="device">The caller's device.</param>

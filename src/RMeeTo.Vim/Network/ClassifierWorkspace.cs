@@ -1,5 +1,4 @@
 using RMeeTo.Vim.Devices;
-using RMeeTo.Vim.Merging;
 
 namespace RMeeTo.Vim.Network;
 
@@ -54,8 +53,28 @@ public abstract class ClassifierWorkspace : IDisposable
     /// <summary>Loss of every image [B, 1]. Training only.</summary>
     public DeviceMatrix Losses { get; }
 
-    /// <summary>Says what the random choices of an image are drawn from, where the network makes any; at inference that never changes.</summary>
-    internal virtual void SetShuffleKey(int image, ShuffleKey key) { }
+    /// <summary>The factors of the branches; null where none is ever dropped.</summary>
+    private protected DropPathFactors? DropPath { get; init; }
+
+    /// <summary>
+    /// Says what the random choices for an image are drawn from, where the forward pass makes any: shuffled merges, and the branches that
+    /// <see cref="Network.DropPath"/> takes. Until then every image has the same; at inference that never changes.
+    /// </summary>
+    /// <param name="image">Place of the image in the batch, 0 to <see cref="BatchCapacity"/> − 1.</param>
+    /// <param name="key">Seed, epoch and sample.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such image.</exception>
+    public virtual void SetSampleKey(int image, SampleKey key)
+    {
+        if ((uint)image >= (uint)BatchCapacity)
+            throw new ArgumentOutOfRangeException(nameof(image), image, $"There is no image {image} in a workspace for {BatchCapacity}; count from 0.");
+        DropPath?.SetKey(image, key);
+    }
+
+    /// <summary>Draws the factors of the branches.</summary>
+    internal void DrawDropPath(int batch) => DropPath?.Draw(batch);
+
+    /// <summary>The factors [B, 1] of an addition, by its number in the network; none where every image's is 1.</summary>
+    internal DeviceMatrix BranchFactors(int addition, int batch) => DropPath is null ? default : DropPath.At(addition, batch);
 
     /// <summary>Frees everything.</summary>
     public void Dispose()

@@ -63,9 +63,9 @@ public sealed class VimNetwork : ClassifierNetwork
     /// <summary>Names, shapes and places.</summary>
     public VimParameters Parameters { get; }
 
-    /// <summary>Activations for this network.</summary>
-    public override Workspace CreateWorkspace(VimDevice device, int batchCapacity, bool forTraining) =>
-        new(device, Config, Schedule, Options, batchCapacity, forTraining);
+    /// <inheritdoc/>
+    public override Workspace CreateWorkspace(VimDevice device, int batchCapacity, bool forTraining, DropPath dropPath = default) =>
+        new(device, Config, Schedule, Options, batchCapacity, forTraining, dropPath);
 
     /// <summary>Computes <c>workspace.Logits</c> [B, classes] from <c>workspace.Images</c>.</summary>
     /// <param name="device">The caller's device.</param>
@@ -76,6 +76,7 @@ public sealed class VimNetwork : ClassifierNetwork
     {
         CheckBatch(workspace, batch);
         workspace.DrawRowOrders(batch);
+        workspace.DrawDropPath(batch);
         Embed(device, workspace, batch);
         for (int i = 0; i < Config.Depth; i++)
         {
@@ -139,6 +140,7 @@ public sealed class VimNetwork : ClassifierNetwork
         int length = Schedule.TokensPerBlock[block], rows = batch * length;
         residual = residual.SliceRows(0, rows);
         var hidden = workspace.Hidden.Current.SliceRows(0, rows);
+        if (workspace.BranchFactors(block, batch) is { IsNone: false } factors) device.ScaleImages(hidden, factors, hidden); // nothing else reads it any more
         device.AddNorm(BlockNorm(block), residual, block == 0 ? default : hidden, workspace.ForTraining ? activations.Sum.SliceRows(0, rows) : residual,
             activations.Normed.SliceRows(0, rows), activations.Statistics.SliceRows(0, rows));
         bool mergesNext = block + 1 < Config.Depth && workspace.Plans[block + 1] is not null;
@@ -182,16 +184,15 @@ public sealed class VimNetwork : ClassifierNetwork
 
     /// <summary>
     /// Hidden state and residual meet in an addition, so one matrix is the gradient of both: on entry with regard to what the block hands on, on exit with
-    /// regard to what it received. Only at a merge of largest or smallest values they part, as each has winners of its own; in the block before, the hidden
-    /// state's goes through the mixer and the residual's meets it again.
+    /// regard to what it received. Only at a merge of largest or smallest values they part, as each has winners of its own, and where branches are dropped; in
+    /// the block before, the hidden state's goes through the mixer and the residual's meets it again.
     /// </summary>
     private void BackwardBlock(VimDevice device, Workspace workspace, int batch, int block, ParameterBuffer gradients)
     {
         var activations = workspace.Blocks[block];
         int length = Schedule.TokensPerBlock[block], rows = batch * length;
         var gradient = workspace.Gradient.Current.SliceRows(0, rows);
-        bool parted = workspace.Winners.Count > block + 1 && workspace.Winners[block + 1] is not null;
-        var hiddenGradient = parted ? workspace.HiddenGradient.SliceRows(0, rows) : gradient;
+        var hiddenGradient = HiddenGradient(device, workspace, batch, block, gradient);
         _mixers[block].Backward(device, activations, workspace.MixerGradient, batch, length, hiddenGradient, gradients);
         var parameters = Parameters.Blocks[block];
         device.AddNormGradient(BlockNorm(block), activations.Sum.SliceRows(0, rows), activations.Statistics.SliceRows(0, rows),
@@ -202,6 +203,19 @@ public sealed class VimNetwork : ClassifierNetwork
         if (Options.HasWinners) device.MergeGradient(batch, plan, gradient, workspace.HiddenGradient.SliceRows(0, rowsIn), Part(winners.Hidden, rows));
         device.MergeGradient(batch, plan, gradient, workspace.Gradient.Other.SliceRows(0, rowsIn), Part(winners.Residual, rows));
         workspace.Gradient.Swap();
+    }
+
+    /// <summary>The gradient of a block's hidden state, where <paramref name="gradient"/> is that of the residual stream behind it.</summary>
+    private static DeviceMatrix HiddenGradient(VimDevice device, Workspace workspace, int batch, int block, DeviceMatrix gradient)
+    {
+        bool parted = workspace.Winners.Count > block + 1 && workspace.Winners[block + 1] is not null;
+        var merged = parted ? workspace.HiddenGradient.SliceRows(0, gradient.Rows) : gradient;
+        var factors = workspace.BranchFactors(block + 1, batch);
+        if (factors.IsNone) return merged;
+        // A factor is the same for all tokens of an image, so it may be applied before or after the gradient of the merge between.
+        var scaled = parted ? merged : workspace.Gradient.Other.SliceRows(0, gradient.Rows);
+        device.ScaleImages(merged, factors, scaled);
+        return scaled;
     }
 
     private EmbeddingTables Tables(DeviceBuffer values) => new()

@@ -10,7 +10,7 @@ namespace RMeeTo.Vim.Network;
 public sealed class Workspace : ClassifierWorkspace
 {
     private readonly TokenShuffle? _shuffle;
-    private readonly ShuffleKey[] _shuffleKeys;
+    private readonly SampleKey[] _shuffleKeys;
 
     /// <summary>Allocates everything.</summary>
     /// <param name="device">Where.</param>
@@ -19,7 +19,9 @@ public sealed class Workspace : ClassifierWorkspace
     /// <param name="options">How merges choose and combine.</param>
     /// <param name="batchCapacity">Largest batch.</param>
     /// <param name="forTraining">True: room for <see cref="ClassifierNetwork.Backward"/>.</param>
-    public Workspace(VimDevice device, VimConfig config, MergeSchedule schedule, MergeOptions options, int batchCapacity, bool forTraining)
+    /// <param name="dropPath">Stochastic depth; none unless given.</param>
+    public Workspace(
+        VimDevice device, VimConfig config, MergeSchedule schedule, MergeOptions options, int batchCapacity, bool forTraining, DropPath dropPath = default)
         : base(device, batchCapacity, forTraining, config.InputLength, config.Classes)
     {
         Schedule = schedule;
@@ -46,8 +48,9 @@ public sealed class Workspace : ClassifierWorkspace
             if (options.Metric != MergeMetric.HiddenState) Evidence = new MergeEvidence(Matrix, config, options, b * l);
             if (options.ShuffleRate > 0) _shuffle = new TokenShuffle(options, l);
         }
-        _shuffleKeys = new ShuffleKey[b];
-        Array.Fill(_shuffleKeys, new ShuffleKey(options.ShuffleSeed, 0, 0));
+        _shuffleKeys = new SampleKey[b];
+        Array.Fill(_shuffleKeys, new SampleKey(options.ShuffleSeed, 0, 0));
+        DropPath = DropPathFactors.Create(Matrix, dropPath, dropPath.VimRates(config.Depth), b);
         Plans = [.. Enumerable.Range(0, config.Depth).Select(i => schedule.At(i) is { } step ? Own(device.CreateMergePlan(b, step, options)) : null)];
 
         if (!forTraining) return;
@@ -104,7 +107,12 @@ public sealed class Workspace : ClassifierWorkspace
 
     internal MixerGradients MixerGradient { get; } = null!;
 
-    internal override void SetShuffleKey(int image, ShuffleKey key) => _shuffleKeys[image] = key;
+    /// <inheritdoc/>
+    public override void SetSampleKey(int image, SampleKey key)
+    {
+        base.SetSampleKey(image, key);
+        _shuffleKeys[image] = key;
+    }
 
     /// <summary>Draws the row orders of all merges, where the options shuffle.</summary>
     internal void DrawRowOrders(int batch)

@@ -28,7 +28,7 @@ public static class RetrainMemory
         ArgumentNullException.ThrowIfNull(schedule);
         ArgumentNullException.ThrowIfNull(options);
         merging ??= MergeOptions.Default;
-        return Estimate(new VimParameters(config), config.Tokens, config.InputLength, schedule.IsDense, options, threads, (device, batch, merged, forTraining) =>
+        return Estimate(new VimParameters(config), config.Tokens, config.InputLength, config.Depth + 1, schedule.IsDense, options, threads, (device, batch, merged, forTraining) =>
             WorkspaceLength.Of(device, config, merged ? schedule : MergeSchedule.Dense(config), merging, batch, forTraining));
     }
 
@@ -39,7 +39,7 @@ public static class RetrainMemory
         ArgumentNullException.ThrowIfNull(schedule);
         ArgumentNullException.ThrowIfNull(options);
         merging ??= DeitMergeOptions.Default;
-        return Estimate(new DeitParameters(config), config.Tokens, config.InputLength, schedule.IsDense, options, threads, (_, batch, merged, forTraining) =>
+        return Estimate(new DeitParameters(config), config.Tokens, config.InputLength, 2 * config.Depth, schedule.IsDense, options, threads, (_, batch, merged, forTraining) =>
             WorkspaceLength.Of(config, merged ? schedule : DeitMergeSchedule.Dense(config), merging, batch, forTraining));
     }
 
@@ -62,7 +62,7 @@ public static class RetrainMemory
         ThrowIfInsufficient(Estimate(config, schedule, options, options.Threads, merging), availableBytes, new DeitParameters(config), options);
 
     private static long Estimate(
-        ParameterLayout parameters, int tokens, int inputLength, bool isDense, RetrainOptions options, int threads, Activations activations)
+        ParameterLayout parameters, int tokens, int inputLength, int additions, bool isDense, RetrainOptions options, int threads, Activations activations)
     {
         var provider = options.Device ?? CpuDeviceProvider.Instance;
         using var device = provider.CreateDevice();
@@ -73,10 +73,12 @@ public static class RetrainMemory
 
         long shared = (Copies + lanes) * weights + 2 * packed + (teacher ? weights + packed : 0);
         shared += (long)options.PreparedBatches * options.BatchSize * inputLength;
-        long gradientWorker = activations(device, batch, merged: true, forTraining: true)
-            + (teacher ? activations(device, batch, merged: false, forTraining: false) : 0);
+        long gradientWorker = activations(device, batch, merged: true, forTraining: true) + Factors(options.DropPath)
+            + (teacher ? activations(device, batch, merged: false, forTraining: false) + Factors(options.DropPathOfTeacher.Rate) : 0);
         long validationWorker = activations(device, batch, merged: true, forTraining: false);
         return sizeof(float) * (shared + Math.Min(workers, lanes) * gradientWorker + workers * validationWorker);
+
+        long Factors(double dropPathRate) => dropPathRate > 0 ? 2L * batch * additions : 0; // drawn here, used on the device
     }
 
     private static void ThrowIfInsufficient(long needed, long availableBytes, ParameterLayout parameters, RetrainOptions options)

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Network;
 
 namespace RMeeTo.Vim.Retraining;
 
@@ -61,6 +62,21 @@ public sealed record RetrainOptions
     /// </summary>
     public double TeacherLossWeight { get; init => field = InRange(value, 0, 1000, nameof(TeacherLossWeight)); } = 0.5;
 
+    /// <summary>
+    /// Stochastic depth: the rate with which an image loses the network's last branch, 0 to 0.9, falling linearly to 0 towards the first. The paper uses 0.1
+    /// for every size; 0, the default, loses nothing. Evaluation never loses any.
+    /// </summary>
+    public double DropPath { get; init => field = InRange(value, 0, Network.DropPath.MaximumRate, nameof(DropPath)); }
+
+    /// <summary>Whether the teacher loses branches as well, at the rate of <see cref="DropPath"/>.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is set to a value that is none of <see cref="Retraining.TeacherDropPath"/>.</exception>
+    public TeacherDropPath TeacherDropPath
+    {
+        get;
+        init => field = Enum.IsDefined(value) ? value : throw new ArgumentOutOfRangeException(nameof(TeacherDropPath), value,
+            $"RetrainOptions.TeacherDropPath is {value}; it must be {string.Join(" or ", Enum.GetNames<TeacherDropPath>())}.");
+    }
+
     /// <summary>Smallest share of an image's area that a random crop takes, 0.01 to 1; 1 takes the evaluation crop.</summary>
     public double MinimumCropArea { get; init => field = InRange(value, 0.01, 1, nameof(MinimumCropArea)); } = 0.08;
 
@@ -116,6 +132,10 @@ public sealed record RetrainOptions
     /// <summary>Where to train; null means the CPU.</summary>
     [JsonIgnore]
     public IVimDeviceProvider? Device { get; init; }
+
+    /// <summary>Stochastic depth of the teacher, drawn apart from the student's.</summary>
+    internal DropPath DropPathOfTeacher =>
+        TeacherDropPath == TeacherDropPath.ReferenceTrainMode ? new DropPath(DropPath, RandomPurpose.TeacherDropPath) : default;
 
     /// <summary>The lanes in effect for gradients of so many bytes.</summary>
     internal int LanesFor(long gradientBytes)

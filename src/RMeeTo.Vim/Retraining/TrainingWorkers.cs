@@ -93,8 +93,8 @@ internal sealed class TrainingWorkers : IDisposable
     /// <summary>A device with the activations of student and teacher.</summary>
     private sealed class Worker(VimDevice device, ClassifierNetwork student, ClassifierNetwork? teacher, RetrainOptions options, int batchCapacity) : IDisposable
     {
-        private readonly ClassifierWorkspace _student = student.CreateWorkspace(device, batchCapacity, forTraining: true);
-        private readonly ClassifierWorkspace? _teacher = teacher?.CreateWorkspace(device, batchCapacity, forTraining: false);
+        private readonly ClassifierWorkspace _student = student.CreateWorkspace(device, batchCapacity, forTraining: true, new DropPath(options.DropPath));
+        private readonly ClassifierWorkspace? _teacher = teacher?.CreateWorkspace(device, batchCapacity, forTraining: false, options.DropPathOfTeacher);
         private readonly ImageReadBuffer _read = new();
         private readonly float[] _target = new float[student.Classes];
 
@@ -107,7 +107,9 @@ internal sealed class TrainingWorkers : IDisposable
                 var input = batch.Input(first + i, _read);
                 _student.Images.Buffer.Write(input, (long)i * input.Length);
                 _teacher?.Images.Buffer.Write(input, (long)i * input.Length);
-                _student.SetShuffleKey(i, new ShuffleKey(options.Seed, batch.Epoch, batch.Sample(first + i)));
+                var key = new SampleKey(options.Seed, batch.Epoch, batch.Sample(first + i));
+                _student.SetSampleKey(i, key);
+                if (options.DropPathOfTeacher.Rate > 0) _teacher?.SetSampleKey(i, key); // else it is evaluated: nothing of it changes from epoch to epoch
                 _target.AsSpan().Fill(spread);
                 _target[batch.Label(first + i)] += 1 - (float)options.LabelSmoothing;
                 _student.Targets.Buffer.Write(_target, (long)i * _target.Length);

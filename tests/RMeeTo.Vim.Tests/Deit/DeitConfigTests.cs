@@ -77,14 +77,17 @@ public sealed class DeitConfigTests
     /// small a step.
     /// </summary>
     [TestMethod]
-    [DataRow(0)]
-    [DataRow(5)]
-    public void GradientsAreCentralDifferences(int tokensPerMerge)
+    [DataRow(0, 0.0)]
+    [DataRow(5, 0.0)]
+    [DataRow(0, 0.5)]
+    [DataRow(5, 0.7)]
+    public void GradientsAreCentralDifferences(int tokensPerMerge, double dropPath)
     {
         var config = DeitTask.Config;
         using var device = new ReferenceDevice();
         var merging = new DeitMergeOptions { Metric = DeitMetric.Keys, Order = MergeOrder.OddEven };
-        using var run = new DeitRun(device, DeitInitializer.Create(config, 2), DeitMergeSchedule.Uniform(config, tokensPerMerge), merging, batch: 2);
+        using var run = new DeitRun(device, DeitInitializer.Create(config, 2), DeitMergeSchedule.Uniform(config, tokensPerMerge), merging, batch: 2,
+            dropPath: new DropPath(dropPath));
         var random = new Random(5);
         var parameters = new DeitParameters(config);
         var values = ((ReferenceBuffer)run.Weights.Values).Values;
@@ -94,6 +97,7 @@ public sealed class DeitConfigTests
         int[] labels = [0, 2];
 
         Loss();
+        if (dropPath > 0) Assert.IsTrue(run.BranchFactors.Any(f => f.Contains(0) && f.Any(factor => factor > 1)), "the images lose different branches");
         run.Backward();
         foreach (var parameter in parameters.All)
         {

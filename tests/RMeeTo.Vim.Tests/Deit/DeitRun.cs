@@ -17,18 +17,24 @@ internal sealed class DeitRun : IDisposable
     private readonly ParameterBuffer _gradients;
     private readonly int _batch;
 
-    public DeitRun(VimDevice device, DeitWeights weights, DeitMergeSchedule schedule, DeitMergeOptions options, int batch, bool forTraining = true)
+    public DeitRun(VimDevice device, DeitWeights weights, DeitMergeSchedule schedule, DeitMergeOptions options, int batch, bool forTraining = true,
+        DropPath dropPath = default)
     {
         (_device, _batch) = (device, batch);
         _weights = new DeviceWeights(device, weights, forTraining);
         _network = new DeitNetwork(_weights, schedule, options);
-        _workspace = _network.CreateWorkspace(device, batch, forTraining);
+        _workspace = _network.CreateWorkspace(device, batch, forTraining, dropPath);
+        for (int i = 0; i < batch; i++) _workspace.SetSampleKey(i, new SampleKey(1, 0, i));
         _gradients = new ParameterBuffer(device, weights.Parameters);
     }
 
     public double[] Logits => GoldenRun.Read(_workspace.Logits);
 
     public DeviceWeights Weights => _weights;
+
+    /// <summary>The factors of all branches, two a block, of the last forward pass [branches][B].</summary>
+    public double[][] BranchFactors => [.. Enumerable.Range(0, 2 * _network.Config.Depth).Select(k => _workspace.BranchFactors(k, _batch))
+        .Select(factors => factors.IsNone ? [.. Enumerable.Repeat(1.0, _batch)] : GoldenRun.Read(factors))];
 
     public IReadOnlyList<DeitMergePlan?> Plans => _workspace.Plans;
 

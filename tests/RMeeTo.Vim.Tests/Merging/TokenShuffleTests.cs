@@ -7,7 +7,7 @@ namespace RMeeTo.Vim.Tests.Merging;
 [TestClass]
 public sealed class TokenShuffleTests
 {
-    private static readonly ShuffleKey s_key = new(Seed: 1, Epoch: 2, Sample: 3);
+    private static readonly SampleKey s_key = new(Seed: 1, Epoch: 2, Sample: 3);
 
     [TestMethod]
     [DataRow(0.1)]
@@ -32,16 +32,16 @@ public sealed class TokenShuffleTests
     [TestMethod]
     public void EverythingInTheKeyCountsAndNothingElse()
     {
-        string Text(ShuffleKey key) => string.Join(' ', Orders(0.5, key).SelectMany(order => order));
+        string Text(SampleKey key) => string.Join(' ', Orders(0.5, key).SelectMany(order => order));
         Assert.AreEqual(Text(s_key), Text(s_key));
-        ShuffleKey[] keys = [s_key, s_key with { Seed = 2 }, s_key with { Epoch = 3 }, s_key with { Sample = 4 }];
+        SampleKey[] keys = [s_key, s_key with { Seed = 2 }, s_key with { Epoch = 3 }, s_key with { Sample = 4 }];
         Assert.AreEqual(keys.Length, keys.Select(Text).Distinct().Count());
         int[][] orders = Orders(0.5, s_key);
         CollectionAssert.AreNotEqual(orders[0][..18], orders[1][..18], "every merge has a shuffle of its own");
     }
 
     /// <summary>The row orders of two merges, the first with a class token in the middle, the second with none.</summary>
-    private static int[][] Orders(double rate, ShuffleKey key)
+    private static int[][] Orders(double rate, SampleKey key)
     {
         var options = new MergeOptions { ShuffleRate = rate };
         using var device = new ReferenceDevice();

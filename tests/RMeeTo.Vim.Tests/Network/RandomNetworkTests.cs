@@ -136,6 +136,7 @@ public sealed class RandomNetworkTests
             foreach (ref float value in Values.Values.AsSpan()) value += (random.NextSingle() - 0.5f) * 0.4f;
             Inputs = [.. Enumerable.Range(0, 3 * config.InputLength).Select(_ => random.NextSingle() * 2 - 1)];
             LogitsGradient = [.. Enumerable.Range(0, 3 * config.Classes).Select(_ => random.NextSingle() * 2 - 1)];
+            DropPath = random.Next(2) == 0 ? new DropPath(0.7 * random.NextDouble()) : default;
         }
 
         public MergeOptions Options { get; }
@@ -150,7 +151,9 @@ public sealed class RandomNetworkTests
 
         public float[] LogitsGradient { get; }
 
-        public override string ToString() => $"{Values.Config}\n{Options}\ntokens {string.Join(' ', Schedule.TokensPerBlock)}";
+        public DropPath DropPath { get; }
+
+        public override string ToString() => $"{Values.Config}\n{Options}\n{DropPath}\ntokens {string.Join(' ', Schedule.TokensPerBlock)}";
     }
 
     /// <summary>A network on a device.</summary>
@@ -167,7 +170,8 @@ public sealed class RandomNetworkTests
             (_device, _net, _batch) = (device, net, batch);
             Weights = new DeviceWeights(device, net.Values, training);
             _network = new VimNetwork(Weights, net.Schedule, net.Options);
-            _workspace = _network.CreateWorkspace(device, batch, training);
+            _workspace = _network.CreateWorkspace(device, batch, training, net.DropPath);
+            for (int i = 0; i < batch; i++) _workspace.SetSampleKey(i, new SampleKey(1, 0, first + i));
             int length = net.Values.Config.InputLength;
             _workspace.Images.Buffer.Write(net.Inputs.AsSpan(first * length, batch * length));
         }

@@ -30,7 +30,21 @@ public sealed class VimNetworkTests
     [DynamicData(nameof(MergeVariants.Names), typeof(MergeVariants))]
     public void GradientIsTheDifferenceQuotientUnderEveryOption(string variant) => CheckGradient(MergeVariants.Named(variant), NormKind.Rms, false, ClassTokenPosition.Middle);
 
-    private static void CheckGradient(MergeOptions options, NormKind norm, bool layerScale, ClassTokenPosition classToken, int frames = 0, int tubelet = 1, TokenPooling pooling = TokenPooling.Mean)
+    [TestMethod]
+    [DynamicData(nameof(MergeVariants.Names), typeof(MergeVariants))]
+    public void GradientIsTheDifferenceQuotientWithDroppedBranches(string variant) =>
+        CheckGradient(MergeVariants.Named(variant), NormKind.Layer, true, ClassTokenPosition.Middle, dropPath: 0.6);
+
+    [TestMethod]
+    [DataRow(ClassTokenPosition.First, 4, 2, TokenPooling.Mean)]
+    [DataRow(ClassTokenPosition.Ends, 0, 1, TokenPooling.Mean)]
+    [DataRow(ClassTokenPosition.None, 0, 1, TokenPooling.Mean)]
+    [DataRow(ClassTokenPosition.None, 0, 1, TokenPooling.Last)]
+    public void GradientIsTheDifferenceQuotientWithDroppedBranchesOfEveryHead(ClassTokenPosition classToken, int frames, int tubelet, TokenPooling pooling) =>
+        CheckGradient(MergeOptions.Default, NormKind.Rms, false, classToken, frames, tubelet, pooling, dropPath: 0.6);
+
+    private static void CheckGradient(MergeOptions options, NormKind norm, bool layerScale, ClassTokenPosition classToken, int frames = 0, int tubelet = 1,
+        TokenPooling pooling = TokenPooling.Mean, double dropPath = 0)
     {
         var config = new VimConfig
         {
@@ -44,7 +58,8 @@ public sealed class VimNetworkTests
         using var device = new ReferenceDevice();
         using var weights = new DeviceWeights(device, values, forTraining: true);
         var network = new VimNetwork(weights, MergeSchedule.Uniform(config, removed, interval: 1, merging: options), options);
-        using var workspace = network.CreateWorkspace(device, 2, forTraining: true);
+        using var workspace = network.CreateWorkspace(device, 2, forTraining: true, new DropPath(dropPath));
+        if (dropPath > 0) DropDifferentBranches(workspace, config.Depth);
         using var teacher = device.Allocate(2 * config.Classes);
         foreach (var buffer in new[] { workspace.Images.Buffer, teacher }) buffer.Write([.. Enumerable.Range(0, (int)buffer.Length).Select(_ => random.NextSingle() * 2 - 1)]);
         workspace.Targets.Buffer.Write([0.1f, 0.7f, 0.1f, 0.1f, 0.4f, 0, 0.6f, 0]);
@@ -74,6 +89,19 @@ public sealed class VimNetworkTests
             device.Loss(new LossWeights(1, 0.5f), workspace.Logits, workspace.Targets, new DeviceMatrix(teacher, 2, config.Classes), 0.5f, workspace.Losses, workspace.LogitsGradient);
             return GoldenRun.Read(workspace.Losses).Average();
         }
+    }
+
+    /// <summary>Gives two images keys with which the first loses the last branch but one and the second the last.</summary>
+    private static void DropDifferentBranches(Workspace workspace, int depth)
+    {
+        for (int image = 0; image < 2; image++)
+            for (int sample = 0; ; sample++)
+            {
+                workspace.SetSampleKey(image, new SampleKey(1, 0, sample));
+                workspace.DrawDropPath(2);
+                double before = GoldenRun.Read(workspace.BranchFactors(depth - 1, 2))[image], last = GoldenRun.Read(workspace.BranchFactors(depth, 2))[image];
+                if ((before == 0, last == 0) == (image == 0, image == 1)) break;
+            }
     }
 
     /// <summary>What the golden data do not know is held to the reference device: every decision equal, logits close.</summary>

@@ -60,17 +60,43 @@ public sealed class RetrainMemoryTests
     {
         var options = TinyTask.Options with { Epochs = 1, TeacherLossWeight = teacherWeight, Threads = threads, Lanes = threads };
         var teacher = teacherWeight > 0 && !model.IsDense ? model.WithoutMerges() : null;
-        using var run = new RetrainRun<TModel>(model, TinyTask.Images(24, 1), TinyTask.Images(24, 1), options, teacher);
-        run.Execute(CancellationToken.None);
-
-        var walk = new Walk();
-        walk.Visit(run);
-        long held = walk.Bytes - model.Weights.Values.Length * sizeof(float);
-        long estimate = estimated(options);
+        long held = Held(model, options, teacher), estimate = estimated(options);
         string numbers = $"{what}: {estimate} estimated, {held} held";
         // Of several threads, some may never have had images to classify, and so hold less.
         Assert.IsGreaterThan(0.97, estimate / (double)held, numbers);
         if (threads == 1) Assert.IsLessThan(1.1, estimate / (double)held, numbers);
+    }
+
+    [TestMethod]
+    public void StochasticDepthOfStudentAndTeacherIsEstimatedToTheByte()
+    {
+        var schedule = MergeSchedule.Uniform(s_config, 5);
+        var vim = new VimModel(VimInitializer.Create(s_config, 1), Names(10), schedule);
+        CheckDropPath(vim, vim.WithoutMerges(), options => RetrainMemory.Estimate(s_config, schedule, options, 1));
+        var deit = Deit.DeitTask.Model(5);
+        CheckDropPath(deit, deit.WithoutMerges(), options => RetrainMemory.Estimate(deit.Config, deit.Schedule, options, 1));
+
+        static void CheckDropPath<TModel>(TModel model, ClassifierModel teacher, Func<RetrainOptions, long> estimated) where TModel : ClassifierModel
+        {
+            var without = TinyTask.Options with { Epochs = 1, TeacherLossWeight = 0.5, Lanes = 1 };
+            var with = without with { DropPath = 0.1 };
+            foreach (var options in new[] { with, with with { TeacherDropPath = TeacherDropPath.ReferenceTrainMode } })
+            {
+                long held = Held(model, options, teacher) - Held(model, without, teacher);
+                Assert.IsGreaterThan(0, held);
+                Assert.AreEqual(held, estimated(options) - estimated(without));
+            }
+        }
+    }
+
+    /// <summary>Bytes that a run holds beyond the model.</summary>
+    private static long Held<TModel>(TModel model, RetrainOptions options, ClassifierModel? teacher) where TModel : ClassifierModel
+    {
+        using var run = new RetrainRun<TModel>(model, TinyTask.Images(24, 1), TinyTask.Images(24, 1), options, teacher);
+        run.Execute(CancellationToken.None);
+        var walk = new Walk();
+        walk.Visit(run);
+        return walk.Bytes - model.Weights.Values.Length * sizeof(float);
     }
 
     [TestMethod]

@@ -14,6 +14,8 @@ public sealed class RetrainOptionsTests
         Check(() => new RetrainOptions { Beta2 = 1 }, "Beta2 is 1");
         Check(() => new RetrainOptions { LabelSmoothing = 1 }, "LabelSmoothing is 1");
         Check(() => new RetrainOptions { FlipProbability = 1.5 }, "FlipProbability is 1.5");
+        Check(() => new RetrainOptions { DropPath = 0.95 }, "DropPath is 0.95; it must be from 0 to 0.9");
+        Check(() => new RetrainOptions { TeacherDropPath = (TeacherDropPath)2 }, "TeacherDropPath is 2; it must be None or ReferenceTrainMode");
         Check(() => new RetrainOptions { MinimumCropArea = 0 }, "MinimumCropArea is 0");
         Check(() => new RetrainOptions { Lanes = 257 }, "Lanes is 257");
         Check(() => new RetrainOptions { Threads = -1 }, "Threads is -1");
