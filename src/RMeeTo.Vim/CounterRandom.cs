@@ -95,6 +95,14 @@ public ref struct CounterRandom
         return radius * Math.Cos(2 * Math.PI * NextDouble());
     }
 
+    /// <summary>Two independent standard normal numbers, of the two draws that <see cref="NextGaussian"/> makes one number of.</summary>
+    public (double First, double Second) NextGaussianPair()
+    {
+        var radius = Math.Sqrt(-2 * Math.Log(1 - NextDouble()));
+        var (sine, cosine) = Math.SinCos(2 * Math.PI * NextDouble());
+        return (radius * cosine, radius * sine);
+    }
+
     /// <summary>The numbers 0 … <paramref name="n"/>−1 in the random order of an epoch.</summary>
     /// <param name="n">How many, at least 0.</param>
     /// <param name="seed">Seed of the run.</param>

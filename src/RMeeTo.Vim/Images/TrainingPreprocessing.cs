@@ -1,4 +1,5 @@
 using System.Buffers;
+using RMeeTo.Vim.Images.Augmentation;
 
 namespace RMeeTo.Vim.Images;
 
@@ -13,17 +14,24 @@ public enum TrainingCrop
 }
 
 /// <summary>
-/// How an image becomes network input in training: random resized crop, random horizontal flip, normalise. Every random number is a function of
-/// (seed, epoch, sample), see <see cref="CounterRandom"/>.
+/// How an image becomes network input in training: random resized crop, random horizontal flip, RandAugment, normalise, random erasing. Every random number is
+/// a function of (seed, epoch, sample), see <see cref="CounterRandom"/>.
 /// </summary>
 /// <remarks>
 /// Random resized crop as in timm 0.4.12 and torchvision: area uniform in <see cref="Area"/>, logarithm of the aspect
 /// uniform; ten tries to place it, else the largest central crop whose aspect is within the limits; the crop is cut out first and then resized, bicubic as in
 /// <see cref="PillowResize"/>. Aspects are relative to that of the network input, which makes no difference where that is square.
+/// <para>
+/// A clip is augmented with the same decisions for every frame. There <see cref="Policy"/> comes first, on the whole frames, and fills with grey 128, as in
+/// VideoMamba; in an image it comes after crop and flip, and fills with the mean colour of the normalisation, as in timm.
+/// </para>
 /// </remarks>
 public sealed record TrainingPreprocessing
 {
     private const int Tries = 10;
+
+    /// <summary>Outside a frame of a clip: timm's colour where the caller names none, as VideoMamba.</summary>
+    private static readonly RgbColor s_clipFill = new(128, 128, 128);
 
     /// <summary>Training input of the same size and normalisation as <paramref name="evaluation"/>.</summary>
     /// <param name="evaluation">How the same network is evaluated.</param>
@@ -67,6 +75,12 @@ public sealed record TrainingPreprocessing
         init => field = value is >= 0 and <= 1 ? value : throw new ArgumentOutOfRangeException(nameof(FlipProbability), value, $"FlipProbability is {value}; it must be in 0 … 1.");
     } = 0.5;
 
+    /// <summary>Operations on the bytes; null for none.</summary>
+    public RandAugment? Policy { get; init; }
+
+    /// <summary>Noise in a rectangle of the normalised image; null for none.</summary>
+    public RandomErasing? Erasing { get; init; }
+
     /// <summary>Prepares one image. Safe on many threads at once; scratch memory comes from the shared array pool.</summary>
     /// <param name="image">[h, w, 3], of any size.</param>
     /// <param name="output">[3, height, width] of the evaluation's size, normalised.</param>
@@ -89,9 +103,11 @@ public sealed record TrainingPreprocessing
         {
             ArrayPool<byte>.Shared.Return(rgb);
         }
+
+        Erase(output, 1, seed, epoch, sample);
     }
 
-    /// <summary>Prepares one clip: random frames, and one crop and one flip for all of them.</summary>
+    /// <summary>Prepares one clip: random frames, and the same decisions for all of them.</summary>
     /// <param name="clip">Any number of frames of any one size.</param>
     /// <param name="frames">T, frames that the network takes (<see cref="VimConfig.Frames"/>), at least 1.</param>
     /// <param name="output">[3, T, height, width] of the evaluation's size, normalised.</param>
@@ -113,11 +129,12 @@ public sealed record TrainingPreprocessing
         ArgumentOutOfRangeException.ThrowIfLessThan(frames, 1);
         Span<int> chosen = frames <= 64 ? stackalloc int[frames] : new int[frames];
         FrameSampling.Random(source.Count, CounterRandom.For(seed, epoch, sample, RandomPurpose.Frames), chosen);
-        // Crop and flip are functions of (seed, epoch, sample) and the size alone: the same for every frame.
-        ClipInput.Fill(source, chosen, Evaluation, static (frame, s, rgb) => s.Training.Augment(frame, rgb, s.seed, s.epoch, s.sample), (Training: this, seed, epoch, sample), output);
+        // All decisions are functions of (seed, epoch, sample) and the size alone: the same for every frame.
+        ClipInput.Fill(source, chosen, Evaluation, static (frame, s, rgb) => s.Training.AugmentFrame(frame, rgb, s.seed, s.epoch, s.sample), (Training: this, seed, epoch, sample), output);
+        Erase(output, frames, seed, epoch, sample);
     }
 
-    /// <summary>Crops and flips without normalising, so that further operations on bytes can follow.</summary>
+    /// <summary>Everything before normalising: what the network sees, as a picture, but for what is erased.</summary>
     /// <param name="image">[h, w, 3], of any size.</param>
     /// <param name="rgb">[height, width, 3] of the evaluation's size.</param>
     /// <param name="seed">Seed of the run.</param>
@@ -126,6 +143,35 @@ public sealed record TrainingPreprocessing
     /// <exception cref="ArgumentException"><paramref name="image"/> is empty, or <paramref name="rgb"/> has another length.</exception>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="epoch"/> or <paramref name="sample"/> is negative.</exception>
     public void Augment(RgbImage image, Span<byte> rgb, ulong seed, int epoch, long sample)
+    {
+        CropAndFlip(image, rgb, seed, epoch, sample);
+        Policy?.Apply(rgb, Evaluation.ImageWidth, Evaluation.ImageHeight, MeanColor(), CounterRandom.For(seed, epoch, sample, RandomPurpose.RandAugment));
+    }
+
+    private void AugmentFrame(RgbImage frame, Span<byte> rgb, ulong seed, int epoch, long sample)
+    {
+        if (Policy is null)
+        {
+            CropAndFlip(frame, rgb, seed, epoch, sample);
+            return;
+        }
+
+        frame.ThrowIfEmpty(nameof(frame));
+        var length = frame.Pixels.Length;
+        var changed = ArrayPool<byte>.Shared.Rent(length);
+        try
+        {
+            frame.Pixels.Span.CopyTo(changed);
+            Policy.Apply(changed.AsSpan(0, length), frame.Width, frame.Height, s_clipFill, CounterRandom.For(seed, epoch, sample, RandomPurpose.RandAugment));
+            CropAndFlip(new RgbImage(changed.AsMemory(0, length), frame.Width, frame.Height), rgb, seed, epoch, sample);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(changed);
+        }
+    }
+
+    private void CropAndFlip(RgbImage image, Span<byte> rgb, ulong seed, int epoch, long sample)
     {
         image.ThrowIfEmpty(nameof(image));
         Evaluation.CheckOutput(rgb.Length);
@@ -142,6 +188,18 @@ public sealed record TrainingPreprocessing
 
         if (CounterRandom.For(seed, epoch, sample, RandomPurpose.Flip).NextDouble() < FlipProbability)
             Flip(rgb, width);
+    }
+
+    private void Erase(Span<float> output, int frames, ulong seed, int epoch, long sample) =>
+        Erasing?.Apply(output, frames, Evaluation.ImageHeight, Evaluation.ImageWidth, CounterRandom.For(seed, epoch, sample, RandomPurpose.Erase));
+
+    /// <summary>The mean of the normalisation as a colour: (124, 116, 104) for ImageNet's.</summary>
+    private RgbColor MeanColor()
+    {
+        var mean = Evaluation.Mean;
+        return new RgbColor(Level(mean.Red), Level(mean.Green), Level(mean.Blue));
+
+        static byte Level(float value) => (byte)Math.Clamp(Math.Round(255.0 * value), 0, 255);
     }
 
     /// <summary>The part of an image of width × height pixels that a random resized crop takes.</summary>

@@ -8,6 +8,12 @@ internal enum Pattern
     Noise,
     Edges,
     Ramp,
+
+    /// <summary>Noise of little contrast; each colour has a range of its own.</summary>
+    Faint,
+
+    /// <summary>One colour.</summary>
+    Flat,
 }
 
 internal sealed record ResizeCase(Pattern Pattern, int Width, int Height, int ResultWidth, int ResultHeight, ResizeBox Box, bool CropFirst, string Expected);
@@ -48,6 +54,10 @@ internal static class TestImages
                     v *= 2654435761;
                     v ^= v >> 15;
                     return (byte)((v * 2246822519) >> 24);
+                case Pattern.Faint:
+                    return (byte)(70 + 20 * c + (Pixel(Pattern.Noise, x, y, c) >> (2 + c)));
+                case Pattern.Flat:
+                    return (byte)(60 + 70 * c);
                 case Pattern.Edges:
                     return (byte)(((x / 3 + y / 2 + c) & 1) * 255);
                 default:
