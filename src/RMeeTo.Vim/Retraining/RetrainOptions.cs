@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Images.Augmentation;
 using RMeeTo.Vim.Network;
 
 namespace RMeeTo.Vim.Retraining;
@@ -83,6 +84,37 @@ public sealed record RetrainOptions
     /// <summary>Probability that an image is mirrored left to right, 0 to 1.</summary>
     public double FlipProbability { get; init => field = InRange(value, 0, 1, nameof(FlipProbability)); } = 0.5;
 
+    /// <summary>
+    /// Operations on the bytes of an image; null, the default, for none. The paper uses <c>RandAugment.Parse("rand-m9-mstd0.5-inc1")</c>, and
+    /// "rand-m5-n2-mstd0.25-inc1" for clips.
+    /// </summary>
+    public RandAugment? RandAugment { get; init; }
+
+    /// <summary>
+    /// Probability that noise takes the place of a rectangle of an image, 0 to 1; the paper uses 0.25. See <see cref="Images.Augmentation.RandomErasing"/>
+    /// for its size.
+    /// </summary>
+    public double RandomErasing { get; init => field = InRange(value, 0, 1, nameof(RandomErasing)); }
+
+    /// <summary>Mixup and CutMix; none unless set. The paper uses <c>new MixOptions()</c>.</summary>
+    /// <exception cref="ArgumentNullException">It is set to null.</exception>
+    public MixOptions Mix { get; init => field = value ?? throw new ArgumentNullException(nameof(Mix)); } = MixOptions.None;
+
+    /// <summary>
+    /// Images that are mixed under one decision, 0 to 1,048,576; a divisor of <see cref="BatchSize"/>, or 0, the default, for a whole batch. The paper
+    /// decides for each of 4 processes: a quarter of a batch.
+    /// </summary>
+    public int MixGroupSize { get; init => field = InRange(value, 0, 1 << 20, nameof(MixGroupSize)); }
+
+    /// <summary>Times that an image is shown in a row, each time augmented in another way, 1 to 100; the paper uses 3, and 2 for clips.</summary>
+    public int RepeatedAugmentation { get; init => field = InRange(value, 1, 100, nameof(RepeatedAugmentation)); } = 1;
+
+    /// <summary>How long an epoch is where images are shown several times; unless set, as long as without, as in the paper.</summary>
+    public RepeatedEpoch RepeatedEpoch { get; init => field = Defined(value, nameof(RepeatedEpoch)); }
+
+    /// <summary>Whether an epoch ends with a smaller batch; unless set, it does. The paper leaves it out.</summary>
+    public LastBatch LastBatch { get; init => field = Defined(value, nameof(LastBatch)); }
+
     /// <summary>Every random number of the run is a function of this seed, the epoch, the image and the purpose.</summary>
     public ulong Seed { get; init; }
 
@@ -150,6 +182,8 @@ public sealed record RetrainOptions
     {
         if (MinimumLearningRate > LearningRate)
             throw new ArgumentException($"RetrainOptions.MinimumLearningRate is {MinimumLearningRate} and LearningRate {LearningRate}; the learning rate falls from the one to the other, so set MinimumLearningRate to at most {LearningRate}.");
+        if (MixGroupSize > 0 && BatchSize % MixGroupSize != 0)
+            throw new ArgumentException($"RetrainOptions.MixGroupSize is {MixGroupSize} and BatchSize {BatchSize}; a batch is made of whole groups, so set MixGroupSize to a divisor of {BatchSize}, or to 0 for the whole batch.");
     }
 
     private static T Defined<T>(T value, string name) where T : struct, Enum => Enum.IsDefined(value)

@@ -1,3 +1,4 @@
+using RMeeTo.Vim.Images.Augmentation;
 using RMeeTo.Vim.Retraining;
 
 namespace RMeeTo.Vim.Tests.Retraining;
@@ -17,6 +18,11 @@ public sealed class RetrainOptionsTests
         Check(() => new RetrainOptions { DropPath = 0.95 }, "DropPath is 0.95; it must be from 0 to 0.9");
         Check(() => new RetrainOptions { TeacherDropPath = (TeacherDropPath)2 }, "TeacherDropPath is 2; it must be None or ReferenceTrainMode");
         Check(() => new RetrainOptions { MinimumCropArea = 0 }, "MinimumCropArea is 0");
+        Check(() => new RetrainOptions { RandomErasing = 1.5 }, "RandomErasing is 1.5; it must be from 0 to 1");
+        Check(() => new RetrainOptions { MixGroupSize = -1 }, "MixGroupSize is -1");
+        Check(() => new RetrainOptions { RepeatedAugmentation = 0 }, "RepeatedAugmentation is 0; it must be from 1");
+        Check(() => new RetrainOptions { RepeatedEpoch = (RepeatedEpoch)2 }, "RepeatedEpoch is 2");
+        Check(() => new RetrainOptions { LastBatch = (LastBatch)2 }, "LastBatch is 2");
         Check(() => new RetrainOptions { Lanes = 257 }, "Lanes is 257");
         Check(() => new RetrainOptions { Threads = -1 }, "Threads is -1");
 
@@ -28,6 +34,38 @@ public sealed class RetrainOptionsTests
     {
         var e = Assert.ThrowsExactly<ArgumentException>(() => Retrainer.Run(TinyTask.Model(), TinyTask.Images(3, 1), null, new() { LearningRate = 1e-7 }));
         StringAssert.Contains(e.Message, "MinimumLearningRate is 1E-06 and LearningRate 1E-07");
+    }
+
+    [TestMethod]
+    public void AMixGroupThatDoesNotDivideTheBatchIsRefused()
+    {
+        var e = Assert.ThrowsExactly<ArgumentException>(() => Retrainer.Run(TinyTask.Model(), TinyTask.Images(3, 1), null, new() { BatchSize = 12, MixGroupSize = 5 }));
+        StringAssert.Contains(e.Message, "MixGroupSize is 5 and BatchSize 12");
+    }
+
+    /// <summary>A run must not be carried on with another augmentation.</summary>
+    [TestMethod]
+    public void TheFingerprintTellsAugmentationsApart()
+    {
+        var plain = new RetrainOptions();
+        var seen = new HashSet<string>();
+        foreach (var options in new[]
+        {
+            plain,
+            plain with { RandAugment = new() },
+            plain with { RandAugment = new() { MagnitudeStd = 0.25 } },
+            plain with { RandomErasing = 0.25 },
+            plain with { Mix = new() },
+            plain with { Mix = new() { SwitchProbability = 0.25 } },
+            plain with { MixGroupSize = 16 },
+            plain with { RepeatedAugmentation = 3 },
+            plain with { RepeatedEpoch = RepeatedEpoch.Copies },
+            plain with { LastBatch = LastBatch.Dropped },
+        })
+        {
+            var fingerprint = RunFingerprint.Of(TinyTask.Model(), TinyTask.Images(3, 1), null, options, null);
+            Assert.IsTrue(seen.Add(string.Join("; ", fingerprint.Entries.OrderBy(entry => entry.Key, StringComparer.Ordinal))), options.ToString());
+        }
     }
 
     [TestMethod]
