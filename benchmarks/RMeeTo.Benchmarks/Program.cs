@@ -11,6 +11,7 @@ internal static class Program
         ["batch"] = ("how many images a worker should take at once", BatchBenchmark.Run),
         ["merge"] = ("what each merge option costs, one thread", MergeBenchmark.Run),
         ["schedule"] = ("whether arithmetic tells how fast a merge schedule is, one thread", ScheduleBenchmark.Run),
+        ["augment"] = ("what RandAugment, its operations and random erasing cost for an image, one thread", AugmentationBenchmark.Run),
         ["training"] = ("images a second of whole training steps, one and two threads, and where the time goes", TrainingBenchmark.Run),
     };
 

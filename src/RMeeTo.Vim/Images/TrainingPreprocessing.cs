@@ -130,7 +130,8 @@ public sealed record TrainingPreprocessing
         Span<int> chosen = frames <= 64 ? stackalloc int[frames] : new int[frames];
         FrameSampling.Random(source.Count, CounterRandom.For(seed, epoch, sample, RandomPurpose.Frames), chosen);
         // All decisions are functions of (seed, epoch, sample) and the size alone: the same for every frame.
-        ClipInput.Fill(source, chosen, Evaluation, static (frame, s, rgb) => s.Training.AugmentFrame(frame, rgb, s.seed, s.epoch, s.sample), (Training: this, seed, epoch, sample), output);
+        var state = (Training: this, seed, epoch, sample);
+        ClipInput.Fill(source, chosen, Evaluation, static (frame, s, rgb) => s.Training.AugmentFrame(frame, rgb, s.seed, s.epoch, s.sample), state, output);
         Erase(output, frames, seed, epoch, sample);
     }
 

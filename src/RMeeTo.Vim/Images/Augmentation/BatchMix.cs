@@ -27,7 +27,8 @@ public readonly record struct BatchMix
 {
     private readonly double _lambda;
 
-    private BatchMix(MixKind kind, double lambda, PixelBox box, int height, int width) => (Kind, _lambda, Box, Height, Width) = (kind, lambda, box, height, width);
+    private BatchMix(MixKind kind, double lambda, PixelBox box, int height, int width) =>
+        (Kind, _lambda, Box, Height, Width) = (kind, lambda, box, height, width);
 
     /// <summary>Mixup, CutMix or nothing.</summary>
     public MixKind Kind { get; }
@@ -49,7 +50,7 @@ public readonly record struct BatchMix
     private float PartnerWeight => (float)(1 - Lambda);
 
     /// <summary>Decides for one mix group.</summary>
-    /// <param name="random">A stream of its own for every mix group: <see cref="RandomPurpose.Mix"/>, the sample being the number of the group in the epoch.</param>
+    /// <param name="random">A stream of its own for every group: <see cref="RandomPurpose.Mix"/>, the sample being the number of the group in the epoch.</param>
     /// <param name="options">Probabilities and distributions.</param>
     /// <param name="height">Rows of an image, at least 1.</param>
     /// <param name="width">Columns of an image, at least 1.</param>
@@ -83,7 +84,7 @@ public readonly record struct BatchMix
         }
 
         if (output.Overlaps(partner))
-            throw new ArgumentException("The output overlaps the partner, which may have to be read again; mix into other memory, or both at once with ApplyToPair.", nameof(output));
+            throw new ArgumentException("The output overlaps the partner; mix into other memory, or both images at once with ApplyToPair.", nameof(output));
         if (Kind == MixKind.Mixup)
         {
             Blend(own, partner, output);
@@ -127,7 +128,8 @@ public readonly record struct BatchMix
     {
         CheckLabel(label, target.Length, nameof(label));
         CheckLabel(partnerLabel, target.Length, nameof(partnerLabel));
-        if (smoothing is not (>= 0 and <= 1)) throw new ArgumentOutOfRangeException(nameof(smoothing), smoothing, $"The label smoothing is {smoothing}; it must be from 0 to 1.");
+        if (smoothing is not (>= 0 and <= 1))
+            throw new ArgumentOutOfRangeException(nameof(smoothing), smoothing, $"The label smoothing is {smoothing}; it must be from 0 to 1.");
         double share = smoothing / target.Length;
         float off = (float)share, on = (float)(1 - smoothing + share);
         if (Kind == MixKind.None || label == partnerLabel)
@@ -195,11 +197,15 @@ public readonly record struct BatchMix
         if (own != partner || own != output)
             throw new ArgumentException($"The image has {own} numbers, its partner {partner} and the output {output}; all three must have the same shape.");
         if (Kind != MixKind.None && own % (Height * Width) != 0)
-            throw new ArgumentException($"The image has {own} numbers, which is no whole number of planes of {Height}×{Width}; draw the mix for the size of the network's input.");
+        {
+            throw new ArgumentException($"The image has {own} numbers, which is no whole number of planes of {Height}×{Width}; draw the mix for the size of the "
+                + "network's input.");
+        }
     }
 
     private static void CheckLabel(int label, int classes, string parameter)
     {
-        if ((uint)label >= (uint)classes) throw new ArgumentOutOfRangeException(parameter, label, $"Label {label} is no class; there are classes 0 to {classes - 1}.");
+        if ((uint)label >= (uint)classes)
+            throw new ArgumentOutOfRangeException(parameter, label, $"Label {label} is no class; there are classes 0 to {classes - 1}.");
     }
 }

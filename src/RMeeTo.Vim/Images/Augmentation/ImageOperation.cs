@@ -63,8 +63,11 @@ public readonly record struct ImageOperation
     public ImageOperation(ImageOperationKind kind, double argument = 0)
     {
         var (low, high) = Range(kind);
-        var inside = argument >= low && argument <= high && (kind is not (ImageOperationKind.Posterize or ImageOperationKind.Solarize or ImageOperationKind.SolarizeAdd) || argument == Math.Floor(argument));
-        if (!inside) throw new ArgumentOutOfRangeException(nameof(argument), argument, $"The argument of {kind} is {argument}; it must be from {low} to {high}, and whole where it counts.");
+        // Written so that NaN fails.
+        if (!(argument >= low && argument <= high))
+            throw new ArgumentOutOfRangeException(nameof(argument), argument, $"The argument of {kind} is {argument}; it must be from {low} to {high}.");
+        if (kind is ImageOperationKind.Posterize or ImageOperationKind.Solarize or ImageOperationKind.SolarizeAdd && argument != Math.Floor(argument))
+            throw new ArgumentOutOfRangeException(nameof(argument), argument, $"The argument of {kind} is {argument}; it must be a whole number.");
         (Kind, Argument) = (kind, argument);
     }
 
@@ -86,7 +89,7 @@ public readonly record struct ImageOperation
     public static ImageOperation AtMagnitude(ImageOperationKind kind, double magnitude, bool negative)
     {
         if (magnitude is not (>= 0 and <= RandAugment.MaxMagnitude))
-            throw new ArgumentOutOfRangeException(nameof(magnitude), magnitude, $"The magnitude is {magnitude}; it must be from 0 to {RandAugment.MaxMagnitude}.");
+            throw new ArgumentOutOfRangeException(nameof(magnitude), magnitude, $"The magnitude is {magnitude}; it must be in 0 … {RandAugment.MaxMagnitude}.");
         var share = magnitude / RandAugment.MaxMagnitude;
         return new ImageOperation(kind, kind switch
         {
@@ -148,6 +151,6 @@ public readonly record struct ImageOperation
         ImageOperationKind.Color or ImageOperationKind.Contrast or ImageOperationKind.Brightness or ImageOperationKind.Sharpness => (0, 10),
         ImageOperationKind.ShearX or ImageOperationKind.ShearY => (-10, 10),
         ImageOperationKind.TranslateX or ImageOperationKind.TranslateY => (-1, 1),
-        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, $"Operation {kind} is not one of {string.Join(", ", Enum.GetNames<ImageOperationKind>())}."),
+        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, $"{kind} is not one of {string.Join(", ", Enum.GetNames<ImageOperationKind>())}."),
     };
 }

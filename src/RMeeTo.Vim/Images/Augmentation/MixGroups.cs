@@ -18,7 +18,11 @@ public readonly record struct MixGroups
         ArgumentOutOfRangeException.ThrowIfLessThan(batchSize, images);
         ArgumentOutOfRangeException.ThrowIfNegative(groupSize);
         if (groupSize > 0 && batchSize % groupSize != 0)
-            throw new ArgumentException($"A mix group of {groupSize} images does not divide a batch of {batchSize}; choose a divisor, or 0 for the whole batch.", nameof(groupSize));
+        {
+            throw new ArgumentException(
+                $"A mix group of {groupSize} images does not divide a batch of {batchSize}; choose a divisor, or 0 for the whole batch.", nameof(groupSize));
+        }
+
         Images = images;
         Count = groupSize == 0 ? 1 : batchSize / groupSize;
     }
@@ -37,7 +41,7 @@ public readonly record struct MixGroups
     /// <param name="group">0 … <see cref="Count"/> − 1.</param>
     public int SizeOf(int group) => (Images - group + Count - 1) / Count;
 
-    /// <summary>Position in the batch of the image that an image is mixed with: the j-th of n with the (n − 1 − j)-th; its own where it is in the middle.</summary>
+    /// <summary>Position of the image that an image is mixed with: the j-th of n with the (n − 1 − j)-th; its own where it is in the middle.</summary>
     /// <param name="position">Position in the batch, 0 … <see cref="Images"/> − 1.</param>
     public int PartnerOf(int position)
     {

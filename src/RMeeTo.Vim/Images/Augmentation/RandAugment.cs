@@ -53,13 +53,14 @@ public sealed record RandAugment
                 case "mstd": std = Number(text, section, number); break;
                 case "n": operations = Whole(text, section, number); break;
                 case "inc" when number == "1": break;
-                case "inc": throw Fault(text, $"section '{section}' asks for operations that weaken with the magnitude, of which there are none here; write 'inc1'");
-                case "w": throw Fault(text, $"section '{section}' asks for weighted operations, of which there are none here; leave it out");
+                case "inc": throw Fault(text, $"section '{section}' asks for operations that weaken as the magnitude grows, which are not here; write 'inc1'");
+                case "w": throw Fault(text, $"section '{section}' asks for weights of the operations, which are not here; leave it out");
                 default: throw Fault(text, $"section '{section}' is none of m, n, mstd and inc1");
             }
         }
 
-        if (!seen.Contains("inc")) throw Fault(text, "without 'inc1' it asks for operations that weaken with the magnitude, of which there are none here; append '-inc1'");
+        if (!seen.Contains("inc"))
+            throw Fault(text, "without 'inc1' it asks for operations that weaken as the magnitude grows, which are not here; append '-inc1'");
         return new RandAugment { Magnitude = magnitude, MagnitudeStd = std, Operations = operations };
     }
 

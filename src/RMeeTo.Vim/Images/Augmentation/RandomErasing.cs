@@ -18,7 +18,9 @@ public sealed record RandomErasing
     public double Probability
     {
         get;
-        init => field = value is >= 0 and <= 1 ? value : throw new ArgumentOutOfRangeException(nameof(Probability), value, $"RandomErasing.Probability is {value}; it must be in 0 … 1.");
+        init => field = value is >= 0 and <= 1
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(Probability), value, $"RandomErasing.Probability is {value}; it must be in 0 … 1.");
     } = 0.25;
 
     /// <summary>Range of the rectangle's area, as a part of the image's: 0 &lt; Min ≤ Max ≤ 1.</summary>
@@ -28,7 +30,7 @@ public sealed record RandomErasing
         get;
         init => field = value.Min > 0 && value.Min <= value.Max && value.Max <= 1
             ? value
-            : throw new ArgumentOutOfRangeException(nameof(Area), value, $"RandomErasing.Area is {value.Min} … {value.Max}; it must satisfy 0 < Min ≤ Max ≤ 1.");
+            : throw new ArgumentOutOfRangeException(nameof(Area), value, $"RandomErasing.Area is {value.Min} … {value.Max}; it needs 0 < Min ≤ Max ≤ 1.");
     } = (0.02, 1.0 / 3);
 
     /// <summary>The highest rectangle is this many times as high as wide, the lowest 1 over it; 1 … 100.</summary>
@@ -36,7 +38,9 @@ public sealed record RandomErasing
     public double MaxAspect
     {
         get;
-        init => field = value is >= 1 and <= 100 ? value : throw new ArgumentOutOfRangeException(nameof(MaxAspect), value, $"RandomErasing.MaxAspect is {value}; it must be in 1 … 100.");
+        init => field = value is >= 1 and <= 100
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(MaxAspect), value, $"RandomErasing.MaxAspect is {value}; it must be in 1 … 100.");
     } = 1 / 0.3;
 
     /// <summary>Erases in place.</summary>
@@ -49,7 +53,11 @@ public sealed record RandomErasing
     public void Apply(Span<float> image, int frames, int height, int width, CounterRandom random)
     {
         if (frames < 1 || height < 1 || width < 1 || image.Length != 3L * frames * height * width)
-            throw new ArgumentException($"[3, {frames}, {height}, {width}] are {3L * frames * height * width} numbers, but {image.Length} were passed.", nameof(image));
+        {
+            throw new ArgumentException(
+                $"[3, {frames}, {height}, {width}] are {3L * frames * height * width} numbers, but {image.Length} were passed.", nameof(image));
+        }
+
         if (Draw(ref random, height, width) is not { } box) return;
         for (var frame = 0; frame < frames; frame++)
         {

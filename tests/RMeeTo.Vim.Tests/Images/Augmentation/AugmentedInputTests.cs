@@ -11,7 +11,11 @@ public sealed class AugmentedInputTests
     private const int Height = 20, Width = 24, Plane = Height * Width;
     private static readonly EvaluationPreprocessing s_evaluation = new() { ImageHeight = Height, ImageWidth = Width };
     private static readonly TrainingPreprocessing s_plain = new(s_evaluation);
-    private static readonly TrainingPreprocessing s_full = s_plain with { Policy = new RandAugment { Operations = 4 }, Erasing = new RandomErasing { Probability = 0.5 } };
+    private static readonly TrainingPreprocessing s_full = s_plain with
+    {
+        Policy = new RandAugment { Operations = 4 },
+        Erasing = new RandomErasing { Probability = 0.5 },
+    };
 
     [TestMethod]
     public void AnImageIsCroppedFlippedChangedNormalisedErased()

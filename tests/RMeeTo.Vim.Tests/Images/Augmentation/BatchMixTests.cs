@@ -108,7 +108,8 @@ public sealed class BatchMixTests
         {
             var mix = Draw(new(), i, 64, 64);
             mix.FillTarget(1, 3, Smoothing, target);
-            double off = Smoothing / 5, on = 1 - Smoothing + off, own = mix.Lambda * on + (1 - mix.Lambda) * off, other = mix.Lambda * off + (1 - mix.Lambda) * on;
+            double off = Smoothing / 5, on = 1 - Smoothing + off;
+            double own = mix.Lambda * on + (1 - mix.Lambda) * off, other = mix.Lambda * off + (1 - mix.Lambda) * on;
             var expected = new[] { off, own, off, other, off };
             for (var k = 0; k < 5; k++) Assert.AreEqual(expected[k], target[k], 2e-7);
             mix.FillTarget(2, 2, Smoothing, target);

@@ -102,10 +102,13 @@ public sealed class ImageOperationTests
         Refused(ImageOperationKind.TranslateX, double.NaN);
         Refused((ImageOperationKind)15, 0);
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => ImageOperation.AtMagnitude(ImageOperationKind.Rotate, 10.5, false));
-        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => new ImageOperation(ImageOperationKind.Invert).Apply(new byte[26], 3, 3, _fill)).Message, "27");
+        var e = Assert.ThrowsExactly<ArgumentException>(() => new ImageOperation(ImageOperationKind.Invert).Apply(new byte[26], 3, 3, _fill));
+        StringAssert.Contains(e.Message, "27");
 
-        static void Refused(ImageOperationKind kind, double argument) => Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new ImageOperation(kind, argument));
+        static void Refused(ImageOperationKind kind, double argument) =>
+            Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new ImageOperation(kind, argument));
     }
 
-    private static string Form(byte[] data) => data.Length <= 36 ? Convert.ToHexStringLower(data) : Convert.ToHexStringLower(SHA256.HashData(data))[..16];
+    private static string Form(byte[] data) =>
+        data.Length <= 36 ? Convert.ToHexStringLower(data) : Convert.ToHexStringLower(SHA256.HashData(data))[..16];
 }

@@ -96,7 +96,7 @@ public sealed class RandAugmentTests
             }
 
             Assert.AreEqual(count / 2.0, negative, 5 * Math.Sqrt(count / 4.0));
-            // P(m > 10) is that of two standard deviations, 0.02275; the mean of the clamped magnitude is 9 − 0.5 · (φ(2) − 2 · 0.02275) = 8.99575.
+            // P(m > 10) is that of two standard deviations, 0.02275; the mean of the clamped m is 9 − 0.5 · (φ(2) − 2 · 0.02275) = 8.99575.
             var paper = policy.Magnitude == 9;
             Assert.AreEqual(paper ? 8.99575 : 5, sum / count, 5 * policy.MagnitudeStd / Math.Sqrt(count));
             Assert.AreEqual(paper ? 0.02275 * count : 0, greatest, 5 * Math.Sqrt(0.02275 * count));
