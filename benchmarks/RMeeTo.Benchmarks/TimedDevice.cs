@@ -201,6 +201,12 @@ internal sealed class TimedDevice(VimDevice device, VimConfig config, OperatorTi
         device.AdamW(step, values, gradient, firstMoment, secondMoment, offset, count);
     }
 
+    public override void MovingAverage(double decay, DeviceBuffer average, DeviceBuffer values, long offset, long count)
+    {
+        using var _ = times.Book("moving average");
+        device.MovingAverage(decay, average, values, offset, count);
+    }
+
     protected override void Dispose(bool disposing)
     {
         if (disposing) device.Dispose();

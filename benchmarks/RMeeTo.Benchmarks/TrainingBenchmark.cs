@@ -128,7 +128,7 @@ internal static class TrainingBenchmark
             _weights = new DeviceWeights(_owner, model.Weights, true);
             _team = new WorkerTeam(threads);
             var options = new RetrainOptions();
-            _optimizer = new Optimizer(_team, provider, _weights, options);
+            _optimizer = new Optimizer(_team, provider, _weights, options, new RetrainState(model.Weights));
             var lanes = LaneRange.All(options.LanesFor(_weights.Parameters.BufferLength * sizeof(float)));
             _workers = new TrainingWorkers(_team, provider, model.CreateNetwork(_weights), null, options, lanes);
             _preprocessing = new TrainingPreprocessing(model.Preprocessing);

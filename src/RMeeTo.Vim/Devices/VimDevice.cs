@@ -267,6 +267,15 @@ public abstract class VimDevice : IDisposable
     /// <param name="count">Values in the range.</param>
     public abstract void AdamW(AdamWStep step, DeviceBuffer values, DeviceBuffer gradient, DeviceBuffer firstMoment, DeviceBuffer secondMoment, long offset, long count);
 
+    /// <summary>One step of an exponential moving average on a range of a flat buffer: average ← average + (1 − decay) · (values − average).</summary>
+    /// <remarks>Not decay · average + …: rounded to single precision, decay and 1 − decay do not make 1, and the average would shrink or grow.</remarks>
+    /// <param name="decay">0 to 1.</param>
+    /// <param name="average">Updated.</param>
+    /// <param name="values">Read.</param>
+    /// <param name="offset">First value of the range.</param>
+    /// <param name="count">Values in the range.</param>
+    public abstract void MovingAverage(double decay, DeviceBuffer average, DeviceBuffer values, long offset, long count);
+
     /// <summary>Frees the scratch memory.</summary>
     public void Dispose()
     {

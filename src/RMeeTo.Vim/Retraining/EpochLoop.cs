@@ -22,8 +22,7 @@ internal sealed class EpochLoop
         (_state, _feed, _workers, _optimizer, _options) = (state, feed, workers, optimizer, options);
         _losses = new float[feed.BatchSize];
         _updatesPerEpoch = options.Accumulation.Groups(feed.StepsPerEpoch);
-        int warmup = (int)Math.Round(options.WarmupEpochs * _updatesPerEpoch);
-        Schedule = new(options.LearningRate, options.MinimumLearningRate, warmup, checked(options.Epochs * _updatesPerEpoch));
+        Schedule = LearningRateSchedule.Of(options, _updatesPerEpoch);
     }
 
     /// <summary>Learning rates, by steps of the optimizer.</summary>

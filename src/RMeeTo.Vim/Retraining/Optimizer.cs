@@ -5,7 +5,7 @@ namespace RMeeTo.Vim.Retraining;
 
 /// <summary>
 /// AdamW over the flat parameter buffer: sums the lanes' gradients, steps every <see cref="ParameterGroup"/> at its own learning rate and weight decay, and
-/// makes the packed weights anew. Owns both moments.
+/// makes the packed weights anew; keeps the moving average of the weights where one is asked for. Owns moments and average.
 /// </summary>
 /// <remarks>The result depends neither on the number of threads nor on where ranges are cut. A step allocates nothing.</remarks>
 internal sealed class Optimizer : IDisposable
@@ -18,9 +18,11 @@ internal sealed class Optimizer : IDisposable
     private readonly RetrainOptions _options;
     private readonly ParameterBuffer _firstMoment;
     private readonly ParameterBuffer _secondMoment;
+    private readonly DeviceWeights? _average;
     private readonly ParameterGroup[] _ranges;
     private readonly Action<int, int> _updateRange;
     private readonly Action<int, int> _refresh;
+    private readonly Action<int, int> _refreshAverage;
     private readonly Action<int, int> _clear;
 
     // What the workers are at.
@@ -28,23 +30,32 @@ internal sealed class Optimizer : IDisposable
     private MicroBatch _batch;
     private double _rate;
 
-    /// <summary>Allocates the moments, zero, and a device a thread.</summary>
+    /// <summary>Allocates the moments and a device a thread, and takes weights, moments, average and the count of steps from a state.</summary>
     /// <param name="team">Threads.</param>
     /// <param name="provider">Makes one device a thread.</param>
     /// <param name="weights">Trained.</param>
-    /// <param name="options">AdamW's settings and the parameter groups.</param>
-    public Optimizer(WorkerTeam team, IVimDeviceProvider provider, DeviceWeights weights, RetrainOptions options)
+    /// <param name="options">AdamW's settings, the parameter groups and the moving average.</param>
+    /// <param name="state">Where the run stands.</param>
+    public Optimizer(WorkerTeam team, IVimDeviceProvider provider, DeviceWeights weights, RetrainOptions options, RetrainState state)
     {
         (_team, _weights, _options) = (team, weights, options);
         _devices = new VimDevice[team.Workers];
         for (int i = 0; i < _devices.Length; i++) _devices[i] = provider.CreateDevice();
         (_firstMoment, _secondMoment) = (new ParameterBuffer(_devices[0], weights.Parameters), new ParameterBuffer(_devices[0], weights.Parameters));
         _ranges = [.. ParameterGroup.Of(weights.Parameters, options).SelectMany(Cut)];
-        (_updateRange, _refresh, _clear) = (UpdateRange, Refresh, Clear);
+        (_updateRange, _refresh, _refreshAverage, _clear) = (UpdateRange, Refresh, RefreshAverage, Clear);
+        _weights.Upload(_devices[0], state.Weights);
+        _firstMoment.Values.Write(state.FirstMoment);
+        _secondMoment.Values.Write(state.SecondMoment);
+        if (state.Average is { } average) _average = new DeviceWeights(_devices[0], average, forTraining: false);
+        Updates = state.Updates;
     }
 
     /// <summary>Steps of AdamW so far: what its bias correction counts.</summary>
     public int Updates { get; private set; }
+
+    /// <summary>The weights to validate: the average where there is one, else those that are trained.</summary>
+    public DeviceWeights Evaluated => _average ?? _weights;
 
     /// <summary>Takes the steps that are due after a micro-batch; none while gradients are only added up.</summary>
     /// <param name="lanes">Gradients of the lanes. Their sum is left in the first.</param>
@@ -61,27 +72,26 @@ internal sealed class Optimizer : IDisposable
         Updates += batch.Updates;
     }
 
-    /// <summary>Copies weights, moments and the count of steps to a state.</summary>
+    /// <summary>Makes the packed form of <see cref="Evaluated"/> anew; due before a validation.</summary>
+    public void PrepareEvaluation()
+    {
+        if (_average is not null) _team.Run(_average.Linear.Count, _refreshAverage);
+    }
+
+    /// <summary>Copies weights, moments, average and the count of steps to a state.</summary>
     public void Save(RetrainState state)
     {
         _weights.Download(state.Weights);
         _firstMoment.Values.Read(state.FirstMoment);
         _secondMoment.Values.Read(state.SecondMoment);
+        if (state.Average is { } average) _average!.Download(average);
         state.Updates = Updates;
     }
 
-    /// <summary>Takes weights, moments and the count of steps from a state.</summary>
-    public void Restore(RetrainState state)
-    {
-        _weights.Upload(_devices[0], state.Weights);
-        _firstMoment.Values.Write(state.FirstMoment);
-        _secondMoment.Values.Write(state.SecondMoment);
-        Updates = state.Updates;
-    }
-
-    /// <summary>Frees moments and devices.</summary>
+    /// <summary>Frees moments, average and devices.</summary>
     public void Dispose()
     {
+        _average?.Dispose();
         _firstMoment.Dispose();
         _secondMoment.Dispose();
         foreach (var device in _devices) device.Dispose();
@@ -97,9 +107,12 @@ internal sealed class Optimizer : IDisposable
             var step = new AdamWStep(Updates + i, _rate * factor, _options.Beta1, _options.Beta2, _options.Epsilon, decay) { GradientScale = _batch.UpdateScale };
             device.AdamW(step, _weights.Values, _lanes[0], _firstMoment.Values, _secondMoment.Values, offset, count);
         }
+        if (_average is not null && _batch.EndsGroup) device.MovingAverage(_options.Ema!.Decay, _average.Values, _weights.Values, offset, count);
     }
 
     private void Refresh(int worker, int item) => _devices[worker].Refresh(_weights.Linear[item]);
+
+    private void RefreshAverage(int worker, int item) => _devices[worker].Refresh(_average!.Linear[item]);
 
     private void Clear(int worker, int item) => _lanes[item + 1].Clear();
 

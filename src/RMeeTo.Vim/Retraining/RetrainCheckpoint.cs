@@ -35,7 +35,7 @@ internal sealed class RetrainCheckpoint(string path, RunFingerprint fingerprint)
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             string before = File.Exists(path) ? "The one that is there is as it was, and the run can be resumed from it." : "There is none from before.";
-            throw new IOException($"The training checkpoint '{path}' of epoch {state.Epoch} cannot be written ({4L * sizeof(float) * state.Weights.Values.Length:N0} bytes): {e.Message} {before} Free space there, or set CheckpointPath to a file in a folder that exists and can be written.", e);
+            throw new IOException($"The training checkpoint '{path}' of epoch {state.Epoch} cannot be written ({(long)sizeof(float) * Parts(state).Sum(part => (long)part.Values.Length):N0} bytes): {e.Message} {before} Free space there, or set CheckpointPath to a file in a folder that exists and can be written.", e);
         }
     }
 
@@ -78,7 +78,10 @@ internal sealed class RetrainCheckpoint(string path, RunFingerprint fingerprint)
     }
 
     private static IEnumerable<(string Name, float[] Values)> Parts(RetrainState state) =>
-        [("weights", state.Weights.Values), ("first_moment", state.FirstMoment), ("second_moment", state.SecondMoment), ("best", state.Best.Values)];
+    [
+        ("weights", state.Weights.Values), ("first_moment", state.FirstMoment), ("second_moment", state.SecondMoment), ("best", state.Best.Values),
+        .. state.Average is { } average ? [("average", average.Values)] : Array.Empty<(string, float[])>(),
+    ];
 
     private static string Hash(RetrainState state)
     {

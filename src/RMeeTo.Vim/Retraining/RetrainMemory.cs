@@ -71,7 +71,9 @@ public static class RetrainMemory
         bool teacher = options.TeacherLossWeight > 0 && !isDense;
         int batch = NetworkRunner.BatchFor(tokens);
 
-        long shared = (Copies + lanes) * weights + 2 * packed + (teacher ? weights + packed : 0);
+        // An average of the weights lies in both memories, and is packed to be validated.
+        long average = options.Ema is null ? 0 : 2 * weights + packed;
+        long shared = (Copies + lanes) * weights + 2 * packed + (teacher ? weights + packed : 0) + average;
         shared += (long)options.PreparedBatches * options.BatchSize * inputLength;
         long gradientWorker = activations(device, batch, merged: true, forTraining: true) + Factors(options.DropPath)
             + (teacher ? activations(device, batch, merged: false, forTraining: false) + Factors(options.DropPathOfTeacher.Rate) : 0);

@@ -32,6 +32,15 @@ public sealed record RetrainOptions
     /// <summary>Epochs, or a part of one, in which the learning rate rises linearly; 0 to 100,000, rounded to whole steps.</summary>
     public double WarmupEpochs { get; init => field = InRange(value, 0, 100_000, nameof(WarmupEpochs)); }
 
+    /// <summary>
+    /// Learning rate at the beginning of the warm-up, 0 to 10; at most <see cref="LearningRate"/>. Null, the default: LearningRate over the steps, or epochs,
+    /// of the warm-up, so that the rise goes on from 0.
+    /// </summary>
+    public double? WarmupLearningRate { get; init => field = value is { } rate ? InRange(rate, 0, 10, nameof(WarmupLearningRate)) : null; }
+
+    /// <summary>How the learning rate falls: a cosine, anew at every step unless set.</summary>
+    public LearningRateRule LearningRateRule { get; init => field = Defined(value, nameof(LearningRateRule)); }
+
     /// <summary>Decoupled weight decay, 0 to 10: a step takes LearningRate · WeightDecay of a parameter away.</summary>
     public double WeightDecay { get; init => field = InRange(value, 0, 10, nameof(WeightDecay)); } = 0.05;
 
@@ -49,6 +58,9 @@ public sealed record RetrainOptions
 
     /// <summary>AdamW's ε, 1e-30 to 1.</summary>
     public double Epsilon { get; init => field = InRange(value, 1e-30, 1, nameof(Epsilon)); } = 1e-8;
+
+    /// <summary>Moving average of the weights, to validate and return instead of them; null, the default: none.</summary>
+    public ModelEma? Ema { get; init; }
 
     /// <summary>Share of the target probability that is spread over all classes, 0 to 0.999.</summary>
     public double LabelSmoothing { get; init => field = InRange(value, 0, 0.999, nameof(LabelSmoothing)); } = 0.1;
@@ -145,8 +157,8 @@ public sealed record RetrainOptions
 
     /// <summary>
     /// File that receives the complete state after every epoch, and from which the run resumes when the file is there; a run that was finished returns its
-    /// result at once. It takes four times the weights, and is written when the run begins as well, so that a folder that cannot be written shows at the
-    /// start. Null: no checkpoints.
+    /// result at once. It takes four times the weights (five times with <see cref="Ema"/>), and is written when the run begins as well, so that a
+    /// folder that cannot be written shows at the start. Null: no checkpoints.
     /// </summary>
     /// <remarks>
     /// A resumed run ends with the same weights bit for bit on one kind of device and vector width; another may carry it on, with other last bits.
@@ -182,6 +194,10 @@ public sealed record RetrainOptions
     {
         if (MinimumLearningRate > LearningRate)
             throw new ArgumentException($"RetrainOptions.MinimumLearningRate is {MinimumLearningRate} and LearningRate {LearningRate}; the learning rate falls from the one to the other, so set MinimumLearningRate to at most {LearningRate}.");
+        if (WarmupLearningRate > LearningRate)
+            throw new ArgumentException($"RetrainOptions.WarmupLearningRate is {WarmupLearningRate} and LearningRate {LearningRate}; the learning rate rises from "
+                + $"the one to the other, so set WarmupLearningRate to at most {LearningRate}.");
+
         if (MixGroupSize > 0 && BatchSize % MixGroupSize != 0)
             throw new ArgumentException($"RetrainOptions.MixGroupSize is {MixGroupSize} and BatchSize {BatchSize}; a batch is made of whole groups, so set MixGroupSize to a divisor of {BatchSize}, or to 0 for the whole batch.");
     }

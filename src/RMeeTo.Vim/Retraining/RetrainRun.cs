@@ -25,7 +25,7 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
     {
         (_model, _options) = (model, options);
         _stepsPerEpoch = (training.Count + options.BatchSize - 1) / options.BatchSize;
-        _state = new RetrainState(model.Weights);
+        _state = new RetrainState(model.Weights, options.Ema is { } ema ? (ema.Start ?? model).Weights : null);
         if (options.CheckpointPath is { } path && options.Epochs > 0)
         {
             _checkpoint = new RetrainCheckpoint(path, RunFingerprint.Of(model, training, validation, options, teacher));
@@ -77,13 +77,13 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         var team = Own(new WorkerTeam(provider.Workers(_options.Threads)));
         var device = Own(provider.CreateDevice());
         var weights = Own(new DeviceWeights(device, _state.Weights, forTraining: true));
-        _optimizer = Own(new Optimizer(team, provider, weights, _options));
-        _optimizer.Restore(_state);
+        _optimizer = Own(new Optimizer(team, provider, weights, _options, _state));
         var student = _model.CreateNetwork(weights);
         var teacherNetwork = teacher is null ? null : teacher.CreateNetwork(Own(new DeviceWeights(device, teacher.Weights, forTraining: false)));
         var lanes = LaneRange.All(_options.LanesFor(weights.Parameters.BufferLength * sizeof(float)));
         var workers = Own(new TrainingWorkers(team, provider, student, teacherNetwork, _options, lanes));
-        if (validation is not null) _validator = Own(new Validator(validation, _model.Preprocessing, student, provider, _options.Threads));
+        var evaluated = _model.CreateNetwork(_optimizer.Evaluated);
+        if (validation is not null) _validator = Own(new Validator(validation, _model.Preprocessing, evaluated, provider, _options.Threads));
         var images = new TrainingImages(training, Preprocessing(), _model.InputFrames, _options.Seed);
         int loaders = _options.LoaderThreads > 0 ? _options.LoaderThreads : TrainingFeed.LoadersFor(_options.Threads, team.Workers);
         var feed = Own(new TrainingFeed(images, _options, lanes, loaders, firstStep: _state.Step));
@@ -136,6 +136,7 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
     private double Validate(CancellationToken cancellation)
     {
         var started = _reporter.Elapsed;
+        _optimizer.PrepareEvaluation();
         double top1 = _validator!.Top1(cancellation);
         _reporter.Validated(_reporter.Elapsed - started);
         return top1;

@@ -3,7 +3,9 @@ using RMeeTo.Vim.Network;
 namespace RMeeTo.Vim.Retraining;
 
 /// <summary>All that a run is made of between two epochs: what a checkpoint stores and a resume restores.</summary>
-internal sealed class RetrainState(NetworkWeights weights)
+/// <param name="weights">Start weights.</param>
+/// <param name="average">Start weights of the moving average; null where there is none.</param>
+internal sealed class RetrainState(NetworkWeights weights, NetworkWeights? average = null)
 {
     /// <summary>Epochs done.</summary>
     public int Epoch { get; set; }
@@ -32,8 +34,11 @@ internal sealed class RetrainState(NetworkWeights weights)
     /// <summary>AdamW's second moment.</summary>
     public float[] SecondMoment { get; } = new float[weights.Values.Length];
 
+    /// <summary>Moving average of the weights, where it is asked for.</summary>
+    public NetworkWeights? Average { get; } = average?.Clone();
+
     /// <summary>Best weights so far.</summary>
-    public NetworkWeights Best { get; } = weights.Clone();
+    public NetworkWeights Best { get; } = (average ?? weights).Clone();
 
     /// <summary>Epoch of the best weights.</summary>
     public int BestEpoch { get; set; }
@@ -50,11 +55,11 @@ internal sealed class RetrainState(NetworkWeights weights)
     /// <summary>False where a weight or a moment is infinite or no number.</summary>
     public bool IsFinite => AllFinite(Weights.Values) && AllFinite(FirstMoment) && AllFinite(SecondMoment);
 
-    /// <summary>Takes the current weights as the best where they are better than all before, or where nothing can be compared.</summary>
+    /// <summary>Takes the current weights, or their average, as the best where they are better than all before, or where nothing can be compared.</summary>
     public void KeepIfBest(double? top1)
     {
         if (top1 is { } value && BestTop1 is { } best && value <= best) return;
-        Weights.Values.CopyTo(Best.Values, 0);
+        (Average ?? Weights).Values.CopyTo(Best.Values, 0);
         (BestEpoch, BestTop1) = (Epoch, top1);
     }
 

@@ -40,6 +40,7 @@ public static class Retrainer
         ArgumentNullException.ThrowIfNull(training);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
+        options.Ema?.ThrowIfUnfit(model);
         if (training.Count == 0) throw new ArgumentException("There are no training images.", nameof(training));
         training.CheckLabels(model.ClassNames.Count, "training");
         validation?.CheckLabels(model.ClassNames.Count, "validation");

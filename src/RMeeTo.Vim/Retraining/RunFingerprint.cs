@@ -23,6 +23,7 @@ internal sealed record RunFingerprint(IReadOnlyDictionary<string, string> Entrie
             ["start weights"] = Hash(model),
             ["teacher weights"] = teacher is null ? "none" : Hash(teacher),
             ["teacher schedule"] = teacher is null ? "none" : string.Join(",", teacher.RemovedPerBlock),
+            ["average start weights"] = options.Ema?.Start is { } average ? Hash(average) : "none",
             ["training images"] = Describe(training),
             ["validation images"] = validation is null ? "none" : Describe(validation),
         };

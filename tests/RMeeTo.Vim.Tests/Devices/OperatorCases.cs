@@ -239,7 +239,13 @@ internal static partial class OperatorCases
     {
         foreach (int count in s_lengths.Skip(1))
         {
-            yield return new($"AdamW {count}", count, OperandLayout.Dense, b => AdamW(b, count));
+            yield return new($"AdamW {count}", count, OperandLayout.Dense, b => AdamW(b, count, 1));
+            yield return new($"AdamW {count}, scaled gradient", count, OperandLayout.Dense, b => AdamW(b, count, 1.0 / 3));
+            yield return new($"MovingAverage {count}", count, OperandLayout.Dense, b =>
+            {
+                var (average, values) = (b.InPlace(b.Input("average", 1, count)), b.Input("values", 1, count));
+                b.Forward(() => b.Device.MovingAverage(0.99996 - 0.01 * (count % 100), average.Buffer, values.Buffer, average.Offset, count));
+            });
             yield return new($"SumBuffers {count}", count, OperandLayout.Dense, b =>
             {
                 DeviceMatrix[] sources = [.. Enumerable.Range(0, 1 + count % 9).Select(k => b.Input($"source {k}", 1, count))];
@@ -249,7 +255,7 @@ internal static partial class OperatorCases
         }
     }
 
-    private static void AdamW(OperatorBench b, int count)
+    private static void AdamW(OperatorBench b, int count, double gradientScale)
     {
         var values = b.InPlace(b.Input("values", 1, count));
         var gradient = b.Input("gradient", 1, count);
@@ -257,7 +263,10 @@ internal static partial class OperatorCases
         b.Forward(() =>
         {
             for (int step = 1; step <= 3; step++)
-                b.Device.AdamW(new AdamWStep(step, 2e-3, 0.9, 0.999, 1e-8, 0.05), values.Buffer, gradient.Buffer, first.Buffer, second.Buffer, values.Offset, count);
+            {
+                var adamW = new AdamWStep(step, 2e-3, 0.9, 0.999, 1e-8, 0.05) { GradientScale = gradientScale };
+                b.Device.AdamW(adamW, values.Buffer, gradient.Buffer, first.Buffer, second.Buffer, values.Offset, count);
+            }
         });
     }
 }

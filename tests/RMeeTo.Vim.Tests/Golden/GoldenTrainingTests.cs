@@ -2,6 +2,7 @@ using System.Text.Json;
 using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Devices.Reference;
 using RMeeTo.Vim.Network;
+using RMeeTo.Vim.Retraining;
 using RMeeTo.Vim.Tests.Devices;
 
 namespace RMeeTo.Vim.Tests.Golden;
@@ -45,7 +46,7 @@ public sealed class GoldenTrainingTests
         workspace.Targets.Write(Smoothed(input.Integers("labels"), config.Classes));
 
         var drift = weights.Parameters.All.ToDictionary(parameter => parameter, parameter => new double[GoldenRun.Read(weights[parameter]).Length]);
-        double[] losses = Train(device, network, workspace, batch, recorded["losses"].Values.Length, drift);
+        double[] losses = Train(deviceName, device, network, workspace, start, recorded["losses"].Values.Length, drift);
         network.Forward(device, workspace, batch);
 
         string group = $"{deviceName}, {Path.GetFileNameWithoutExtension(fileName)}";
@@ -78,12 +79,15 @@ public sealed class GoldenTrainingTests
             if (secondMoments[i] > 0) drift[i] += LearningRate * Math.Min(2, noise / Math.Sqrt(secondMoments[i]));
     }
 
-    private static double[] Train(VimDevice device, VimNetwork network, Workspace workspace, int batch, int steps, Dictionary<VimParameter, double[]> drift)
+    private static double[] Train(string deviceName, VimDevice device, VimNetwork network, Workspace workspace, VimWeights start, int steps,
+        Dictionary<VimParameter, double[]> drift)
     {
         var parameters = network.Weights.Parameters;
+        int batch = workspace.Images.Rows;
         using var gradients = new ParameterBuffer(device, parameters);
-        using var first = new ParameterBuffer(device, parameters);
-        using var second = new ParameterBuffer(device, parameters);
+        using var team = new WorkerTeam(1);
+        var state = new RetrainState(start);
+        using var optimizer = new Optimizer(team, new ProviderUnderTest(deviceName), network.Weights, new RetrainOptions { WeightDecay = 0.05 }, state);
         var losses = new double[steps];
         for (int step = 0; step < steps; step++)
         {
@@ -92,10 +96,10 @@ public sealed class GoldenTrainingTests
             device.Loss(new LossWeights(1, 0), workspace.Logits, workspace.Targets, default, 1f / batch, workspace.Losses, workspace.LogitsGradient);
             losses[step] = GoldenRun.Read(workspace.Losses).Average();
             network.Backward(device, workspace, batch, gradients);
-            var adamW = new AdamWStep(step + 1, LearningRate, 0.9, 0.999, 1e-8, 0.05);
-            device.AdamW(adamW, network.Weights.Values, gradients.Values, first.Values, second.Values, 0, parameters.BufferLength);
-            foreach (var linear in network.Weights.Linear) device.Refresh(linear);
-            foreach (var (parameter, values) in drift) AddDrift(values, GoldenRun.Read(second[parameter]));
+            optimizer.Step([gradients.Values], GradientAccumulation.None.At(step, 0, batch, batch), LearningRate);
+            optimizer.Save(state);
+            foreach (var (parameter, values) in drift)
+                AddDrift(values, Array.ConvertAll(state.SecondMoment.AsSpan((int)parameter.Offset, parameter.Length).ToArray(), value => (double)value));
         }
         return losses;
     }

@@ -124,6 +124,9 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>(SimdWidth width) 
         AdamWKernel.Step<TSimd, TVector>(step, Range(values, offset, count, nameof(values)), Range(gradient, offset, count, nameof(gradient)),
             Range(firstMoment, offset, count, nameof(firstMoment)), Range(secondMoment, offset, count, nameof(secondMoment)), (nint)count);
 
+    public override void MovingAverage(double decay, DeviceBuffer average, DeviceBuffer values, long offset, long count) =>
+        MovingAverageKernel.Step<TSimd, TVector>(decay, Range(average, offset, count, nameof(average)), Range(values, offset, count, nameof(values)), (nint)count);
+
     protected override void Dispose(bool disposing)
     {
         if (!disposing) return;

@@ -65,6 +65,13 @@ public sealed partial class ReferenceDevice
     }
 
     /// <inheritdoc/>
+    public override void MovingAverage(double decay, DeviceBuffer average, DeviceBuffer values, long offset, long count)
+    {
+        double[] mean = ((ReferenceBuffer)average).Values, next = ((ReferenceBuffer)values).Values;
+        for (long i = offset; i < offset + count; i++) mean[i] = decay * mean[i] + (1 - decay) * next[i];
+    }
+
+    /// <inheritdoc/>
     public override void AdamW(AdamWStep step, DeviceBuffer values, DeviceBuffer gradient, DeviceBuffer firstMoment, DeviceBuffer secondMoment, long offset, long count)
     {
         double[] p = ((ReferenceBuffer)values).Values, g = ((ReferenceBuffer)gradient).Values;
