@@ -44,4 +44,7 @@ public enum RandomPurpose : ushort
 
     /// <summary>Stochastic depth of a teacher, so that it does not lose the branches that its student loses.</summary>
     TeacherDropPath = 12,
+
+    /// <summary>Choice of a part of the training samples.</summary>
+    Subset = 13,
 }

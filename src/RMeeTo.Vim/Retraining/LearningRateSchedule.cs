@@ -18,7 +18,7 @@ public enum LearningRateRule
     /// min + ½ (base − min) (1 + cos(π (k − 1) / E)). So epochs 0 and 1 are alike and the minimum is never reached. The warm-up, linear in k − 1, takes the
     /// place of the first epochs of this cosine instead of going before it.
     /// </summary>
-    CosinePerEpochLate,
+    ReferenceCosinePerEpoch,
 }
 
 /// <summary>Cosine decay after an optional linear warm-up.</summary>
@@ -65,7 +65,7 @@ public readonly record struct LearningRateSchedule(double Base, double Minimum, 
     public double At(int step) => Rule switch
     {
         LearningRateRule.CosinePerEpoch => Cosine(step / StepsPerEpoch, WarmupEpochs, TotalSteps / StepsPerEpoch),
-        LearningRateRule.CosinePerEpochLate => LateCosine(step / StepsPerEpoch),
+        LearningRateRule.ReferenceCosinePerEpoch => LateCosine(step / StepsPerEpoch),
         _ => Cosine(step, WarmupSteps, TotalSteps),
     };
 

@@ -23,7 +23,7 @@ public sealed class LearningRateRuleTests
                 Assert.AreEqual(k == 0 ? 2e-5 : 1e-6 + 0.5 * 1.9e-5 * (1 + Math.Cos(Math.PI * (k - 1) / epochs)), rates[k], 1e-19, $"epoch {k} of {epochs}");
         }
 
-        static double[] Late(int epochs) => PerEpoch(new() { LearningRate = 2e-5, MinimumLearningRate = 1e-6, Epochs = epochs, LearningRateRule = LearningRateRule.CosinePerEpochLate }, 7);
+        static double[] Late(int epochs) => PerEpoch(new() { LearningRate = 2e-5, MinimumLearningRate = 1e-6, Epochs = epochs, LearningRateRule = LearningRateRule.ReferenceCosinePerEpoch }, 7);
     }
 
     [TestMethod]
@@ -69,7 +69,7 @@ public sealed class LearningRateRuleTests
             WarmupEpochs = 5,
             WarmupLearningRate = 1e-6,
             Epochs = 300,
-            LearningRateRule = LearningRateRule.CosinePerEpochLate,
+            LearningRateRule = LearningRateRule.ReferenceCosinePerEpoch,
         };
         double[] rates = PerEpoch(options, 2);
         const double rise = (1e-3 - 1e-6) / 5;
@@ -82,7 +82,7 @@ public sealed class LearningRateRuleTests
     /// <summary>Every step of an epoch has the epoch's rate.</summary>
     [TestMethod]
     [DataRow(LearningRateRule.CosinePerEpoch)]
-    [DataRow(LearningRateRule.CosinePerEpochLate)]
+    [DataRow(LearningRateRule.ReferenceCosinePerEpoch)]
     public void RulesPerEpochAreConstantInsideOne(LearningRateRule rule)
     {
         var schedule = LearningRateSchedule.Of(new() { Epochs = 6, LearningRateRule = rule }, 9);

@@ -89,6 +89,20 @@ public sealed class RetrainMemoryTests
         }
     }
 
+    /// <summary>The average in ordinary memory, on the device, and packed there to be validated.</summary>
+    [TestMethod]
+    public void AnAverageOfTheWeightsIsEstimated()
+    {
+        var schedule = MergeSchedule.Uniform(s_config, 5);
+        var model = new VimModel(VimInitializer.Create(s_config, 1), Names(10), schedule);
+        var without = TinyTask.Options with { Epochs = 1, TeacherLossWeight = 0, Lanes = 1 };
+        var with = without with { Ema = new ModelEma() };
+        long held = Held(model, with, null) - Held(model, without, null);
+        long estimated = RetrainMemory.Estimate(s_config, schedule, with, 1) - RetrainMemory.Estimate(s_config, schedule, without, 1);
+        Assert.IsGreaterThan(2L * sizeof(float) * model.Weights.Values.Length, held, "two copies and more");
+        Assert.IsTrue(estimated >= 0.97 * held && estimated <= 1.1 * held, $"{estimated} estimated, {held} held");
+    }
+
     /// <summary>Bytes that a run holds beyond the model.</summary>
     private static long Held<TModel>(TModel model, RetrainOptions options, ClassifierModel? teacher) where TModel : ClassifierModel
     {
