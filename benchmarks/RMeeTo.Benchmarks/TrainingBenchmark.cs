@@ -73,7 +73,7 @@ internal static class TrainingBenchmark
                 random.NextBytes(pixels);
                 _store.Add(new RgbImage(pixels, 256, 256), i % model.ClassNames.Count);
             }
-            _trainees = [new(model, shares is null ? CpuDeviceProvider.Instance : new TimedDeviceProvider(shares, _times), 1), new(model, CpuDeviceProvider.Instance, 2)];
+            _trainees = [new(model, _store, shares is null ? CpuDeviceProvider.Instance : new TimedDeviceProvider(shares, _times), 1), new(model, _store, CpuDeviceProvider.Instance, 2)];
             _samples = [new(), new()];
         }
 
@@ -90,7 +90,7 @@ internal static class TrainingBenchmark
             for (int i = 0; i < _trainees.Length; i++)
             {
                 double before = Clock.Thread;
-                _samples[i].Time(_batch, i + 1, () => _trainees[i].Step(_store, _batch));
+                _samples[i].Time(_batch, i + 1, () => _trainees[i].Step());
                 if (i == 0) _timedSeconds += Clock.Thread - before;
             }
         }
@@ -118,20 +118,23 @@ internal static class TrainingBenchmark
         private readonly Optimizer _optimizer;
         private readonly WorkerTeam _team;
         private readonly TrainingWorkers _workers;
-        private readonly TrainingPreprocessing _preprocessing;
-        private TrainingBatch? _batch;
+        private readonly TrainingImages _images;
+        private readonly LaneRange _lanes;
+        private readonly TrainingBatch _batch;
+        private readonly float[] _losses;
 
-        public Trainee(ClassifierModel model, IVimDeviceProvider provider, int threads)
+        public Trainee(ClassifierModel model, ImageStore store, IVimDeviceProvider provider, int threads)
         {
             _model = model;
             _owner = provider.CreateDevice();
             _weights = new DeviceWeights(_owner, model.Weights, true);
             _team = new WorkerTeam(threads);
-            var options = new RetrainOptions();
+            var options = new RetrainOptions { BatchSize = store.Count };
             _optimizer = new Optimizer(_team, provider, _weights, options, new RetrainState(model.Weights));
-            var lanes = LaneRange.All(options.LanesFor(_weights.Parameters.BufferLength * sizeof(float)));
-            _workers = new TrainingWorkers(_team, provider, model.CreateNetwork(_weights), null, options, lanes);
-            _preprocessing = new TrainingPreprocessing(model.Preprocessing);
+            _lanes = LaneRange.All(options.LanesFor(_weights.Parameters.BufferLength * sizeof(float)));
+            _workers = new TrainingWorkers(_team, provider, model.CreateNetwork(_weights), null, options, _lanes);
+            _images = new TrainingImages(new ImageSet(store), new TrainingPreprocessing(model.Preprocessing), 0, options);
+            (_batch, _losses) = (new TrainingBatch(_images), new float[store.Count]);
         }
 
         /// <summary>The same number after as many steps means the same bits.</summary>
@@ -145,12 +148,11 @@ internal static class TrainingBenchmark
             }
         }
 
-        public void Step(ImageStore store, int batch)
+        public void Step()
         {
-            _batch ??= new TrainingBatch(new TrainingImages(new ImageSet(store), _preprocessing, 0, 0), batch);
-            _batch.Begin(0, Enumerable.Range(0, batch).ToArray(), Range.All); // the workers prepare the images themselves
-            var plan = GradientAccumulation.None.At(0, 0, batch, batch);
-            _workers.ComputeGradient(_batch, plan, new float[batch], default);
+            _batch.Begin(_images.Order(0), 0, 0, _lanes); // the workers prepare the images themselves
+            var plan = GradientAccumulation.None.At(0, 0, _losses.Length, _losses.Length);
+            _workers.ComputeGradient(_batch, plan, _losses, default);
             _optimizer.Step(_workers.Gradients, plan, 1e-5);
         }
 

@@ -20,8 +20,8 @@ internal sealed class EpochLoop
     public EpochLoop(RetrainState state, TrainingFeed feed, TrainingWorkers workers, Optimizer optimizer, RetrainOptions options)
     {
         (_state, _feed, _workers, _optimizer, _options) = (state, feed, workers, optimizer, options);
-        _losses = new float[feed.BatchSize];
-        _updatesPerEpoch = options.Accumulation.Groups(feed.StepsPerEpoch);
+        _losses = new float[Math.Min(feed.Plan.BatchSize, feed.Plan.Samples)];
+        _updatesPerEpoch = options.Accumulation.Groups(feed.Plan.Steps);
         Schedule = LearningRateSchedule.Of(options, _updatesPerEpoch);
     }
 
@@ -38,7 +38,7 @@ internal sealed class EpochLoop
     /// <exception cref="TrainingDivergedException">The loss is no longer finite.</exception>
     public void Run(Action stepped, CancellationToken cancellation)
     {
-        while (_state.EpochStep < _feed.StepsPerEpoch)
+        while (_state.EpochStep < _feed.Plan.Steps)
         {
             Step(cancellation);
             stepped();
@@ -48,7 +48,7 @@ internal sealed class EpochLoop
     private void Step(CancellationToken cancellation)
     {
         var batch = _feed.Take();
-        var plan = _options.Accumulation.At(_state.Step, _state.EpochStep, _options.BatchSize, _feed.ImagesPerEpoch);
+        var plan = _options.Accumulation.At(_state.Step, _state.EpochStep, _feed.Plan.BatchSize, _feed.Plan.Samples);
         _workers.ComputeGradient(batch, plan, _losses, cancellation);
         LearningRate = Schedule.At(_state.Epoch * _updatesPerEpoch + _state.EpochStep / _options.Accumulation.MicroBatches);
         double loss = 0;

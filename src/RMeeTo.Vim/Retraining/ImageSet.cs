@@ -88,11 +88,12 @@ public sealed record ImageSet(ImageStore Store, IReadOnlyList<int> Indices)
         else preprocessing.Apply(new StoredFrames(Store, Indices[k], buffer), frames, ClipViews.Single, 0, destination);
     }
 
-    /// <summary>Writes the network input of the k-th image or clip of the set, as in training. The random numbers go by its index in the store.</summary>
-    internal void Prepare(int k, int frames, TrainingPreprocessing preprocessing, ImageReadBuffer buffer, Span<float> destination, ulong seed, int epoch)
+    /// <summary>Writes the network input of the k-th image or clip of the set, as in training.</summary>
+    internal void Prepare(
+        int k, int frames, TrainingPreprocessing preprocessing, ImageReadBuffer buffer, Span<float> destination, ulong seed, int epoch, long sample)
     {
         int index = Indices[k];
-        if (frames == 0) preprocessing.Apply(Store.Read(index, buffer), destination, seed, epoch, index);
-        else preprocessing.Apply(new StoredFrames(Store, index, buffer), frames, destination, seed, epoch, index);
+        if (frames == 0) preprocessing.Apply(Store.Read(index, buffer), destination, seed, epoch, sample);
+        else preprocessing.Apply(new StoredFrames(Store, index, buffer), frames, destination, seed, epoch, sample);
     }
 }

@@ -19,5 +19,5 @@ internal readonly record struct LaneRange(int First, int End, int Lanes)
     public (int First, int End) ImagesOf(int lane, int batch) => ((int)((long)batch * lane / Lanes), (int)((long)batch * (lane + 1) / Lanes));
 
     /// <summary>The images of these lanes in a batch.</summary>
-    public Range Images(int batch) => ImagesOf(First, batch).First..ImagesOf(End, batch).First;
+    public (int First, int End) Images(int batch) => (ImagesOf(First, batch).First, ImagesOf(End, batch).First);
 }

@@ -76,7 +76,8 @@ public static class RetrainMemory
         long shared = (Copies + lanes) * weights + 2 * packed + (teacher ? weights + packed : 0) + average;
         shared += (long)options.PreparedBatches * options.BatchSize * inputLength;
         long gradientWorker = activations(device, batch, merged: true, forTraining: true) + Factors(options.DropPath)
-            + (teacher ? activations(device, batch, merged: false, forTraining: false) + Factors(options.DropPathOfTeacher.Rate) : 0);
+            + (teacher ? activations(device, batch, merged: false, forTraining: false) + Factors(options.DropPathOfTeacher.Rate) : 0)
+            + (options.Mix.IsNone ? 0 : inputLength);
         long validationWorker = activations(device, batch, merged: true, forTraining: false);
         return sizeof(float) * (shared + Math.Min(workers, lanes) * gradientWorker + workers * validationWorker);
 

@@ -192,15 +192,20 @@ public sealed record RetrainOptions
     /// <summary>Checks what no single property can see.</summary>
     internal void Validate()
     {
+        if (MixGroupSize > 0 && BatchSize % MixGroupSize != 0)
+            throw new ArgumentException($"RetrainOptions.MixGroupSize is {MixGroupSize} and BatchSize {BatchSize}; a batch is cut into groups of one size, so set "
+                + "MixGroupSize to a divisor of BatchSize, or to 0 for the whole batch.");
         if (MinimumLearningRate > LearningRate)
             throw new ArgumentException($"RetrainOptions.MinimumLearningRate is {MinimumLearningRate} and LearningRate {LearningRate}; the learning rate falls from the one to the other, so set MinimumLearningRate to at most {LearningRate}.");
         if (WarmupLearningRate > LearningRate)
             throw new ArgumentException($"RetrainOptions.WarmupLearningRate is {WarmupLearningRate} and LearningRate {LearningRate}; the learning rate rises from "
                 + $"the one to the other, so set WarmupLearningRate to at most {LearningRate}.");
-
         if (MixGroupSize > 0 && BatchSize % MixGroupSize != 0)
             throw new ArgumentException($"RetrainOptions.MixGroupSize is {MixGroupSize} and BatchSize {BatchSize}; a batch is made of whole groups, so set MixGroupSize to a divisor of {BatchSize}, or to 0 for the whole batch.");
     }
+
+    /// <summary>The epochs of a run over so many images.</summary>
+    internal EpochPlan EpochsOf(int images) => new(images, BatchSize, RepeatedAugmentation, RepeatedEpoch, LastBatch);
 
     private static T Defined<T>(T value, string name) where T : struct, Enum => Enum.IsDefined(value)
         ? value

@@ -24,7 +24,7 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
     public RetrainRun(TModel model, ImageSet training, ImageSet? validation, RetrainOptions options, ClassifierModel? teacher)
     {
         (_model, _options) = (model, options);
-        _stepsPerEpoch = (training.Count + options.BatchSize - 1) / options.BatchSize;
+        _stepsPerEpoch = options.EpochsOf(training.Count).Steps;
         _state = new RetrainState(model.Weights, options.Ema is { } ema ? (ema.Start ?? model).Weights : null);
         if (options.CheckpointPath is { } path && options.Epochs > 0)
         {
@@ -84,7 +84,7 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         var workers = Own(new TrainingWorkers(team, provider, student, teacherNetwork, _options, lanes));
         var evaluated = _model.CreateNetwork(_optimizer.Evaluated);
         if (validation is not null) _validator = Own(new Validator(validation, _model.Preprocessing, evaluated, provider, _options.Threads));
-        var images = new TrainingImages(training, Preprocessing(), _model.InputFrames, _options.Seed);
+        var images = new TrainingImages(training, Preprocessing(), _model.InputFrames, _options);
         int loaders = _options.LoaderThreads > 0 ? _options.LoaderThreads : TrainingFeed.LoadersFor(_options.Threads, team.Workers);
         var feed = Own(new TrainingFeed(images, _options, lanes, loaders, firstStep: _state.Step));
         _loop = new EpochLoop(_state, feed, workers, _optimizer, _options);

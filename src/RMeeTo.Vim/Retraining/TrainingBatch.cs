@@ -1,23 +1,35 @@
-using System.Runtime.ExceptionServices;
 using RMeeTo.Vim.Images;
+using RMeeTo.Vim.Images.Augmentation;
 
 namespace RMeeTo.Vim.Retraining;
 
 /// <summary>
 /// The network inputs of one step while they are prepared and used. Loaders claim its images one by one; a worker that needs an image that nobody has claimed
-/// prepares it itself, so that nobody waits while there is work. An image is a function of (seed, epoch, sample): who prepares it, and when, changes nothing.
+/// prepares it itself, so that nobody waits while there is work. Images are mixed when a worker asks for them, for that takes two of them.
 /// </summary>
-/// <param name="source">Prepares images.</param>
-/// <param name="capacity">Largest number of images.</param>
-internal sealed class TrainingBatch(TrainingImages source, int capacity)
+/// <remarks>An image is a function of (seed, epoch, sample): who prepares it, and when, changes nothing.</remarks>
+internal sealed class TrainingBatch
 {
     private readonly object _gate = new(); // a Lock cannot be waited on
-    private readonly ImageState[] _states = new ImageState[capacity];
+    private readonly TrainingImages _source;
+    private readonly ImageState[] _states;
     // Rows of their own: a large batch of large images has more values than an array takes, and rows that this process does not need take no memory.
-    private readonly float[]?[] _inputs = new float[capacity][];
-    private ReadOnlyMemory<int> _images;
+    private readonly float[]?[] _inputs;
+    private readonly BatchMix[] _mixes;
+    private MixGroups _groups;
+    private EpochOrder? _order;
+    private int _first;
     private int _next;
-    private ExceptionDispatchInfo? _failure;
+    private (Exception Exception, ShownImage Image)? _failure;
+
+    /// <summary>Room for a full step; an image takes memory when it is first prepared.</summary>
+    /// <param name="source">Says which images there are, and prepares them.</param>
+    public TrainingBatch(TrainingImages source)
+    {
+        _source = source;
+        int capacity = Math.Min(source.Plan.BatchSize, source.Plan.Samples);
+        (_states, _inputs, _mixes) = (new ImageState[capacity], new float[capacity][], new BatchMix[source.Groups(capacity).Count]);
+    }
 
     private enum ImageState : byte
     {
@@ -31,27 +43,33 @@ internal sealed class TrainingBatch(TrainingImages source, int capacity)
     public int Epoch { get; private set; }
 
     /// <summary>B, images of the step.</summary>
-    public int Count => _images.Length;
+    public int Count { get; private set; }
 
     /// <summary>Begins another step; the one before must be done.</summary>
+    /// <param name="order">Order of the epoch.</param>
     /// <param name="epoch">Epoch, from 0.</param>
-    /// <param name="images">[B] places in the training set.</param>
-    /// <param name="needed">Which of the B are needed here.</param>
-    public void Begin(int epoch, ReadOnlyMemory<int> images, Range needed)
+    /// <param name="step">Step of the epoch, from 0.</param>
+    /// <param name="lanes">Those that are computed here: their images are needed, and what these are mixed with.</param>
+    public void Begin(EpochOrder order, int epoch, int step, LaneRange lanes)
     {
         lock (_gate)
         {
-            (Epoch, _images, _next) = (epoch, images, 0);
+            (_order, Epoch, _next) = (order, epoch, 0);
+            (_first, Count) = order.Plan.Batch(step);
+            _groups = _source.Groups(Count);
+            for (int g = 0; g < _mixes.Length; g++) _mixes[g] = _source.Mixes ? _source.MixOf(epoch, (long)step * _mixes.Length + g) : default;
             _states.AsSpan().Clear();
-            _states.AsSpan(0, images.Length)[needed].Fill(ImageState.Waiting);
+            var (first, end) = lanes.Images(Count);
+            for (int i = first; i < end; i++)
+            {
+                _states[i] = ImageState.Waiting;
+                if (MixOf(i).Kind != MixKind.None) _states[_groups.PartnerOf(i)] = ImageState.Waiting;
+            }
         }
     }
 
-    /// <summary>Number that an image of the step draws its random numbers by.</summary>
-    public int Sample(int position) => source.Set.Indices[Image(position)];
-
-    /// <summary>Class of an image of the step.</summary>
-    public int Label(int position) => source.Set.Label(Image(position));
+    /// <summary>What an image of the step draws its random numbers by.</summary>
+    public long Sample(int position) => _source.Sample(Image(position));
 
     /// <summary>Prepares the next image that nobody has claimed.</summary>
     /// <returns>False where there is none.</returns>
@@ -69,11 +87,35 @@ internal sealed class TrainingBatch(TrainingImages source, int capacity)
         return true;
     }
 
-    /// <summary>The network input of an image, prepared here where nobody has begun to; waits for it where somebody has.</summary>
-    /// <returns>[3, H, W], or [3, T, H, W]; valid until the next <see cref="Begin"/>.</returns>
+    /// <summary>The network input of an image, mixed where it is to be.</summary>
+    /// <param name="position">0 … <see cref="Count"/> − 1, in one of the lanes.</param>
+    /// <param name="mixed">[3, H, W], or [3, T, H, W]: room for a mixed image; not used where nothing is ever mixed.</param>
+    /// <param name="buffer">The caller's own.</param>
+    /// <returns>The shape of <paramref name="mixed"/>; valid until that is used again, and until the next <see cref="Begin"/>.</returns>
     /// <exception cref="IOException">An image of the step cannot be read; the message names it.</exception>
     /// <exception cref="InvalidOperationException">An image of the step cannot be prepared for another reason; the message names it.</exception>
-    public ReadOnlySpan<float> Input(int position, ImageReadBuffer buffer)
+    public ReadOnlySpan<float> Input(int position, Span<float> mixed, ImageReadBuffer buffer)
+    {
+        var own = Unmixed(position, buffer);
+        var mix = MixOf(position);
+        if (mix.Kind == MixKind.None) return own;
+        mix.Apply(own, Unmixed(_groups.PartnerOf(position), buffer), mixed);
+        return mixed;
+    }
+
+    /// <summary>Writes the target of an image, mixed like the image.</summary>
+    /// <param name="position">0 … <see cref="Count"/> − 1.</param>
+    /// <param name="smoothing">Share that is spread over all classes.</param>
+    /// <param name="target">[classes]</param>
+    public void FillTarget(int position, double smoothing, Span<float> target) =>
+        MixOf(position).FillTarget(_source.Label(Image(position)), _source.Label(Image(_groups.PartnerOf(position))), smoothing, target);
+
+    private ShownImage Image(int position) => _order![_first + position];
+
+    private BatchMix MixOf(int position) => _mixes[_groups.GroupOf(position)];
+
+    /// <summary>An image, prepared here where nobody has begun to; waits for it where somebody has.</summary>
+    private ReadOnlySpan<float> Unmixed(int position, ImageReadBuffer buffer)
     {
         bool mine;
         lock (_gate)
@@ -83,23 +125,20 @@ internal sealed class TrainingBatch(TrainingImages source, int capacity)
             else while (_states[position] == ImageState.Claimed) Monitor.Wait(_gate);
         }
         if (mine) Prepare(position, buffer);
-        _failure?.Throw();
+        if (_failure is { } failure) throw _source.Named(failure.Exception, failure.Image, Epoch);
         return _inputs[position];
     }
 
-    /// <summary>Place in the training set.</summary>
-    private int Image(int position) => _images.Span[position];
-
     private void Prepare(int position, ImageReadBuffer buffer)
     {
-        ExceptionDispatchInfo? failure = null;
+        (Exception, ShownImage)? failure = null;
         try
         {
-            source.Prepare(Image(position), Epoch, _inputs[position] ??= GC.AllocateUninitializedArray<float>(source.InputLength), buffer);
+            _source.Prepare(Image(position), Epoch, _inputs[position] ??= GC.AllocateUninitializedArray<float>(_source.InputLength), buffer);
         }
         catch (Exception e)
         {
-            failure = ExceptionDispatchInfo.Capture(source.Named(e, Image(position), Epoch)); // it is thrown where the image is needed
+            failure = (e, Image(position)); // it is thrown to who needs the image
         }
         lock (_gate)
         {

@@ -1,4 +1,5 @@
 using RMeeTo.Vim.Images;
+using RMeeTo.Vim.Images.Augmentation;
 
 namespace RMeeTo.Vim.Retraining;
 
@@ -14,7 +15,7 @@ internal sealed class TrainingFeed : IDisposable
     private readonly TrainingBatch[] _batches;
     private readonly Thread[] _loaders;
     private readonly long _end;
-    private int[] _order = [];
+    private EpochOrder? _order;
     private int _orderEpoch = -1;
     private long _taken;
     private long _begun;
@@ -29,11 +30,9 @@ internal sealed class TrainingFeed : IDisposable
     public TrainingFeed(TrainingImages images, RetrainOptions options, LaneRange lanes, int loaders, long firstStep)
     {
         (_images, _lanes, _taken, _begun) = (images, lanes, firstStep, firstStep);
-        BatchSize = Math.Min(options.BatchSize, images.Set.Count);
-        StepsPerEpoch = (images.Set.Count + BatchSize - 1) / BatchSize;
-        _end = (long)StepsPerEpoch * options.Epochs;
+        _end = (long)images.Plan.Steps * options.Epochs;
         _batches = new TrainingBatch[options.PreparedBatches];
-        for (int i = 0; i < _batches.Length; i++) _batches[i] = new TrainingBatch(images, BatchSize);
+        for (int i = 0; i < _batches.Length; i++) _batches[i] = new TrainingBatch(images);
         _loaders = new Thread[loaders];
         for (int i = 0; i < loaders; i++)
         {
@@ -42,14 +41,11 @@ internal sealed class TrainingFeed : IDisposable
         }
     }
 
-    /// <summary>Images of a full step.</summary>
-    public int BatchSize { get; }
+    /// <summary>Samples and steps of an epoch.</summary>
+    public EpochPlan Plan => _images.Plan;
 
-    /// <summary>Images that an epoch shows.</summary>
-    public int ImagesPerEpoch => _images.Set.Count;
-
-    /// <summary>Steps of an epoch.</summary>
-    public int StepsPerEpoch { get; }
+    /// <summary>Loader threads that have not ended.</summary>
+    public int LoadersAlive => _loaders.Count(loader => loader.IsAlive);
 
     /// <summary>Loader threads beside the threads that compute: some where those use all processors, the other processors where a device computes.</summary>
     /// <param name="threads">Threads asked for; 0 means one a processor.</param>
@@ -114,11 +110,9 @@ internal sealed class TrainingFeed : IDisposable
 
     private void BeginNext()
     {
-        var (epoch, step) = ((int)(_begun / StepsPerEpoch), (int)(_begun % StepsPerEpoch));
+        var (epoch, step) = ((int)(_begun / Plan.Steps), (int)(_begun % Plan.Steps));
         if (_orderEpoch != epoch) (_orderEpoch, _order) = (epoch, _images.Order(epoch));
-        var images = _order.AsMemory(step * BatchSize);
-        if (images.Length > BatchSize) images = images[..BatchSize];
-        _batches[_begun % _batches.Length].Begin(epoch, images, _lanes.Images(images.Length));
+        _batches[_begun % _batches.Length].Begin(_order!, epoch, step, _lanes);
         _begun++;
     }
 }

@@ -96,22 +96,21 @@ internal sealed class TrainingWorkers : IDisposable
         private readonly ClassifierWorkspace _student = student.CreateWorkspace(device, batchCapacity, forTraining: true, new DropPath(options.DropPath));
         private readonly ClassifierWorkspace? _teacher = teacher?.CreateWorkspace(device, batchCapacity, forTraining: false, options.DropPathOfTeacher);
         private readonly ImageReadBuffer _read = new();
+        private readonly float[] _mixed = options.Mix.IsNone ? [] : new float[student.InputLength];
         private readonly float[] _target = new float[student.Classes];
 
         /// <summary>Takes some images of a step, and sets their targets.</summary>
         public void Fill(TrainingBatch batch, int first, int count)
         {
-            float spread = (float)(options.LabelSmoothing / _target.Length);
             for (int i = 0; i < count; i++)
             {
-                var input = batch.Input(first + i, _read);
+                var input = batch.Input(first + i, _mixed, _read);
                 _student.Images.Buffer.Write(input, (long)i * input.Length);
                 _teacher?.Images.Buffer.Write(input, (long)i * input.Length);
                 var key = new SampleKey(options.Seed, batch.Epoch, batch.Sample(first + i));
                 _student.SetSampleKey(i, key);
                 if (options.DropPathOfTeacher.Rate > 0) _teacher?.SetSampleKey(i, key); // else it is evaluated: nothing of it changes from epoch to epoch
-                _target.AsSpan().Fill(spread);
-                _target[batch.Label(first + i)] += 1 - (float)options.LabelSmoothing;
+                batch.FillTarget(first + i, options.LabelSmoothing, _target);
                 _student.Targets.Buffer.Write(_target, (long)i * _target.Length);
             }
         }
