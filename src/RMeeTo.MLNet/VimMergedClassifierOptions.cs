@@ -12,10 +12,14 @@ namespace RMeeTo.MLNet;
 /// estimator is made.
 /// </summary>
 /// <remarks>
-/// Weights come from exactly one of <see cref="Checkpoint"/>, <see cref="CheckpointStream"/>, <see cref="Model"/> and <see cref="FromScratch"/>.
+/// Weights come from exactly one of <see cref="Checkpoint"/>, <see cref="CheckpointStream"/>, <see cref="Model"/>, <see cref="Previous"/> and
+/// <see cref="FromScratch"/>.
 /// </remarks>
 public sealed class VimMergedClassifierOptions
 {
+    private const int DefaultTokensPerMerge = 5;
+    private bool _tokensPerMergeIsSet;
+
     /// <summary>Column of class labels: a key (best, and what <c>Evaluate</c> needs), a text or a number.</summary>
     public string LabelColumnName { get; set => field = Name(value, nameof(LabelColumnName)); } = "Label";
 
@@ -112,6 +116,27 @@ public sealed class VimMergedClassifierOptions
     public VimModel? Model { get; set; }
 
     /// <summary>
+    /// A fitted model to go on from: a <see cref="VimMergedClassifierTransformer"/>, or a chain that holds one, such as what <c>mlContext.Model.Load</c>
+    /// returned. Weights, schedule, merging and preprocessing are its own unless other options say otherwise, and classes go by name: those that it knows keep
+    /// their rows of the head, and new ones get new rows. It is not changed, and may be disposed.
+    /// </summary>
+    /// <exception cref="ArgumentException">It holds no such transformer, or several.</exception>
+    public ITransformer? Previous
+    {
+        get;
+        set => (field, PreviousClassifier) = (value, value is null ? null : PreviousModel.ClassifierOf(value));
+    }
+
+    /// <summary>What becomes of the classes of <see cref="Previous"/> that the rows do not have; of no effect without it.</summary>
+    public AbsentClasses AbsentClasses
+    {
+        get;
+        set => field = Enum.IsDefined(value)
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(AbsentClasses), value, $"AbsentClasses is {(int)value}; it must be Keep or Drop.");
+    }
+
+    /// <summary>
     /// Architecture. With <see cref="FromScratch"/>: what to train (VimConfig.VimTiny unless given). With weights: what they must be, and the image size to use
     /// them at. The number of classes in it does not count; it follows from the labels.
     /// </summary>
@@ -121,17 +146,20 @@ public sealed class VimMergedClassifierOptions
     public bool FromScratch { get; set; }
 
     /// <summary>
-    /// r, tokens removed at every second block; 0 merges nothing. Null keeps the schedule of the model that is loaded. Ignored where <see cref="Schedule"/> is
-    /// set.
+    /// r, tokens removed at every second block; 0 merges nothing. Null keeps the schedule of the model that is loaded. Unless set: null with
+    /// <see cref="Previous"/>, else 5. Ignored where <see cref="Schedule"/> is set.
     /// </summary>
     public int? TokensPerMerge
     {
-        get;
-        set => field = value is null or (>= 0 and < 1 << 20)
-            ? value
-            : throw new ArgumentOutOfRangeException(nameof(TokensPerMerge), value,
-                $"TokensPerMerge is {value}; it must be from 0 (no merging) to the number of tokens, or null (the schedule of the model).");
-    } = 5;
+        get => _tokensPerMergeIsSet ? field : Previous is null ? DefaultTokensPerMerge : null;
+        set
+        {
+            if (value is < 0 or >= 1 << 20)
+                throw new ArgumentOutOfRangeException(nameof(TokensPerMerge), value,
+                    $"TokensPerMerge is {value}; it must be from 0 (no merging) to the number of tokens, or null (the schedule of the model).");
+            (field, _tokensPerMergeIsSet) = (value, true);
+        }
+    }
 
     /// <summary>Tokens removed at each block, made for a network of the same depth; takes the place of <see cref="TokensPerMerge"/>.</summary>
     public MergeSchedule? Schedule { get; set; }
@@ -279,8 +307,23 @@ public sealed class VimMergedClassifierOptions
         TopK = TopK > 0 ? new(TopK, TopKLabelsColumnName, TopKProbabilitiesColumnName) : null,
     };
 
+    /// <summary>The classifier in <see cref="Previous"/>.</summary>
+    internal VimMergedClassifierTransformer? PreviousClassifier { get; private set; }
+
+    /// <summary>The recipe with what is set beside it.</summary>
+    internal RetrainOptions Recipe => Retraining with { Epochs = Epochs ?? Retraining.Epochs, Threads = Threads ?? Retraining.Threads };
+
     /// <summary>A copy that later changes to this object do not reach.</summary>
     internal VimMergedClassifierOptions Clone() => (VimMergedClassifierOptions)MemberwiseClone();
+
+    /// <summary>A copy that takes its weights from a fitted model.</summary>
+    /// <exception cref="ArgumentException">It holds no classifier of this kind, or several.</exception>
+    internal VimMergedClassifierOptions GoingOnFrom(ITransformer previous)
+    {
+        var copy = Clone();
+        (copy.Checkpoint, copy.CheckpointStream, copy.Model, copy.FromScratch, copy.Previous) = (null, null, null, false, previous);
+        return copy;
+    }
 
     /// <summary>Checks what no single property can see.</summary>
     /// <exception cref="ArgumentException">Options contradict each other.</exception>
@@ -290,10 +333,11 @@ public sealed class VimMergedClassifierOptions
         if (Checkpoint is not null) sources.Add(nameof(Checkpoint));
         if (CheckpointStream is not null) sources.Add(nameof(CheckpointStream));
         if (Model is not null) sources.Add(nameof(Model));
+        if (Previous is not null) sources.Add(nameof(Previous));
         if (FromScratch) sources.Add(nameof(FromScratch));
         if (sources.Count == 0)
-            throw new ArgumentException("VimMergedClassifier has no weights: pass the path of a checkpoint (.pth or safetensors), a stream or a VimModel, or "
-                + "set FromScratch to train from random weights.");
+            throw new ArgumentException("VimMergedClassifier has no weights: pass the path of a checkpoint (.pth or safetensors), a stream, a VimModel or a "
+                + "fitted model (Previous), or set FromScratch to train from random weights.");
         if (sources.Count > 1)
             throw new ArgumentException($"VimMergedClassifier has several sources of weights: {string.Join(", ", sources)}; set one of them.");
         if (CheckpointStream is { CanRead: false })

@@ -93,6 +93,9 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
     /// <summary>Always true: prediction engines work.</summary>
     public bool IsRowToRowMapper => true;
 
+    /// <summary>The classes as values of the label that it was fitted to.</summary>
+    internal LabelClasses Classes => _classes;
+
     /// <summary>For tests: what was classified, and whether the network is alive.</summary>
     internal ScoringEngine Engine
     {

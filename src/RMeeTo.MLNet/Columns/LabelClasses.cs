@@ -82,6 +82,27 @@ internal abstract class LabelClasses
         _ => value?.ToString() ?? "",
     };
 
+    /// <summary>These classes, and behind them those of <paramref name="others"/> whose names are not among them.</summary>
+    /// <exception cref="FormatException">A value of the others is none of this type.</exception>
+    public abstract LabelClasses With(LabelClasses others);
+
+    /// <summary>The same classes as values of a type.</summary>
+    /// <exception cref="FormatException">One is no value of this type, or is written otherwise as such.</exception>
+    public LabelClasses<T> As<T>(PrimitiveDataViewType type)
+    {
+        if (this is LabelClasses<T> already) return already;
+        try
+        {
+            var parsed = (LabelClasses<T>)Parse(Kinds.First(kind => kind.Type.Equals(type)).Name, Names);
+            int other = Enumerable.Range(0, Names.Count).FirstOrDefault(i => parsed.Names[i] != Names[i], -1);
+            return other < 0 ? parsed : throw new FormatException($"'{Names[other]}' would become '{parsed.Names[other]}'.");
+        }
+        catch (Exception e) when (e is OverflowException or TargetInvocationException)
+        {
+            throw new FormatException(e.InnerException?.Message ?? e.Message, e);
+        }
+    }
+
     /// <summary>Adds the annotation KeyValues.</summary>
     public abstract void AddKeyValues(DataViewSchema.Annotations.Builder builder);
 
@@ -101,6 +122,16 @@ internal abstract class LabelClasses
 /// <summary>Classes whose labels are of type <typeparamref name="T"/>.</summary>
 internal sealed class LabelClasses<T>(PrimitiveDataViewType valueType, T[] values) : LabelClasses(valueType, NamesOf(values))
 {
+    /// <summary>A value for each of the names.</summary>
+    public IReadOnlyList<T> Values => values;
+
+    public override LabelClasses With(LabelClasses others)
+    {
+        var more = others.As<T>(ValueType);
+        var mine = new HashSet<string>(Names);
+        return new LabelClasses<T>(ValueType, [.. values, .. more.Values.Where((_, i) => !mine.Contains(more.Names[i]))]);
+    }
+
     public override void AddKeyValues(DataViewSchema.Annotations.Builder builder) =>
         builder.Add("KeyValues", new VectorDataViewType(ValueType, values.Length), (ref VBuffer<T> destination) =>
         {

@@ -12,21 +12,21 @@ internal static class ScheduleFinder
 {
     /// <summary>The network with the schedule that was found.</summary>
     /// <param name="start">The network before training; its head must know the classes.</param>
-    /// <param name="training">Training images, with labels.</param>
+    /// <param name="rows">Training images, with labels.</param>
     /// <param name="target">What the schedule is to reach.</param>
     /// <param name="options">How many images, seed and threads.</param>
     /// <param name="threads">Thread budget.</param>
     /// <param name="channel">Told what was found, and the trade-off.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <exception cref="InvalidOperationException">The head does not know all classes, or no schedule reaches the target.</exception>
-    public static StartModel Apply(StartModel start, ImageSet training, ScheduleTarget target, VimMergedClassifierOptions options, int threads,
+    public static StartModel Apply(StartModel start, TrainingRows rows, ScheduleTarget target, VimMergedClassifierOptions options, int threads,
         IChannel channel, CancellationToken cancellation)
     {
         if (start.NewClasses.Count > 0)
             throw new InvalidOperationException("Target asks for a schedule that is found by what the network answers, and the checkpoint does not know "
-                + $"{start.NewClasses.Count} of the {start.Model.ClassNames.Count} classes. "
+                + $"{start.NewClasses.Count} of the {rows.Classes.Occurring} classes. "
                 + "Fit once with TokensPerMerge = 0, and search with the model of that (transformer.Model); or set TokensPerMerge or Schedule.");
-        var calibration = Choose(training, options.TargetImages, options.Retraining.Seed);
+        var calibration = Choose(rows.Training, options.TargetImages, options.Retraining.Seed);
         ScheduleSearchResult found;
         try
         {

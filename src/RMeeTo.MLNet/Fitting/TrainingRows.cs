@@ -7,26 +7,6 @@ using RMeeTo.Vim.Retraining;
 
 namespace RMeeTo.MLNet;
 
-/// <summary>Counts of rows that were left out.</summary>
-internal sealed class LeftOut
-{
-    public long MissingLabels { get; set; }
-
-    public long UnreadableImages { get; set; }
-
-    public long UnknownClasses { get; set; }
-
-    public string FirstUnreadable { get; set; } = "";
-
-    /// <summary>Lines for the log.</summary>
-    public IEnumerable<string> Lines(string what)
-    {
-        if (MissingLabels > 0) yield return $"{MissingLabels} {what} rows have no label and were left out.";
-        if (UnreadableImages > 0) yield return $"{UnreadableImages} {what} images could not be read and were left out, the first '{FirstUnreadable}'.";
-        if (UnknownClasses > 0) yield return $"{UnknownClasses} {what} rows have classes that the training rows do not have, and were left out.";
-    }
-}
-
 /// <summary>
 /// The rows of a view as an <see cref="ImageStore"/> with classes. The view is read once, on one thread; images are decoded and reduced by all threads, and
 /// kept in the order of the rows.
@@ -52,8 +32,8 @@ internal sealed class TrainingRows : IDisposable
     /// <summary>Images of training and validation.</summary>
     public ImageStore Store { get; }
 
-    /// <summary>The classes of the training rows.</summary>
-    public LabelClasses Classes { get; private set; } = null!;
+    /// <summary>The classes of the training rows, and those that are kept beside them.</summary>
+    public FitClasses Classes { get; private set; } = null!;
 
     /// <summary>Images to learn from.</summary>
     public ImageSet Training => new(Store, _training);
@@ -62,22 +42,30 @@ internal sealed class TrainingRows : IDisposable
     public ImageSet? Validation => _validation.Count == 0 ? null : new(Store, _validation);
 
     /// <summary>Reads training rows, and validation rows where there is a view of them.</summary>
+    /// <param name="view">The training rows.</param>
+    /// <param name="options">Columns, validation, and what to do about images that cannot be read.</param>
+    /// <param name="config">Whether samples are clips, and of how many frames.</param>
+    /// <param name="images">Where pixels go.</param>
+    /// <param name="threads">Threads that decode.</param>
+    /// <param name="channel">Told how many rows there are, and which were left out.</param>
+    /// <param name="cancellation">Looked at between batches of rows.</param>
+    /// <param name="kept">Classes that there are whether rows have them or not; null: none.</param>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">There are too few rows or classes to train with.</exception>
     /// <exception cref="UnreadableImageException">An image cannot be read, and the policy is to throw.</exception>
     public static TrainingRows Read(
         IDataView view, VimMergedClassifierOptions options, VimConfig config, ImageStoreOptions images, int threads, IChannel channel,
-        FitCancellation cancellation)
+        FitCancellation cancellation, LabelClasses? kept = null)
     {
         var store = new ImageStore(images);
         try
         {
             var rows = new TrainingRows(options, store, config, threads, cancellation);
-            rows.ReadTraining(view, channel);
+            rows.ReadTraining(view, kept, channel);
             if (options.ValidationData is { } validation) rows.ReadValidation(validation, channel);
             else if (options.ValidationColumnName is null && options.ValidationFraction > 0) rows.Split();
             channel.Say($"{rows._training.Count} {(config.IsVideo ? "clips" : "images")} to train, {rows._validation.Count} to validate, "
-                + $"{rows.Classes.Names.Count} classes; {store.MemoryBytes >> 20} MB in memory, {store.FileBytes >> 20} MB in a temporary file.");
+                + $"{rows.Classes.All.Names.Count} classes; {store.MemoryBytes >> 20} MB in memory, {store.FileBytes >> 20} MB in a temporary file.");
             return rows;
         }
         catch
@@ -89,11 +77,11 @@ internal sealed class TrainingRows : IDisposable
 
     /// <summary>The classes alone, without a look at any image: all that merging without training needs.</summary>
     /// <exception cref="InvalidOperationException">There are fewer than two classes.</exception>
-    public static LabelClasses ReadClasses(IDataView view, VimMergedClassifierOptions options, FitCancellation cancellation)
+    public static FitClasses ReadClasses(IDataView view, VimMergedClassifierOptions options, LabelClasses? kept, FitCancellation cancellation)
     {
         var label = LabelReader.Find(view.Schema, options.LabelColumnName);
         using var cursor = view.GetRowCursor([label]);
-        var labels = LabelReader.Open(cursor, label);
+        var labels = LabelReader.Open(cursor, label, kept);
         long rows = 0;
         for (; label.Type is not KeyDataViewType && cursor.MoveNext(); rows++)
         {
@@ -102,19 +90,21 @@ internal sealed class TrainingRows : IDisposable
             cancellation.Ask();
             cancellation.Token.ThrowIfCancellationRequested();
         }
-        var classes = labels.Classes();
-        return classes.Names.Count >= 2 ? classes : throw TooFewClasses(options, classes.Names.Count, rows);
+        var classes = new FitClasses(labels);
+        int enough = options.Previous is null ? classes.Occurring : classes.All.Names.Count; // a model that goes on needs no rows to know its classes
+        return enough >= 2 ? classes : throw TooFewClasses(options, classes.Occurring, rows);
     }
 
     public void Dispose() => Store.Dispose();
 
-    private void ReadTraining(IDataView view, IChannel channel)
+    private void ReadTraining(IDataView view, LabelClasses? kept, IChannel channel)
     {
         var validationColumn = _options.ValidationColumnName is { } name ? SchemaChecks.Find(view.Schema, name, "validation") : (DataViewSchema.Column?)null;
         if (validationColumn is { Type: not BooleanDataViewType } wrong)
             throw new ArgumentOutOfRangeException("inputSchema", $"Column '{wrong.Name}' is {wrong.Type}; the validation column must be Boolean: true in the "
                 + "rows for validation.");
-        Classes = ReadView(view, validationColumn, null, (index, forValidation) => (forValidation ? _validation : _training).Add(index), "training", channel);
+        void Add(int index, bool forValidation) => (forValidation ? _validation : _training).Add(index);
+        Classes = ReadView(view, validationColumn, kept, null, Add, "training", channel);
         int present = _training.Select(Store.Label).Distinct().Count();
         if (_training.Count == 0 && _validation.Count > 0)
             throw new InvalidOperationException($"There are no training images: all {_validation.Count} rows that can be used are true in the validation "
@@ -132,7 +122,7 @@ internal sealed class TrainingRows : IDisposable
     private void ReadValidation(IDataView view, IChannel channel)
     {
         int before = Store.Count;
-        ReadView(view, null, Classes, (index, _) => _validation.Add(index), "validation", channel);
+        ReadView(view, null, null, Classes.All, (index, _) => _validation.Add(index), "validation", channel);
         if (Store.Count == before)
             throw new InvalidOperationException("No row of ValidationData can be used: labels are compared by value, and none is a class of the training "
                 + "rows. Check that both views have the same label values.");
@@ -146,13 +136,14 @@ internal sealed class TrainingRows : IDisposable
         _validation.AddRange(split.Validation);
     }
 
-    private LabelClasses ReadView(IDataView view, DataViewSchema.Column? flag, LabelClasses? known, Action<int, bool> added, string what, IChannel channel)
+    private FitClasses ReadView(IDataView view, DataViewSchema.Column? flag, LabelClasses? kept, LabelClasses? known, Action<int, bool> added, string what,
+        IChannel channel)
     {
         var label = LabelReader.Find(view.Schema, _options.LabelColumnName);
         var sample = SampleColumns.Find(view.Schema, _options.Columns, _video);
         DataViewSchema.Column[] columns = [label, .. sample.Dependencies, .. flag is { } column ? [column] : Array.Empty<DataViewSchema.Column>()];
         using var cursor = view.GetRowCursor(columns.DistinctBy(c => c.Index));
-        var labels = LabelReader.Open(cursor, label);
+        var labels = LabelReader.Open(cursor, label, kept);
         var samples = SampleReader.Create(cursor, sample);
         var isValidation = flag is { } boolean ? cursor.GetGetter<bool>(boolean) : null;
         var batch = new ReadBatch(_threads, _video ? _clipFrames : 0);
@@ -175,7 +166,7 @@ internal sealed class TrainingRows : IDisposable
             Keep(batch, translation, leftOut, added);
         }
         foreach (string line in leftOut.Lines(what)) channel.Warning(MessageSensitivity.UserData, line);
-        return labels.Classes();
+        return new FitClasses(labels);
     }
 
     private void Keep(ReadBatch batch, int[]? translation, LeftOut leftOut, Action<int, bool> added)

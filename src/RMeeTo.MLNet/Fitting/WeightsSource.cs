@@ -32,9 +32,6 @@ internal sealed class WeightsSource
     /// <summary>The network, whose classes are still those of the source.</summary>
     public VimConfig Config { get; }
 
-    /// <summary>The schedule that was found for the target, once there is one.</summary>
-    public MergeSchedule? Found { get; set; }
-
     /// <summary>Names of the source's classes, or null.</summary>
     public IReadOnlyList<string>? ClassNames => _model?.ClassNames;
 
@@ -56,7 +53,7 @@ internal sealed class WeightsSource
     public (MergeSchedule Schedule, MergeOptions Merging) Merges()
     {
         var merging = _options.Merging ?? _model?.Merging ?? MergeOptions.Default;
-        if (_options.Target is not null) return (Found ?? MergeSchedule.Dense(Config), merging);
+        if (_options.Target is not null) return (MergeSchedule.Dense(Config), merging); // to be found
         if (_options.Schedule is { } given)
         {
             if (given.RemovedPerBlock.Count != Config.Depth)
@@ -66,6 +63,13 @@ internal sealed class WeightsSource
         }
         if (_options.TokensPerMerge is { } tokens) return (MergeSchedule.Uniform(Config, tokens, merging: merging), merging);
         return (_model is null ? MergeSchedule.Dense(Config) : MergeSchedule.Custom(Config, _model.Schedule.RemovedPerBlock, merging), merging);
+    }
+
+    /// <summary>The network with the schedule that the previous model has; null where there is no previous model.</summary>
+    public VimModel? WithPreviousMerges(VimModel start)
+    {
+        if (_options.PreviousClassifier is not { Model: var previous }) return null;
+        return start.WithSchedule(MergeSchedule.Custom(start.Config, previous.Schedule.RemovedPerBlock, previous.Merging), previous.Merging);
     }
 
     /// <summary>Opens the source and checks it.</summary>
@@ -79,7 +83,8 @@ internal sealed class WeightsSource
     public static WeightsSource Open(VimMergedClassifierOptions options, byte[]? stream)
     {
         if (options.FromScratch) return new(options, stream, null, options.Config ?? VimConfig.VimTiny);
-        if (options.Model is { } model) return new(options, stream, model, ConfigAgreement.Of(options.Config, model.Config));
+        if ((options.Model ?? options.PreviousClassifier?.Model) is { } model)
+            return new(options, stream, model, ConfigAgreement.Of(options.Config, model.Config));
         using var reader = OpenReader(options, stream);
         if (!reader.Metadata.ContainsKey(VimModelMetadata.FormatKey))
             return new(options, stream, null, options.Config is { } wanted ? Checked(wanted, reader) : VimCheckpoint.InferConfig(reader));

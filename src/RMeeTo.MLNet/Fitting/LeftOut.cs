@@ -1,0 +1,21 @@
+namespace RMeeTo.MLNet;
+
+/// <summary>Counts of rows that were left out.</summary>
+internal sealed class LeftOut
+{
+    public long MissingLabels { get; set; }
+
+    public long UnreadableImages { get; set; }
+
+    public long UnknownClasses { get; set; }
+
+    public string FirstUnreadable { get; set; } = "";
+
+    /// <summary>Lines for the log.</summary>
+    public IEnumerable<string> Lines(string what)
+    {
+        if (MissingLabels > 0) yield return $"{MissingLabels} {what} rows have no label and were left out.";
+        if (UnreadableImages > 0) yield return $"{UnreadableImages} {what} images could not be read and were left out, the first '{FirstUnreadable}'.";
+        if (UnknownClasses > 0) yield return $"{UnknownClasses} {what} rows have classes that the training rows do not have, and were left out.";
+    }
+}
