@@ -1,27 +1,51 @@
 using Microsoft.ML;
 using RMeeTo.MLNet.Tests.Stage;
+using RMeeTo.Vim.Retraining;
 
 namespace RMeeTo.MLNet.Tests;
 
 /// <summary>
 /// What tests run in a process of its own: load a model as an application does that references the package and never touched it, and write the scores of
-/// pictures.
+/// pictures; or fit, to be killed at it.
 /// </summary>
 internal static class Program
 {
     private static int Main(string[] args)
     {
-        if (args is not [string model, string folder, string output])
+        switch (args)
         {
-            Console.Error.WriteLine("This is a test assembly: run it with 'dotnet test'. Or: MODEL.zip FOLDER OUTPUT loads a model and writes the scores of "
-                + "FOLDER/0.png … 9.png.");
-            return 2;
+            case ["score", var model, var folder, var output]:
+                Score(model, folder, output);
+                return 0;
+            case ["fit", var folder, var checkpoint]:
+                Fit(folder, checkpoint);
+                return 0;
+            default:
+                Console.Error.WriteLine("This is a test assembly: run it with 'dotnet test'. Or: score MODEL.zip FOLDER OUTPUT loads a model and writes the "
+                    + "scores of FOLDER/0.png … 9.png; fit FOLDER CHECKPOINT fits to FOLDER/0.png … and tells every step.");
+                return 2;
         }
+    }
+
+    private static void Score(string model, string folder, string output)
+    {
         var ml = new MLContext();
         var transformer = ml.Model.Load(model, out _);
         var rows = Enumerable.Range(0, 10).Select(i => new PathRow { Id = "r" + i, ImagePath = Path.Combine(folder, $"{i}.png") });
         var scored = ml.Data.CreateEnumerable<Scored>(transformer.Transform(ml.Data.LoadFromEnumerable(rows)), reuseRowObject: false);
         File.WriteAllLines(output, scored.Select(row => $"{row.PredictedLabel} {string.Join(' ', row.Score.Select(BitConverter.SingleToInt32Bits))}"));
-        return 0;
+    }
+
+    private static void Fit(string folder, string checkpoint)
+    {
+        var ml = new MLContext();
+        var options = StageKilledTests.Options(checkpoint);
+        options.Progress = new Told();
+        using var _ = ml.Transforms.VimMergedClassifier(options).Fit(StageKilledTests.Data(ml, folder));
+    }
+
+    private sealed class Told : IProgress<RetrainProgress>
+    {
+        public void Report(RetrainProgress value) => Console.WriteLine($"{value.Epoch} {value.Step} {value.EpochEnded}");
     }
 }

@@ -14,19 +14,20 @@ internal static class FitMemory
     /// <param name="schedule">Its merges.</param>
     /// <param name="merging">How they merge.</param>
     /// <param name="options">Lanes, threads, teacher and device.</param>
+    /// <param name="ownTeacher">Whether there is a teacher also where nothing is merged, or where the merges are not known yet.</param>
     /// <param name="budget">Bytes for all; null: three quarters of what the process may have.</param>
     /// <exception cref="InsufficientMemoryException">The network alone takes more than the budget.</exception>
-    public static long ForImages(VimConfig config, MergeSchedule schedule, MergeOptions merging, RetrainOptions options, long? budget)
+    public static long ForImages(VimConfig config, MergeSchedule schedule, MergeOptions merging, RetrainOptions options, bool ownTeacher, long? budget)
     {
         long allowed = budget ?? (long)(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes * DefaultShare);
         try
         {
-            RetrainMemory.ThrowIfInsufficient(config, schedule, options, allowed, merging);
+            RetrainMemory.ThrowIfInsufficient(config, schedule, options, allowed, merging, ownTeacher);
         }
         catch (InsufficientMemoryException tooLarge) when (budget is not null)
         {
             throw new InsufficientMemoryException($"{tooLarge.Message} Or raise MemoryBudget, which is {budget} bytes.", tooLarge);
         }
-        return allowed - RetrainMemory.Estimate(config, schedule, options, options.Threads, merging);
+        return allowed - RetrainMemory.Estimate(config, schedule, options, options.Threads, merging, ownTeacher);
     }
 }

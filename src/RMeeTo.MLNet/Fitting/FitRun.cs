@@ -36,7 +36,8 @@ internal sealed class FitRun(
         var device = options.Retraining.Device ?? DeviceChoice.Resolve(environment, options.GpuDeviceId, options.FallbackToCpu, channel)
             ?? CpuDeviceProvider.Instance;
         channel.Say($"Device: {device.Name}, {device.Workers(_recipe.Threads)} threads.");
-        long forImages = FitMemory.ForImages(weights.Config, schedule, merging, _recipe with { Device = device }, options.MemoryBudget);
+        bool ownTeacher = options.Target is not null || options.Previous is not null;
+        long forImages = FitMemory.ForImages(weights.Config, schedule, merging, _recipe with { Device = device }, ownTeacher, options.MemoryBudget);
         using var rows = Read(input, kept, weights, forImages);
         var start = Start(weights, rows.Classes);
         if (options.Target is { } target)

@@ -19,28 +19,33 @@ public static class RetrainMemory
     /// <remarks>Within some percent of what is allocated. On a device of its own memory most of it lies there.</remarks>
     /// <param name="config">The network.</param>
     /// <param name="schedule">Its merges.</param>
-    /// <param name="options">Batch size, lanes, teacher and device are taken from here. A teacher is the same network without merges.</param>
+    /// <param name="options">Batch size, lanes, teacher and device are taken from here. A teacher is counted as the same network without merges.</param>
     /// <param name="threads">Threads; 0 means one a processor.</param>
     /// <param name="merging">How it merges; the default of its kind unless given.</param>
-    public static long Estimate(VimConfig config, MergeSchedule schedule, RetrainOptions options, int threads, MergeOptions? merging = null)
+    /// <param name="ownTeacher">True where a teacher is given to the run, which a network without merges has none of otherwise.</param>
+    public static long Estimate(
+        VimConfig config, MergeSchedule schedule, RetrainOptions options, int threads, MergeOptions? merging = null, bool ownTeacher = false)
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(schedule);
         ArgumentNullException.ThrowIfNull(options);
         merging ??= MergeOptions.Default;
-        return Estimate(new VimParameters(config), config.Tokens, config.InputLength, config.Depth + 1, schedule.IsDense, options, threads, (device, batch, merged, forTraining) =>
-            WorkspaceLength.Of(device, config, merged ? schedule : MergeSchedule.Dense(config), merging, batch, forTraining));
+        return Estimate(new VimParameters(config), config.Tokens, config.InputLength, config.Depth + 1, schedule.IsDense && !ownTeacher, options, threads,
+            (device, batch, merged, forTraining) =>
+                WorkspaceLength.Of(device, config, merged ? schedule : MergeSchedule.Dense(config), merging, batch, forTraining));
     }
 
-    /// <inheritdoc cref="Estimate(VimConfig, MergeSchedule, RetrainOptions, int, MergeOptions?)"/>
-    public static long Estimate(DeitConfig config, DeitMergeSchedule schedule, RetrainOptions options, int threads, DeitMergeOptions? merging = null)
+    /// <inheritdoc cref="Estimate(VimConfig, MergeSchedule, RetrainOptions, int, MergeOptions?, bool)"/>
+    public static long Estimate(
+        DeitConfig config, DeitMergeSchedule schedule, RetrainOptions options, int threads, DeitMergeOptions? merging = null, bool ownTeacher = false)
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(schedule);
         ArgumentNullException.ThrowIfNull(options);
         merging ??= DeitMergeOptions.Default;
-        return Estimate(new DeitParameters(config), config.Tokens, config.InputLength, 2 * config.Depth, schedule.IsDense, options, threads, (_, batch, merged, forTraining) =>
-            WorkspaceLength.Of(config, merged ? schedule : DeitMergeSchedule.Dense(config), merging, batch, forTraining));
+        return Estimate(new DeitParameters(config), config.Tokens, config.InputLength, 2 * config.Depth, schedule.IsDense && !ownTeacher, options, threads,
+            (_, batch, merged, forTraining) =>
+                WorkspaceLength.Of(config, merged ? schedule : DeitMergeSchedule.Dense(config), merging, batch, forTraining));
     }
 
     /// <summary>Throws where a run would not fit.</summary>
@@ -51,15 +56,16 @@ public static class RetrainMemory
     /// Memory that there is for it, such as <c>GC.GetGCMemoryInfo().TotalAvailableMemoryBytes</c> less what the images take.
     /// </param>
     /// <param name="merging">How it merges; the default of its kind unless given.</param>
+    /// <param name="ownTeacher">True where a teacher is given to the run, which a network without merges has none of otherwise.</param>
     /// <exception cref="InsufficientMemoryException">It would not fit; the message says how much it takes and what takes less.</exception>
     public static void ThrowIfInsufficient(
-        VimConfig config, MergeSchedule schedule, RetrainOptions options, long availableBytes, MergeOptions? merging = null) =>
-        ThrowIfInsufficient(Estimate(config, schedule, options, options.Threads, merging), availableBytes, new VimParameters(config), options);
+        VimConfig config, MergeSchedule schedule, RetrainOptions options, long availableBytes, MergeOptions? merging = null, bool ownTeacher = false) =>
+        ThrowIfInsufficient(Estimate(config, schedule, options, options.Threads, merging, ownTeacher), availableBytes, new VimParameters(config), options);
 
-    /// <inheritdoc cref="ThrowIfInsufficient(VimConfig, MergeSchedule, RetrainOptions, long, MergeOptions?)"/>
+    /// <inheritdoc cref="ThrowIfInsufficient(VimConfig, MergeSchedule, RetrainOptions, long, MergeOptions?, bool)"/>
     public static void ThrowIfInsufficient(
-        DeitConfig config, DeitMergeSchedule schedule, RetrainOptions options, long availableBytes, DeitMergeOptions? merging = null) =>
-        ThrowIfInsufficient(Estimate(config, schedule, options, options.Threads, merging), availableBytes, new DeitParameters(config), options);
+        DeitConfig config, DeitMergeSchedule schedule, RetrainOptions options, long availableBytes, DeitMergeOptions? merging = null, bool ownTeacher = false) =>
+        ThrowIfInsufficient(Estimate(config, schedule, options, options.Threads, merging, ownTeacher), availableBytes, new DeitParameters(config), options);
 
     private static long Estimate(
         ParameterLayout parameters, int tokens, int inputLength, int additions, bool isDense, RetrainOptions options, int threads, Activations activations)

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Diagnostics;
 using System.IO.Compression;
 using System.Text;
 using Microsoft.ML;
@@ -69,14 +68,7 @@ public sealed class StagePersistenceTests
         _ml.Model.Save(fitted, null, Zip());
         string expected = Lines(Tiny.Read(_ml, fitted.Transform(Tiny.Data(_ml, 0, 10, wholePaths: true))));
         string output = Path.Combine(_folder, "scores.txt");
-        string assembly = typeof(StagePersistenceTests).Assembly.Location;
-        string host = Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") is { Length: > 0 } path ? path
-            : Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? Environment.ProcessPath! : "dotnet";
-        using var process = Process.Start(new ProcessStartInfo(host, ["exec", assembly, Zip(), Pictures.Folder, output])
-        {
-            RedirectStandardError = true,
-            RedirectStandardOutput = true,
-        })!;
+        using var process = AnotherProcess.Start("score", Zip(), Pictures.Folder, output);
         string errors = process.StandardError.ReadToEnd();
         process.WaitForExit();
         Assert.AreEqual(0, process.ExitCode, errors);

@@ -103,6 +103,17 @@ public sealed class RetrainMemoryTests
         Assert.IsTrue(estimated >= 0.97 * held && estimated <= 1.1 * held, $"{estimated} estimated, {held} held");
     }
 
+    [TestMethod]
+    public void ATeacherThatIsGivenCountsWhereNothingIsMerged()
+    {
+        var model = new VimModel(VimInitializer.Create(s_config, 1), Names(10));
+        var options = TinyTask.Options with { Epochs = 1, TeacherLossWeight = 0.5, Threads = 1, Lanes = 1 };
+        long Estimated(bool ownTeacher) => RetrainMemory.Estimate(s_config, model.Schedule, options, 1, ownTeacher: ownTeacher);
+        Assert.IsInRange(0.97, 1.1, Estimated(true) / (double)Held(model, options, model));
+        Assert.IsInRange(0.97, 1.1, Estimated(false) / (double)Held(model, options, null));
+        Assert.IsLessThan(Estimated(true), Estimated(false));
+    }
+
     /// <summary>Bytes that a run holds beyond the model.</summary>
     private static long Held<TModel>(TModel model, RetrainOptions options, ClassifierModel? teacher) where TModel : ClassifierModel
     {
