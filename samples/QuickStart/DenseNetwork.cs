@@ -26,6 +26,7 @@ internal sealed class DenseNetwork(MLContext mlContext, PictureFolder pictures, 
         var network = model.LastTransformer;
         if (network.Retraining is { Cancelled: true } && options.Work is not null) throw new OperationCanceledException($"Stopped; the same command goes on from {work}.");
         network.SaveCheckpoint(File);
+        System.IO.File.Delete(stage.Retraining.CheckpointPath!); // its job is done, and it takes four times the weights
         return File;
     }
 

@@ -30,7 +30,7 @@ internal static class MainJob
         int tokensPerMerge = options.TokensPerMerge ?? Recipe.TokensPerMerge(config);
         Console.WriteLine($"{Path.GetFileName(checkpoint)}: width {config.Width}, {config.Depth} blocks; {tokensPerMerge} tokens a merge: {MergeSchedule.Uniform(config, tokensPerMerge)}");
 
-        var job = new Rebuilder(mlContext, pictures, common);
+        var job = new Rebuilder(mlContext, pictures, common, options.Work);
         var dense = job.Merge(checkpoint, 0);
         var merged = job.Merge(checkpoint, tokensPerMerge);
         Console.WriteLine($"Merging and rebuilding ({common.Retraining.Epochs} epoch{(common.Retraining.Epochs == 1 ? "" : "s")}) ...");
@@ -41,6 +41,7 @@ internal static class MainJob
         Table.PrintRecovery(dense, merged, rebuilt);
 
         mlContext.Model.Save(rebuilt.Pipeline, job.Schema, place.Output);
+        if (rebuilt.Classifier.Retraining is not { Cancelled: true }) job.Forget(tokensPerMerge);
         Console.WriteLine($"Saved {place.Output} ({new FileInfo(place.Output).Length / 1048576.0:0.0} MB). Loaded in a new MLContext, it says of five files:");
         SavedPipeline.Classify(place.Output, pictures.Test.Where((_, i) => i % (pictures.Test.Count / 5) == 0).Take(5), place.Pictures);
     }

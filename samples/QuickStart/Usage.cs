@@ -26,6 +26,6 @@ internal static class Usage
           --dense-learning-rate X    (1e-3 from scratch, 2e-4 otherwise)
           --size N  --patch N  --width N  --depth N      of the network from scratch (96, 8, 128, 12)
 
-        Ctrl+C stops training within one batch and keeps the best network so far.
+        Ctrl+C stops training within one batch and keeps the best network so far; with --work, the same command trains on, also after the process was killed.
         """;
 }
