@@ -1,0 +1,100 @@
+using System.Runtime.InteropServices;
+using RMeeTo.Vim.Devices;
+
+namespace RMeeTo.Vim.Retraining.Distributed;
+
+/// <summary>
+/// Sums the lanes of all processes in the order of the lanes, bit for bit as one process with all lanes does: ((lane 0 + lane 1) + lane 2) + …
+/// </summary>
+/// <remarks>
+/// The lanes lie contiguously over the processes, so the sum wanders up from process 0: every process adds its lanes to what the one before has, and sends it
+/// on; the last has the sum and sends it down again. It wanders in chunks, so that all processes add, and both directions of every link carry values, at the
+/// same time; a value passes every link once up and once down, whatever the number of processes.
+/// </remarks>
+internal sealed class OrderedSum : IDisposable
+{
+    private const int DefaultChunk = 1 << 18;
+    private const int Range = 1 << 16;
+
+    private readonly IProcessGroup _group;
+    private readonly WorkerTeam _team;
+    private readonly IReadOnlyList<VimDevice> _devices;
+    private readonly DeviceBuffer _sum;
+    private readonly DeviceBuffer? _below;
+    private readonly DeviceBuffer[] _sources;
+    private readonly float[] _chunk;
+    private readonly Action<int, int> _add;
+    private long _addOffset;
+    private int _addCount;
+
+    /// <summary>Allocates a buffer as long as a lane for what the processes before this one summed, except in process 0.</summary>
+    /// <param name="group">More than one process.</param>
+    /// <param name="team">Threads that add.</param>
+    /// <param name="devices">A device a thread.</param>
+    /// <param name="lanes">This process's lanes, at least one; the first receives the sum.</param>
+    /// <param name="chunk">Values that are sent at once.</param>
+    public OrderedSum(IProcessGroup group, WorkerTeam team, IReadOnlyList<VimDevice> devices, IReadOnlyList<DeviceBuffer> lanes, int chunk = DefaultChunk)
+    {
+        (_group, _team, _devices, _sum, _add) = (group, team, devices, lanes[0], Add);
+        if (group.Rank > 0) _below = devices[0].Allocate(_sum.Length);
+        _sources = _below is null ? [.. lanes] : [_below, .. lanes];
+        _chunk = new float[Math.Min(chunk, _sum.Length)];
+    }
+
+    /// <summary>Sums the lanes; the first lane of every process holds the sum of all lanes of all processes afterwards.</summary>
+    /// <exception cref="ProcessGroupException">Another process, or the way to it, is lost.</exception>
+    public void Run()
+    {
+        int chunks = checked((int)((_sum.Length + _chunk.Length - 1) / _chunk.Length));
+        // Chunks that this process sends up before the first comes down: the way up to the last process and back. With less it would wait for them idly.
+        int lead = Math.Min(chunks, 2 * (_group.Size - 1 - _group.Rank));
+        for (int step = 0; step < chunks + lead; step++)
+        {
+            if (step < chunks) Up(step);
+            if (step >= lead) Down(step - lead);
+        }
+    }
+
+    public void Dispose() => _below?.Dispose();
+
+    private void Up(int chunk)
+    {
+        var (offset, count) = Bounds(chunk);
+        var values = _chunk.AsSpan(0, count);
+        if (_below is not null)
+        {
+            _group.Receive(MemoryMarshal.AsBytes(values), _group.Rank - 1);
+            _below.Write(values, offset);
+        }
+        (_addOffset, _addCount) = (offset, count);
+        _team.Run((count + Range - 1) / Range, _add);
+        if (_group.Rank == _group.Size - 1) return;
+        _sum.Read(values, offset);
+        _group.Send(MemoryMarshal.AsBytes(values), _group.Rank + 1);
+    }
+
+    private void Add(int worker, int range)
+    {
+        long start = (long)range * Range;
+        _devices[worker].SumBuffers(_sum, _sources, _addOffset + start, Math.Min(Range, _addCount - start));
+    }
+
+    private void Down(int chunk)
+    {
+        var (offset, count) = Bounds(chunk);
+        var values = _chunk.AsSpan(0, count);
+        if (_group.Rank == _group.Size - 1) _sum.Read(values, offset);
+        else
+        {
+            _group.Receive(MemoryMarshal.AsBytes(values), _group.Rank + 1);
+            _sum.Write(values, offset);
+        }
+        if (_group.Rank > 0) _group.Send(MemoryMarshal.AsBytes(values), _group.Rank - 1);
+    }
+
+    private (long Offset, int Count) Bounds(int chunk)
+    {
+        long offset = (long)chunk * _chunk.Length;
+        return (offset, (int)Math.Min(_chunk.Length, _sum.Length - offset));
+    }
+}

@@ -1,0 +1,62 @@
+using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Devices.Cpu;
+using RMeeTo.Vim.Retraining.Distributed;
+
+namespace RMeeTo.Vim.Tests.Retraining.Distributed;
+
+/// <summary>The sum of the lanes of several processes is that of one process, bit for bit.</summary>
+[TestClass]
+public sealed class OrderedSumTests
+{
+    [TestMethod]
+    public void TheSumIsThatOfOneProcessBitForBit()
+    {
+        foreach (int size in (int[])[2, 3, 4, 5])
+        foreach (int lanes in (int[])[5, 8])
+        foreach (var (length, chunk) in ((int, int)[])[(1, 4), (255, 16), (1000, 1000), (1000, 7), (200_000, 70_000)])
+        {
+            float[] expected = Expected(Lanes(lanes, length));
+            foreach (float[] sum in InMemoryGroup.Run(size, group => Sum(group, lanes, length, chunk)))
+                CollectionAssert.AreEqual(expected, sum, $"{size} processes, {lanes} lanes, {length} values in chunks of {chunk}");
+        }
+    }
+
+    /// <summary>Otherwise the test above would hold any order for right.</summary>
+    [TestMethod]
+    public void TheOrderDecidesTheLastBits()
+    {
+        float[][] lanes = Lanes(5, 1000);
+        CollectionAssert.AreNotEqual(Expected(lanes), Expected([.. lanes.Reverse()]));
+    }
+
+    /// <summary>In a process: sums its lanes with those of the others, twice, so that what the first sum left cannot hide in the second.</summary>
+    public static float[] Sum(IProcessGroup group, int lanes, int length, int chunk)
+    {
+        using var device = CpuDeviceProvider.Instance.CreateDevice();
+        using var second = CpuDeviceProvider.Instance.CreateDevice();
+        using var team = new WorkerTeam(2);
+        int first = lanes * group.Rank / group.Size, end = lanes * (group.Rank + 1) / group.Size;
+        var mine = Lanes(lanes, length)[first..end];
+        var buffers = mine.Select(_ => device.Allocate(length)).ToList();
+        using var sum = new OrderedSum(group, team, [device, second], buffers, chunk);
+        var result = new float[length];
+        for (int repeat = 0; repeat < 2; repeat++)
+        {
+            for (int i = 0; i < mine.Length; i++) buffers[i].Write(mine[i]);
+            sum.Run();
+            buffers[0].Read(result);
+        }
+        buffers.ForEach(buffer => buffer.Dispose());
+        return result;
+    }
+
+    /// <summary>Values of many sizes, so that the order of a sum shows.</summary>
+    public static float[][] Lanes(int lanes, int length) => [.. Enumerable.Range(0, lanes).Select(lane =>
+    {
+        var random = new Random(lane);
+        return Enumerable.Range(0, length).Select(_ => (float)((random.NextDouble() - 0.5) * Math.Pow(10, random.Next(-6, 7)))).ToArray();
+    })];
+
+    /// <summary>((lane 0 + lane 1) + lane 2) + …</summary>
+    public static float[] Expected(float[][] lanes) => lanes.Aggregate((sum, lane) => [.. sum.Zip(lane, (x, y) => x + y)]);
+}
