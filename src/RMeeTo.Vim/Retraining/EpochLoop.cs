@@ -1,3 +1,5 @@
+using RMeeTo.Vim.Retraining.Distributed;
+
 namespace RMeeTo.Vim.Retraining;
 
 /// <summary>The steps of an epoch: take a prepared batch, compute the gradient of its lanes, let the optimizer step.</summary>
@@ -8,8 +10,12 @@ internal sealed class EpochLoop
     private readonly TrainingWorkers _workers;
     private readonly Optimizer _optimizer;
     private readonly RetrainOptions _options;
+    private readonly TrainingProcesses _processes;
+    private readonly OrderedSum? _sum;
+    private readonly Action _compute;
     private readonly float[] _losses;
     private readonly int _updatesPerEpoch;
+    private (TrainingBatch Batch, MicroBatch Plan, CancellationToken Cancellation) _current;
 
     /// <summary>Takes no step yet.</summary>
     /// <param name="state">Where the run stands; the loop begins at <see cref="RetrainState.EpochStep"/>.</param>
@@ -17,9 +23,13 @@ internal sealed class EpochLoop
     /// <param name="workers">Compute gradients.</param>
     /// <param name="optimizer">Changes the weights.</param>
     /// <param name="options">The recipe.</param>
-    public EpochLoop(RetrainState state, TrainingFeed feed, TrainingWorkers workers, Optimizer optimizer, RetrainOptions options)
+    /// <param name="processes">Those that compute the other lanes.</param>
+    /// <param name="sum">Sums the gradients of all processes; null where this one is alone.</param>
+    public EpochLoop(
+        RetrainState state, TrainingFeed feed, TrainingWorkers workers, Optimizer optimizer, RetrainOptions options, TrainingProcesses processes, OrderedSum? sum)
     {
         (_state, _feed, _workers, _optimizer, _options) = (state, feed, workers, optimizer, options);
+        (_processes, _sum, _compute) = (processes, sum, Compute);
         _losses = new float[Math.Min(feed.Plan.BatchSize, feed.Plan.Samples)];
         _updatesPerEpoch = options.Accumulation.Groups(feed.Plan.Steps);
         Schedule = LearningRateSchedule.Of(options, _updatesPerEpoch);
@@ -49,7 +59,9 @@ internal sealed class EpochLoop
     {
         var batch = _feed.Take();
         var plan = _options.Accumulation.At(_state.Step, _state.EpochStep, _feed.Plan.BatchSize, _feed.Plan.Samples);
-        _workers.ComputeGradient(batch, plan, _losses, cancellation);
+        _current = (batch, plan, cancellation);
+        _processes.Together(_compute);
+        _processes.ShareLosses(_losses, batch.Count, _workers.Lanes.Lanes);
         LearningRate = Schedule.At(_state.Epoch * _updatesPerEpoch + _state.EpochStep / _options.Accumulation.MicroBatches);
         double loss = 0;
         for (int i = 0; i < batch.Count; i++) loss += _losses[i];
@@ -60,6 +72,9 @@ internal sealed class EpochLoop
         _state.EpochImages += batch.Count;
         _state.LossSum += loss;
         _feed.Return();
-        _optimizer.Step(_workers.Gradients, plan, LearningRate);
+        if (plan.Updates > 0) _sum?.Run(goesOn: !plan.EndsGroup);
+        _optimizer.Step(_sum?.Result ?? _workers.Gradients, plan, LearningRate);
     }
+
+    private void Compute() => _workers.ComputeGradient(_current.Batch, _current.Plan, _losses, _current.Cancellation);
 }

@@ -25,7 +25,7 @@ internal sealed class RetrainCheckpoint(string path, RunFingerprint fingerprint)
         {
             [Format] = Version,
             [FingerprintKey] = JsonSerializer.Serialize(fingerprint.Entries),
-            [ProgressKey] = JsonSerializer.Serialize(new Progress(state.Epoch, state.Step, state.Updates, state.BestEpoch, state.BestTop1, state.StartTop1, state.History)),
+            [ProgressKey] = Describe(state),
             [HashKey] = Hash(state),
         };
         try
@@ -61,7 +61,7 @@ internal sealed class RetrainCheckpoint(string path, RunFingerprint fingerprint)
             fingerprint.ThrowIfDifferent(JsonSerializer.Deserialize<Dictionary<string, string>>(reader.Metadata[FingerprintKey]) ?? [], path);
             foreach (var (name, values) in Parts(state)) reader.Read(name, values);
             if (Hash(state) != reader.Metadata[HashKey]) throw new CheckpointFormatException("its values are not those that were saved.");
-            Restore(state, JsonSerializer.Deserialize<Progress>(reader.Metadata[ProgressKey], s_strict) ?? throw new JsonException("its progress is empty."));
+            Restore(state, reader.Metadata[ProgressKey]);
         }
         catch (Exception e) when (e is CheckpointFormatException or JsonException or KeyNotFoundException or ArgumentException)
         {
@@ -70,20 +70,29 @@ internal sealed class RetrainCheckpoint(string path, RunFingerprint fingerprint)
         return true;
     }
 
-    private static void Restore(RetrainState state, Progress progress)
+    /// <summary>All of a state but its <see cref="Parts"/>, as text.</summary>
+    public static string Describe(RetrainState state) => JsonSerializer.Serialize(
+        new Progress(state.Epoch, state.Step, state.Updates, state.BestEpoch, state.BestTop1, state.StartTop1, state.History));
+
+    /// <summary>Takes what <see cref="Describe"/> gave.</summary>
+    /// <exception cref="JsonException">It is not that.</exception>
+    public static void Restore(RetrainState state, string description)
     {
+        var progress = JsonSerializer.Deserialize<Progress>(description, s_strict) ?? throw new JsonException("its progress is empty.");
         (state.Epoch, state.Step, state.Updates) = (progress.Epoch, progress.Step, progress.Updates);
         (state.BestEpoch, state.BestTop1, state.StartTop1) = (progress.BestEpoch, progress.BestTop1, progress.StartTop1);
         state.History.AddRange(progress.History);
     }
 
-    private static IEnumerable<(string Name, float[] Values)> Parts(RetrainState state) =>
+    /// <summary>The values that a state is made of.</summary>
+    public static IEnumerable<(string Name, float[] Values)> Parts(RetrainState state) =>
     [
         ("weights", state.Weights.Values), ("first_moment", state.FirstMoment), ("second_moment", state.SecondMoment), ("best", state.Best.Values),
         .. state.Average is { } average ? [("average", average.Values)] : Array.Empty<(string, float[])>(),
     ];
 
-    private static string Hash(RetrainState state)
+    /// <summary>SHA-256 of these values.</summary>
+    public static string Hash(RetrainState state)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         foreach (var (_, values) in Parts(state)) SafetensorsWriter.WriteValues(hash.AppendData, values);

@@ -3,6 +3,7 @@ using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Devices.Cpu;
 using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Network;
+using RMeeTo.Vim.Retraining.Distributed;
 
 namespace RMeeTo.Vim.Retraining;
 
@@ -13,7 +14,7 @@ public static class RetrainMemory
     private const int Copies = 4 + 3;
 
     /// <summary>
-    /// Bytes that a run takes beyond the model and the image store: weights, moments, the lanes' gradients, prepared images, and the
+    /// Bytes that a run takes in this process beyond the model and the image store: weights, moments, the lanes' gradients, prepared images, and the
     /// activations of every thread.
     /// </summary>
     /// <remarks>Within some percent of what is allocated. On a device of its own memory most of it lies there.</remarks>
@@ -72,14 +73,16 @@ public static class RetrainMemory
     {
         var provider = options.Device ?? CpuDeviceProvider.Instance;
         using var device = provider.CreateDevice();
+        var processes = new TrainingProcesses(options.Processes);
         long weights = parameters.BufferLength, packed = Packed(parameters);
-        int workers = provider.Workers(threads), lanes = options.LanesFor(weights * sizeof(float));
+        int workers = provider.Workers(threads), lanes = processes.LanesOf(options.LanesFor(weights * sizeof(float))).Count;
         bool teacher = options.TeacherLossWeight > 0 && !isDense;
         int batch = NetworkRunner.BatchFor(tokens);
 
         // An average of the weights lies in both memories, and is packed to be validated.
         long average = options.Ema is null ? 0 : 2 * weights + packed;
-        long shared = (Copies + lanes) * weights + 2 * packed + (teacher ? weights + packed : 0) + average;
+        int sums = processes.IsFirst ? 0 : 1; // the first process sums in its first lane
+        long shared = (Copies + lanes + sums) * weights + 2 * packed + (teacher ? weights + packed : 0) + average;
         shared += (long)options.PreparedBatches * options.BatchSize * inputLength;
         long gradientWorker = activations(device, batch, merged: true, forTraining: true) + Factors(options.DropPath)
             + (teacher ? activations(device, batch, merged: false, forTraining: false) + Factors(options.DropPathOfTeacher.Rate) : 0)

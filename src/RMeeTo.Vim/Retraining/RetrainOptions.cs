@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Images.Augmentation;
+using RMeeTo.Vim.Retraining.Distributed;
 using RMeeTo.Vim.Network;
 
 namespace RMeeTo.Vim.Retraining;
@@ -176,6 +177,13 @@ public sealed record RetrainOptions
     /// <summary>Where to train; null means the CPU.</summary>
     [JsonIgnore]
     public IVimDeviceProvider? Device { get; init; }
+
+    /// <summary>
+    /// The processes that train together, each with a part of the lanes, such as <see cref="MpiGroup.Start"/> gives; null, the default, means one. All give
+    /// the same model, images and options; <see cref="CheckpointPath"/> and <see cref="Progress"/> are those of process 0. It does not change the result.
+    /// </summary>
+    [JsonIgnore]
+    public IProcessGroup? Processes { get; init; }
 
     /// <summary>Stochastic depth of the teacher, drawn apart from the student's.</summary>
     internal DropPath DropPathOfTeacher =>

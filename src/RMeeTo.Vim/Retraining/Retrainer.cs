@@ -1,4 +1,5 @@
 using RMeeTo.Vim.Images;
+using RMeeTo.Vim.Retraining.Distributed;
 
 namespace RMeeTo.Vim.Retraining;
 
@@ -8,7 +9,7 @@ namespace RMeeTo.Vim.Retraining;
 /// </summary>
 /// <remarks>
 /// Deterministic: the same model, images and options yield the same weights bit for bit whatever the number of threads, and from a run that was killed and
-/// resumed, on one kind of device and vector width.
+/// resumed, on one kind of device and vector width. From any number of processes as well (<see cref="RetrainOptions.Processes"/>).
 /// </remarks>
 public static class Retrainer
 {
@@ -29,6 +30,9 @@ public static class Retrainer
     /// No training images, a label that is not a class, a clip for a network that takes images, a teacher with other classes or another image size, or
     /// options that contradict each other.
     /// </exception>
+    /// <exception cref="ProcessGroupException">
+    /// Of several processes another was lost, or failed, or they do not fit together; the message says where the run resumes.
+    /// </exception>
     /// <exception cref="TrainingDivergedException">The loss or the weights are no longer finite.</exception>
     /// <exception cref="InvalidDataException">The checkpoint belongs to another run, or is something else than a checkpoint. It is not touched.</exception>
     /// <exception cref="Checkpoints.CheckpointFormatException">The checkpoint is damaged. It is not touched.</exception>
@@ -39,6 +43,26 @@ public static class Retrainer
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(training);
         ArgumentNullException.ThrowIfNull(options);
+        if (options.TeacherLossWeight == 0) teacher = null;
+        var processes = new TrainingProcesses(options.Processes);
+        try
+        {
+            processes.Together(() => Check(model, training, validation, options, teacher));
+            if (options.TeacherLossWeight > 0 && teacher is null && !model.IsDense) teacher = model.WithoutMerges();
+            using var run = new RetrainRun<TModel>(model, training, validation is { Count: > 0 } ? validation : null, options, teacher, processes);
+            var result = run.Execute(cancellation);
+            processes.Leave(null);
+            return result;
+        }
+        catch (Exception e)
+        {
+            processes.Leave(e);
+            throw;
+        }
+    }
+
+    private static void Check(ClassifierModel model, ImageSet training, ImageSet? validation, RetrainOptions options, ClassifierModel? teacher)
+    {
         options.Validate();
         options.Ema?.ThrowIfUnfit(model);
         if (training.Count == 0) throw new ArgumentException("There are no training images.", nameof(training));
@@ -46,11 +70,7 @@ public static class Retrainer
         validation?.CheckLabels(model.ClassNames.Count, "validation");
         training.CheckFrames(model.InputFrames, "training");
         validation?.CheckFrames(model.InputFrames, "validation");
-        if (options.TeacherLossWeight == 0) teacher = null;
-        else if (teacher is not null) CheckTeacher(model, teacher);
-        else if (!model.IsDense) teacher = model.WithoutMerges();
-        using var run = new RetrainRun<TModel>(model, training, validation is { Count: > 0 } ? validation : null, options, teacher);
-        return run.Execute(cancellation);
+        if (teacher is not null) CheckTeacher(model, teacher);
     }
 
     private static void CheckTeacher(ClassifierModel model, ClassifierModel teacher)

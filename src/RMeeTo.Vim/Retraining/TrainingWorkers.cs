@@ -20,7 +20,6 @@ internal sealed class TrainingWorkers : IDisposable
     private readonly VimDevice _device;
     private readonly ConcurrentBag<Worker> _idle = [];
     private readonly ParameterBuffer[] _lanes;
-    private readonly LaneRange _range;
     private readonly int _batchCapacity;
     private readonly Action<int, int> _computeLane;
     private (TrainingBatch Batch, MicroBatch Plan, float[] Losses, CancellationToken Cancellation) _current;
@@ -35,7 +34,7 @@ internal sealed class TrainingWorkers : IDisposable
     public TrainingWorkers(
         WorkerTeam team, IVimDeviceProvider provider, ClassifierNetwork student, ClassifierNetwork? teacher, RetrainOptions options, LaneRange lanes)
     {
-        (_team, _provider, _student, _teacher, _options, _range) = (team, provider, student, teacher, options, lanes);
+        (_team, _provider, _student, _teacher, _options, Lanes) = (team, provider, student, teacher, options, lanes);
         _computeLane = ComputeLane;
         _batchCapacity = NetworkRunner.BatchFor(student.InputTokens);
         _device = provider.CreateDevice();
@@ -44,6 +43,9 @@ internal sealed class TrainingWorkers : IDisposable
         for (int i = 0; i < _lanes.Length; i++) _lanes[i] = new ParameterBuffer(_device, parameters);
         Gradients = [.. _lanes.Select(lane => lane.Values)];
     }
+
+    /// <summary>The lanes that are computed here.</summary>
+    public LaneRange Lanes { get; }
 
     /// <summary>The gradient of every lane that is computed here.</summary>
     public IReadOnlyList<DeviceBuffer> Gradients { get; }
@@ -63,7 +65,7 @@ internal sealed class TrainingWorkers : IDisposable
     private void ComputeLane(int thread, int lane)
     {
         var (batch, plan, losses, cancellation) = _current;
-        var (first, end) = _range.ImagesOf(_range.First + lane, batch.Count);
+        var (first, end) = Lanes.ImagesOf(Lanes.First + lane, batch.Count);
         if (!plan.Accumulates) _lanes[lane].Values.Clear();
         // Rented, so that no more activations are allocated than lanes run at once, whatever the number of threads.
         if (!_idle.TryTake(out var worker)) worker = new Worker(_provider.CreateDevice(), _student, _teacher, _options, _batchCapacity);

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using RMeeTo.Vim.Retraining;
+using RMeeTo.Vim.Retraining.Distributed;
 
 namespace RMeeTo.Vim.Tests.Retraining;
 
@@ -12,9 +13,9 @@ internal static class KilledProcess
     private const string Reached = "reached";
 
     /// <summary>The run: random crops, a teacher, validation.</summary>
-    public static RetrainResult<VimModel> Run(string? checkpoint, int threads, IProgress<RetrainProgress>? progress = null)
+    public static RetrainResult<VimModel> Run(string? checkpoint, int threads, IProgress<RetrainProgress>? progress = null, IProcessGroup? processes = null)
     {
-        var options = TinyTask.Options with { Epochs = 4, BatchSize = 20, TeacherLossWeight = 0.5, MinimumCropArea = 0.3, CheckpointPath = checkpoint, Threads = threads, Progress = progress };
+        var options = TinyTask.Options with { Epochs = 4, BatchSize = 20, TeacherLossWeight = 0.5, MinimumCropArea = 0.3, CheckpointPath = checkpoint, Threads = threads, Progress = progress, Processes = processes };
         return Retrainer.Run(TinyTask.Model(4), TinyTask.Images(65, seed: 1), TinyTask.Images(30, seed: 2), options);
     }
 

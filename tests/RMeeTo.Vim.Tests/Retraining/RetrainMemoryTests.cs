@@ -5,6 +5,7 @@ using RMeeTo.Vim.Devices.Cpu;
 using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Network;
 using RMeeTo.Vim.Retraining;
+using RMeeTo.Vim.Retraining.Distributed;
 using RMeeTo.Vim.Tests.Network;
 
 namespace RMeeTo.Vim.Tests.Retraining;
@@ -117,7 +118,7 @@ public sealed class RetrainMemoryTests
     /// <summary>Bytes that a run holds beyond the model.</summary>
     private static long Held<TModel>(TModel model, RetrainOptions options, ClassifierModel? teacher) where TModel : ClassifierModel
     {
-        using var run = new RetrainRun<TModel>(model, TinyTask.Images(24, 1), TinyTask.Images(24, 1), options, teacher);
+        using var run = new RetrainRun<TModel>(model, TinyTask.Images(24, 1), TinyTask.Images(24, 1), options, teacher, new TrainingProcesses(options.Processes));
         run.Execute(CancellationToken.None);
         var walk = new Walk();
         walk.Visit(run);

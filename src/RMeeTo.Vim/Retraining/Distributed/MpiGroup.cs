@@ -239,7 +239,7 @@ public sealed unsafe class MpiGroup : IProcessGroup
         if (_abandoned)
             throw new ProcessGroupException($"The processes no longer belong together, after an earlier failure; end the program. {Advice}".TrimEnd());
         if (_onlyThread != 0 && _onlyThread != Environment.CurrentManagedThreadId)
-            throw new InvalidOperationException($"{_mpi.Version} can only be called by the thread that called MpiGroup.Start; train on it, not after an await.");
+            throw new InvalidOperationException($"{_mpi.Version} can only be called by the thread that called MpiGroup.Start; train on that one.");
     }
 
     /// <summary>The launcher ends this process because another was lost, or because it was asked to end them all.</summary>

@@ -18,32 +18,44 @@ internal sealed class OrderedSum : IDisposable
 
     private readonly IProcessGroup _group;
     private readonly WorkerTeam _team;
-    private readonly IReadOnlyList<VimDevice> _devices;
-    private readonly DeviceBuffer _sum;
-    private readonly DeviceBuffer? _below;
+    private readonly VimDevice[] _devices;
+    private readonly DeviceBuffer[] _lanes;
     private readonly DeviceBuffer[] _sources;
+    private readonly DeviceBuffer _sum;
     private readonly float[] _chunk;
     private readonly Action<int, int> _add;
+    private readonly Action<int, int> _clear;
     private long _addOffset;
     private int _addCount;
 
-    /// <summary>Allocates a buffer as long as a lane for what the processes before this one summed, except in process 0.</summary>
+    /// <summary>Allocates a device a thread and, except in process 0, a buffer as long as a lane.</summary>
     /// <param name="group">More than one process.</param>
     /// <param name="team">Threads that add.</param>
-    /// <param name="devices">A device a thread.</param>
-    /// <param name="lanes">This process's lanes, at least one; the first receives the sum.</param>
+    /// <param name="provider">Makes one device a thread.</param>
+    /// <param name="lanes">This process's lanes, at least one, all of the same length.</param>
     /// <param name="chunk">Values that are sent at once.</param>
-    public OrderedSum(IProcessGroup group, WorkerTeam team, IReadOnlyList<VimDevice> devices, IReadOnlyList<DeviceBuffer> lanes, int chunk = DefaultChunk)
+    public OrderedSum(IProcessGroup group, WorkerTeam team, IVimDeviceProvider provider, IReadOnlyList<DeviceBuffer> lanes, int chunk = DefaultChunk)
     {
-        (_group, _team, _devices, _sum, _add) = (group, team, devices, lanes[0], Add);
-        if (group.Rank > 0) _below = devices[0].Allocate(_sum.Length);
-        _sources = _below is null ? [.. lanes] : [_below, .. lanes];
+        (_group, _team, _lanes) = (group, team, [.. lanes]);
+        _devices = new VimDevice[team.Workers];
+        for (int i = 0; i < _devices.Length; i++) _devices[i] = provider.CreateDevice();
+        // In process 0 the sum begins with lane 0 and is left there, as in a process alone; in the others with what the processes before have.
+        _sum = group.Rank == 0 ? _lanes[0] : _devices[0].Allocate(lanes[0].Length);
+        _sources = group.Rank == 0 ? _lanes : [_sum, .. _lanes];
         _chunk = new float[Math.Min(chunk, _sum.Length)];
+        (_add, _clear) = (Add, Clear);
+        Result = [_sum];
     }
 
-    /// <summary>Sums the lanes; the first lane of every process holds the sum of all lanes of all processes afterwards.</summary>
+    /// <summary>The sum, as the only lane there is.</summary>
+    public IReadOnlyList<DeviceBuffer> Result { get; }
+
+    /// <summary>Sums the lanes of all processes; every process has the sum in <see cref="Result"/> afterwards.</summary>
+    /// <param name="goesOn">
+    /// Whether more will be added to the lanes, and summed again: then those of all processes are cleared, but lane 0 of process 0, which is the sum.
+    /// </param>
     /// <exception cref="ProcessGroupException">Another process, or the way to it, is lost.</exception>
-    public void Run()
+    public void Run(bool goesOn = false)
     {
         int chunks = checked((int)((_sum.Length + _chunk.Length - 1) / _chunk.Length));
         // Chunks that this process sends up before the first comes down: the way up to the last process and back. With less it would wait for them idly.
@@ -53,30 +65,29 @@ internal sealed class OrderedSum : IDisposable
             if (step < chunks) Up(step);
             if (step >= lead) Down(step - lead);
         }
+        if (goesOn) _team.Run(_lanes.Length, _clear);
     }
 
-    public void Dispose() => _below?.Dispose();
+    public void Dispose()
+    {
+        if (_group.Rank > 0) _sum.Dispose();
+        foreach (var device in _devices) device.Dispose();
+    }
 
     private void Up(int chunk)
     {
         var (offset, count) = Bounds(chunk);
         var values = _chunk.AsSpan(0, count);
-        if (_below is not null)
+        if (_group.Rank > 0)
         {
             _group.Receive(MemoryMarshal.AsBytes(values), _group.Rank - 1);
-            _below.Write(values, offset);
+            _sum.Write(values, offset);
         }
         (_addOffset, _addCount) = (offset, count);
         _team.Run((count + Range - 1) / Range, _add);
         if (_group.Rank == _group.Size - 1) return;
         _sum.Read(values, offset);
         _group.Send(MemoryMarshal.AsBytes(values), _group.Rank + 1);
-    }
-
-    private void Add(int worker, int range)
-    {
-        long start = (long)range * Range;
-        _devices[worker].SumBuffers(_sum, _sources, _addOffset + start, Math.Min(Range, _addCount - start));
     }
 
     private void Down(int chunk)
@@ -90,6 +101,17 @@ internal sealed class OrderedSum : IDisposable
             _sum.Write(values, offset);
         }
         if (_group.Rank > 0) _group.Send(MemoryMarshal.AsBytes(values), _group.Rank - 1);
+    }
+
+    private void Add(int worker, int range)
+    {
+        long start = (long)range * Range;
+        _devices[worker].SumBuffers(_sum, _sources, _addOffset + start, Math.Min(Range, _addCount - start));
+    }
+
+    private void Clear(int worker, int lane)
+    {
+        if (_lanes[lane] != _sum) _lanes[lane].Clear();
     }
 
     private (long Offset, int Count) Bounds(int chunk)

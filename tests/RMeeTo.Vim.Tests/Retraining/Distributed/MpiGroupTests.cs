@@ -24,6 +24,31 @@ public sealed class MpiGroupTests
     }
 
     [TestMethod]
+    public void ProcessesTrainTheNetworkOfOne()
+    {
+        string hash = MpiProcess.Hash(KilledProcess.Run(null, threads: 2));
+        using var folder = new TemporaryFolder();
+        foreach (int processes in (int[])[2, 3]) AssertTrained(MpiRun.Run(processes, [MpiProcess.Command, MpiProcess.Train, folder.File($"{processes}")]), processes, hash);
+    }
+
+    [TestMethod]
+    public void AfterAKillTheRunIsResumedByAnotherNumberOfProcesses()
+    {
+        string hash = MpiProcess.Hash(KilledProcess.Run(null, threads: 2));
+        using var folder = new TemporaryFolder();
+        string path = folder.File("checkpoint"), victim = "";
+        var killed = MpiRun.Run(2, [MpiProcess.Command, MpiProcess.Train, path, "3"], line =>
+        {
+            if (line.Split(' ') is ["1", var id]) victim = id;
+            if (line == MpiProcess.Reached) Process.GetProcessById(int.Parse(victim)).Kill();
+        });
+        Assert.AreNotEqual(0, killed.ExitCode, killed.ToString());
+        StringAssert.Contains(killed.Errors, $"the run resumes from the checkpoint '{path}' of process 0, written after epoch 2, ", killed.ToString());
+        AssertTrained(MpiRun.Run(3, [MpiProcess.Command, MpiProcess.Train, path]), 3, hash);
+        RepeatedRuns.AssertSame(KilledProcess.Run(null, threads: 1), KilledProcess.Run(path, threads: 1), "the checkpoint of the finished run");
+    }
+
+    [TestMethod]
     public void AFailureInOneProcessIsToldInAll()
     {
         var result = MpiRun.Run(3, [MpiProcess.Command, MpiProcess.Fail]);
@@ -65,6 +90,12 @@ public sealed class MpiGroupTests
         Assert.AreNotEqual(0, result.ExitCode, result.ToString());
         string end = $"has waited 00:00:03 for another, which counts as lost. {MpiProcess.Advice}";
         Assert.ContainsSingle(line => line.StartsWith("Process 0 of 2 (") && line.EndsWith(end), result.Output, result.ToString());
+    }
+
+    private static void AssertTrained(MpiRun.Result result, int processes, string hash)
+    {
+        Assert.AreEqual(0, result.ExitCode, result.ToString());
+        for (int rank = 0; rank < processes; rank++) Assert.Contains($"{rank} of {processes}: {hash}", result.Output, result.ToString());
     }
 
     [TestMethod]

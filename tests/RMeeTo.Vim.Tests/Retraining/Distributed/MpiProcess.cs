@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using RMeeTo.Vim.Retraining;
 using RMeeTo.Vim.Retraining.Distributed;
 
 namespace RMeeTo.Vim.Tests.Retraining.Distributed;
@@ -10,7 +11,7 @@ internal static class MpiProcess
 {
     public const string Command = "mpi";
 
-    public const string Exchange = "exchange", Fail = "fail", Leave = "leave", Wait = "wait", Impatient = "impatient", Advice = "The advice of the test.";
+    public const string Exchange = "exchange", Train = "train", Reached = "reached", Fail = "fail", Leave = "leave", Wait = "wait", Impatient = "impatient", Advice = "The advice of the test.";
 
     /// <summary>Does one of the jobs; the exit code of the process.</summary>
     public static int Run(string job, string[] arguments)
@@ -20,6 +21,7 @@ internal static class MpiProcess
         return job switch
         {
             Exchange => DoExchange(group),
+            Train => DoTrain(group, arguments),
             Fail => DoFail(group),
             Leave => DoLeave(group, int.Parse(arguments[0])),
             Wait => DoWait(group),
@@ -50,6 +52,29 @@ internal static class MpiProcess
         Assert.ThrowsExactly<DivideByZeroException>(() => (1 / zero).ToString());
         using var child = Process.Start(new ProcessStartInfo("true"))!; // and of SIGCHLD that a child has ended
         child.WaitForExit();
+    }
+
+    /// <summary>Trains like <see cref="KilledProcess.Run"/>, and stops for ever where that is asked for.</summary>
+    private static int DoTrain(MpiGroup group, string[] arguments)
+    {
+        Console.WriteLine($"{group.Rank} {Environment.ProcessId}");
+        int? epoch = arguments.Length > 1 ? int.Parse(arguments[1]) : null;
+        var result = KilledProcess.Run(arguments[0], threads: 1, new Told<RetrainProgress>(p =>
+        {
+            if (p.EpochEnded || p.Epoch != epoch || p.Step != 2) return;
+            Console.WriteLine(Reached);
+            Thread.Sleep(Timeout.Infinite); // so that the kill always finds all processes in the middle of an epoch
+        }), group);
+        Console.WriteLine($"{group.Rank} of {group.Size}: {Hash(result)}");
+        return 0;
+    }
+
+    /// <summary>All that a run came to.</summary>
+    public static string Hash(RetrainResult<VimModel> result)
+    {
+        double[] curve = [result.StartTop1!.Value, result.BestTop1!.Value, result.BestEpoch, .. result.Epochs.SelectMany(e => new[] { e.Loss, e.ValidationTop1!.Value })];
+        var values = MemoryMarshal.AsBytes(result.Model.Weights.Values.AsSpan());
+        return Convert.ToHexStringLower(SHA256.HashData([.. values, .. MemoryMarshal.AsBytes(curve.AsSpan())]));
     }
 
     private static int DoFail(MpiGroup group)

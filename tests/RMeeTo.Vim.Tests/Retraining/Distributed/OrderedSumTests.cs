@@ -33,21 +33,53 @@ public sealed class OrderedSumTests
     public static float[] Sum(IProcessGroup group, int lanes, int length, int chunk)
     {
         using var device = CpuDeviceProvider.Instance.CreateDevice();
-        using var second = CpuDeviceProvider.Instance.CreateDevice();
         using var team = new WorkerTeam(2);
         int first = lanes * group.Rank / group.Size, end = lanes * (group.Rank + 1) / group.Size;
         var mine = Lanes(lanes, length)[first..end];
         var buffers = mine.Select(_ => device.Allocate(length)).ToList();
-        using var sum = new OrderedSum(group, team, [device, second], buffers, chunk);
+        using var sum = new OrderedSum(group, team, CpuDeviceProvider.Instance, buffers, chunk);
         var result = new float[length];
         for (int repeat = 0; repeat < 2; repeat++)
         {
             for (int i = 0; i < mine.Length; i++) buffers[i].Write(mine[i]);
             sum.Run();
-            buffers[0].Read(result);
+            sum.Result[0].Read(result);
         }
         buffers.ForEach(buffer => buffer.Dispose());
         return result;
+    }
+
+    /// <summary>What is added to a sum is added to it once, after lane 0: as in a process alone, where the sum is left in lane 0.</summary>
+    [TestMethod]
+    public void ASumThatGoesOnStaysInLaneZeroAlone()
+    {
+        float[][] lanes = Lanes(5, 300);
+        float[] expected = Expected([Expected(lanes), .. lanes]);
+        foreach (float[] sum in InMemoryGroup.Run(3, Twice)) CollectionAssert.AreEqual(expected, sum);
+
+        float[] Twice(IProcessGroup group)
+        {
+            using var device = CpuDeviceProvider.Instance.CreateDevice();
+            using var team = new WorkerTeam(1);
+            var mine = lanes[(5 * group.Rank / 3)..(5 * (group.Rank + 1) / 3)];
+            var buffers = mine.Select(_ => device.Allocate(300)).ToList();
+            using var sum = new OrderedSum(group, team, CpuDeviceProvider.Instance, buffers, chunk: 100);
+            for (int i = 0; i < mine.Length; i++) buffers[i].Write(mine[i]);
+            sum.Run(goesOn: true);
+            var values = new float[300];
+            for (int i = 0; i < mine.Length; i++)
+            {
+                buffers[i].Read(values);
+                bool first = group.Rank == 0 && i == 0;
+                CollectionAssert.AreEqual(first ? Expected(lanes) : new float[300], values, $"lane {i} of process {group.Rank}");
+                // The first lane's gradient is added to the sum, the others' to nothing; added, not summed, so that the order is that of the lanes.
+                buffers[i].Write([.. values.Zip(mine[i], (x, y) => x + y)]);
+            }
+            sum.Run();
+            sum.Result[0].Read(values);
+            buffers.ForEach(buffer => buffer.Dispose());
+            return values;
+        }
     }
 
     /// <summary>Values of many sizes, so that the order of a sum shows.</summary>

@@ -1,0 +1,107 @@
+using RMeeTo.Vim.Retraining;
+using RMeeTo.Vim.Retraining.Distributed;
+
+namespace RMeeTo.Vim.Tests.Retraining.Distributed;
+
+/// <summary>Several processes train the network that one trains, bit for bit; here they are threads.</summary>
+[TestClass]
+public sealed class DataParallelTests
+{
+    public static IEnumerable<object[]> Recipes =>
+    [
+        ["crops, a teacher", RepeatedRuns.Options],
+        ["dropped branches, of the teacher too", RepeatedRuns.Options with { DropPath = 0.3, TeacherDropPath = TeacherDropPath.ReferenceTrainMode }],
+        ["accumulated gradients", RepeatedRuns.Options with { Accumulation = GradientAccumulation.Over(3) }],
+        ["gradients accumulated as in the reference", RepeatedRuns.Options with { Accumulation = GradientAccumulation.Reference }],
+        ["five lanes", RepeatedRuns.Options with { Lanes = 5 }],
+    ];
+
+    [TestMethod]
+    [DynamicData(nameof(Recipes))]
+    public void TheResultIsThatOfOneProcess(string recipe, RetrainOptions options)
+    {
+        var alone = RepeatedRuns.Run(TinyTask.Model(4), options);
+        foreach (int size in (int[])[2, 3])
+        {
+            var results = InMemoryGroup.Run(size, group => RepeatedRuns.Run(TinyTask.Model(4), options with { Processes = group, Threads = 1 + group.Rank % 2 }));
+            foreach (var result in results) RepeatedRuns.AssertSame(alone, result, $"{recipe}, {size} processes");
+        }
+    }
+
+    [TestMethod]
+    public void TheFirstProcessAloneWritesAndReports()
+    {
+        using var folder = new TemporaryFolder();
+        var reports = InMemoryGroup.Run(3, group =>
+        {
+            int count = 0;
+            var options = RepeatedRuns.Options with { Processes = group, CheckpointPath = folder.File($"{group.Rank}"), Progress = new Told<RetrainProgress>(_ => count++) };
+            RepeatedRuns.Run(TinyTask.Model(4), options);
+            Assert.IsNull(group.Advice, "after the run");
+            return count;
+        });
+        CollectionAssert.AreEqual((int[])[0, 0], reports[1..]);
+        Assert.AreEqual(1 + 3 * 5, reports[0]);
+        CollectionAssert.AreEqual((string[])[folder.File("0")], Directory.GetFiles(folder.Path));
+    }
+
+    /// <summary>Cancelled in the one process that has no checkpoint, and resumed with other numbers of processes.</summary>
+    [TestMethod]
+    public void ACancelledRunIsResumedByAnyNumberOfProcesses()
+    {
+        var whole = RepeatedRuns.Run(TinyTask.Model(4), RepeatedRuns.Options);
+        using var folder = new TemporaryFolder();
+        foreach (var (before, after) in ((int, int)[])[(2, 3), (3, 1), (1, 2)])
+        {
+            string path = folder.File($"{before} then {after}");
+            using var cancel = new CancellationTokenSource();
+            var results = Train(before, path, cancel.Token, RepeatedRuns.CancelAfter(cancel, epoch: 2, step: 2));
+            foreach (var result in results) Assert.IsTrue(result.Cancelled);
+            foreach (var result in Train(after, path, default, null)) RepeatedRuns.AssertSame(whole, result, path);
+        }
+
+        static RetrainResult<VimModel>[] Train(int size, string path, CancellationToken cancellation, IProgress<RetrainProgress>? progress) =>
+            InMemoryGroup.Run(size, group => RepeatedRuns.Run(TinyTask.Model(4), RepeatedRuns.Options with
+            {
+                Processes = size == 1 ? null : group,
+                CheckpointPath = group.Rank == 0 ? path : null,
+                Progress = progress,
+            }, group.Rank == size - 1 ? cancellation : default));
+    }
+
+    [TestMethod]
+    public void AnErrorInOneProcessEndsTheRunOfAll()
+    {
+        var errors = InMemoryGroup.Run(3, group => Assert.Throws<Exception>(() => RepeatedRuns.Run(TinyTask.Model(4), RepeatedRuns.Options with
+        {
+            Processes = group,
+            Progress = new Told<RetrainProgress>(p =>
+            {
+                if (p is { Epoch: 2, Step: 3 }) throw new IOException("The log is full.");
+            }),
+        })));
+        Assert.IsInstanceOfType<IOException>(errors[0]);
+        foreach (var error in errors[1..]) Assert.AreEqual("Process 0 of 3 failed, and all end with it. IOException: The log is full.", error.Message);
+    }
+
+    [TestMethod]
+    public void ProcessesWithOtherOptionsOrDataAreRefusedByName()
+    {
+        var errors = InMemoryGroup.Run(2, group => Assert.Throws<Exception>(() => Retrainer.Run(TinyTask.Model(4), TinyTask.Images(20, 1),
+            group.Rank == 1 ? null : TinyTask.Images(6, 2), RepeatedRuns.Options with { Processes = group, Lanes = group.Rank == 1 ? 3 : 0 })));
+        foreach (var error in errors)
+        {
+            Assert.IsInstanceOfType<ProcessGroupException>(error);
+            StringAssert.Contains(error.Message, "Lanes: 8 in process 0, 3 in process 1");
+            StringAssert.Contains(error.Message, "validation images: 6 (");
+        }
+    }
+
+    [TestMethod]
+    public void MoreProcessesThanLanesAreRefused()
+    {
+        var errors = InMemoryGroup.Run(3, group => Assert.Throws<Exception>(() =>
+            RepeatedRuns.Run(TinyTask.Model(4), RepeatedRuns.Options with { Processes = group, Lanes = 2 })));
+        foreach (var error in errors) StringAssert.Contains(error.Message, "There are 2 lanes for 3 processes");
+    }
+}
