@@ -10,7 +10,7 @@ namespace RMeeTo.Vim.Retraining;
 /// How a network is re-trained, or trained from scratch. A value out of range throws <see cref="ArgumentOutOfRangeException"/> where it is set.
 /// </summary>
 /// <remarks>Source: the recipe of R-MeeTo (spec 3.1), with defaults for small data sets of one's own.</remarks>
-public sealed record RetrainOptions
+public sealed partial record RetrainOptions
 {
     private const int DefaultLanes = 8;
     private const long LaneBudget = 1L << 30;
@@ -208,8 +208,6 @@ public sealed record RetrainOptions
         if (WarmupLearningRate > LearningRate)
             throw new ArgumentException($"RetrainOptions.WarmupLearningRate is {WarmupLearningRate} and LearningRate {LearningRate}; the learning rate rises from "
                 + $"the one to the other, so set WarmupLearningRate to at most {LearningRate}.");
-        if (MixGroupSize > 0 && BatchSize % MixGroupSize != 0)
-            throw new ArgumentException($"RetrainOptions.MixGroupSize is {MixGroupSize} and BatchSize {BatchSize}; a batch is made of whole groups, so set MixGroupSize to a divisor of {BatchSize}, or to 0 for the whole batch.");
     }
 
     /// <summary>The epochs of a run over so many images.</summary>

@@ -1,0 +1,139 @@
+using RMeeTo.Vim.Images.Augmentation;
+using RMeeTo.Vim.Retraining;
+
+namespace RMeeTo.Vim.Tests.Retraining;
+
+/// <summary>The presets hold the numbers of the specification (3.1, 3.2, 3.4), and runs work with them.</summary>
+[TestClass]
+public sealed class PresetTests
+{
+    private static readonly Dictionary<string, RetrainOptions> s_presets = new()
+    {
+        [nameof(RetrainOptions.Default)] = RetrainOptions.Default,
+        [nameof(RetrainOptions.Paper)] = RetrainOptions.Paper,
+        [nameof(RetrainOptions.PaperVimBase)] = RetrainOptions.PaperVimBase,
+        [nameof(RetrainOptions.PaperVideo)] = RetrainOptions.PaperVideo,
+        [nameof(RetrainOptions.FromScratch)] = RetrainOptions.FromScratch,
+        [nameof(RetrainOptions.FromScratchSmall)] = RetrainOptions.FromScratchSmall,
+        [nameof(RetrainOptions.StrideEightFineTuning)] = RetrainOptions.StrideEightFineTuning,
+    };
+
+    public static IEnumerable<object[]> Names => s_presets.Keys.Select(name => new object[] { name });
+
+    [TestMethod]
+    public void ThePapersImages()
+    {
+        var o = RetrainOptions.Paper;
+        Assert.AreEqual((3, 512, 2e-5, 1e-6), (o.Epochs, o.BatchSize, o.LearningRate, o.MinimumLearningRate));
+        Assert.AreEqual((0.05, WeightDecayRule.EveryParameter, null), (o.WeightDecay, o.WeightDecayRule, o.LayerDecay));
+        Assert.AreEqual((0.9, 0.999, 1e-8), (o.Beta1, o.Beta2, o.Epsilon));
+        Assert.AreEqual((LearningRateRule.ReferenceCosinePerEpoch, 0.0), (o.LearningRateRule, o.WarmupEpochs));
+        Assert.AreEqual((GradientAccumulation.Reference, null), (o.Accumulation, o.Ema));
+        Assert.AreEqual((1.0, 0.5, 0.1), (o.TargetLossWeight, o.TeacherLossWeight, o.LabelSmoothing));
+        Assert.AreEqual((0.1, TeacherDropPath.ReferenceTrainMode), (o.DropPath, o.TeacherDropPath));
+        CheckAugmentation(o, "rand-m9-mstd0.5-inc1", 3, RepeatedEpoch.Images, 128);
+        CollectionAssert.AreEqual(new[] { 2e-5, 2e-5, 1.525e-5 }, Rates(o), Relative);
+        var batches = new EpochPlan(1_281_167, o.BatchSize, o.RepeatedAugmentation, o.RepeatedEpoch, o.LastBatch);
+        Assert.AreEqual((2502, 1251), (batches.Steps, o.Accumulation.Groups(batches.Steps)));
+        Assert.AreEqual((0.99996, null, 15), (RetrainOptions.PaperVimBase.Ema!.Decay, RetrainOptions.PaperVimBase.Ema.Start, RetrainOptions.PaperVimBase.Epochs));
+        Assert.AreEqual(0.861, Math.Pow(0.99996, 3 * 1251), 5e-4, "what the start weighs after 3 epochs, as the specification has it");
+        Assert.AreEqual(0.472, Math.Pow(0.99996, 15 * 1251), 5e-4);
+    }
+
+    [TestMethod]
+    public void ThePapersVideos()
+    {
+        var o = RetrainOptions.PaperVideo;
+        Assert.AreEqual((30, 256, 4e-5, 2e-6), (o.Epochs, o.BatchSize, o.LearningRate, o.MinimumLearningRate));
+        Assert.AreEqual((AccumulationRule.Mean, 2), (o.Accumulation.Rule, o.Accumulation.MicroBatches));
+        Assert.AreEqual((LearningRateRule.CosinePerStep, 5.0, (double?)2e-6), (o.LearningRateRule, o.WarmupEpochs, o.WarmupLearningRate));
+        Assert.AreEqual((0.1, WeightDecayRule.MatricesOnly), (o.WeightDecay, o.WeightDecayRule));
+        Assert.AreEqual((0.75, LayerDecayRule.Reference), (o.LayerDecay!.Factor, o.LayerDecay.Rule));
+        Assert.AreEqual((0.0, 0.1, 0.1, null), (o.TeacherLossWeight, o.LabelSmoothing, o.DropPath, o.Ema));
+        CheckAugmentation(o, "rand-m5-n2-mstd0.25-inc1", 2, RepeatedEpoch.Copies, 64);
+        var batches = new EpochPlan(240_436, o.BatchSize, o.RepeatedAugmentation, o.RepeatedEpoch, o.LastBatch);
+        Assert.AreEqual(240_436 / 256, o.Accumulation.Groups(batches.Steps), "256 videos a step");
+    }
+
+    [TestMethod]
+    public void TrainingFromScratch()
+    {
+        RetrainOptions tiny = RetrainOptions.FromScratch, small = RetrainOptions.FromScratchSmall;
+        foreach (var o in new[] { tiny, small })
+        {
+            Assert.AreEqual((300, 1e-3, 1e-5), (o.Epochs, o.LearningRate, o.MinimumLearningRate));
+            Assert.AreEqual((LearningRateRule.ReferenceCosinePerEpoch, 5.0, (double?)1e-6), (o.LearningRateRule, o.WarmupEpochs, o.WarmupLearningRate));
+            Assert.AreEqual((WeightDecayRule.MatricesOnly, GradientAccumulation.None, 0.99996), (o.WeightDecayRule, o.Accumulation, o.Ema!.Decay));
+            Assert.AreEqual((0.0, TeacherDropPath.None), (o.TeacherLossWeight, o.TeacherDropPath));
+        }
+        Assert.AreEqual((1024, 0.1, 0.0), (tiny.BatchSize, tiny.WeightDecay, tiny.DropPath));
+        Assert.AreEqual((512, 0.05, 0.05), (small.BatchSize, small.WeightDecay, small.DropPath));
+        CheckAugmentation(tiny, "rand-m9-mstd0.5-inc1", 3, RepeatedEpoch.Images, 128);
+        CheckAugmentation(small, "rand-m9-mstd0.5-inc1", 3, RepeatedEpoch.Images, 64);
+        var fine = RetrainOptions.StrideEightFineTuning;
+        Assert.AreEqual((1e-8, 0.0, 1024), (fine.WeightDecay, fine.DropPath, fine.BatchSize));
+        foreach (double rate in Rates(fine)) Assert.AreEqual(1e-5, rate, 1e-19);
+    }
+
+    [TestMethod]
+    public void TheDefaultIsWhatNewOptionsAre() => Assert.AreEqual(new RetrainOptions(), RetrainOptions.Default);
+
+    [TestMethod]
+    [DynamicData(nameof(Names))]
+    public void AnotherBatchHasRatesInProportion(string name)
+    {
+        var options = s_presets[name];
+        options.Validate();
+        foreach (int batch in new[] { 1, 48, 64, 4096 })
+        {
+            var other = options.WithBatchSize(batch);
+            other.Validate();
+            Assert.AreEqual(batch, other.BatchSize, name);
+            Assert.AreEqual(options.LearningRate * batch / options.BatchSize, other.LearningRate, 1e-18, name);
+            Assert.AreEqual(options.MinimumLearningRate * batch / options.BatchSize, other.MinimumLearningRate, 1e-18, name);
+            Assert.AreEqual(options.WarmupLearningRate * batch / options.BatchSize, other.WarmupLearningRate, name);
+            Assert.IsTrue(other.MixGroupSize == 0 || (other.MixGroupSize == options.MixGroupSize && batch % other.MixGroupSize == 0), name);
+            Assert.AreEqual(options with { Epochs = 0 }, other.WithBatchSize(options.BatchSize) with
+            {
+                Epochs = 0,
+                MixGroupSize = options.MixGroupSize,
+                LearningRate = options.LearningRate,
+                MinimumLearningRate = options.MinimumLearningRate,
+                WarmupLearningRate = options.WarmupLearningRate,
+            }, $"{name}: nothing else changes");
+        }
+        Assert.AreEqual(options.BatchSize, options.WithBatchSize(options.BatchSize).BatchSize);
+    }
+
+    /// <summary>Every preset trains, the same from any number of threads, whatever it is made of.</summary>
+    [TestMethod]
+    [DynamicData(nameof(Names))]
+    public void APresetTrains(string name)
+    {
+        var options = s_presets[name].WithBatchSize(8) with { Epochs = 2, Threads = 1, LearningRate = 1e-3, MinimumLearningRate = 0 };
+        RetrainResult<VimModel> one = Run(options), two = Run(options with { Threads = 2 });
+        TinyTask.AssertSameWeights(one.Model, two.Model, name);
+        Assert.IsTrue(one.Model.Weights.Values.All(float.IsFinite), name);
+        Assert.IsFalse(TinyTask.Model(4).Weights.Values.AsSpan().SequenceEqual(one.Model.Weights.Values), $"{name}: it learned something");
+
+        static RetrainResult<VimModel> Run(RetrainOptions options) => Retrainer.Run(TinyTask.Model(4), TinyTask.Images(24, 1), null, options);
+    }
+
+    private static void CheckAugmentation(RetrainOptions o, string policy, int repetitions, RepeatedEpoch length, int mixGroup)
+    {
+        Assert.AreEqual(RandAugment.Parse(policy), o.RandAugment);
+        Assert.AreEqual((0.08, 0.5, 0.25), (o.MinimumCropArea, o.FlipProbability, o.RandomErasing));
+        Assert.AreEqual(new MixOptions { Mixup = 0.8, CutMix = 1, Probability = 1, SwitchProbability = 0.5 }, o.Mix);
+        Assert.AreEqual((mixGroup, repetitions, length, LastBatch.Dropped), (o.MixGroupSize, o.RepeatedAugmentation, o.RepeatedEpoch, o.LastBatch));
+        Assert.AreEqual(0.1, o.LabelSmoothing);
+    }
+
+    private static double[] Rates(RetrainOptions options)
+    {
+        var schedule = LearningRateSchedule.Of(options, 10);
+        return [.. Enumerable.Range(0, options.Epochs).Select(epoch => schedule.At(10 * epoch))];
+    }
+
+    private static System.Collections.IComparer Relative { get; } =
+        Comparer<object>.Create((x, y) => Math.Abs((double)x - (double)y) <= 1e-12 * Math.Abs((double)y) ? 0 : 1);
+}
