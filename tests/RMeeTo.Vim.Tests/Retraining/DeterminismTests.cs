@@ -43,6 +43,22 @@ public sealed class DeterminismTests
         }
     }
 
+    /// <summary>RandAugment and erasing reach the run, and are the same from any number of threads.</summary>
+    [TestMethod]
+    public void AugmentationComesFromTheSeedOfTheRun()
+    {
+        var options = RepeatedRuns.Options with { Epochs = 1 };
+        var plain = Run(options);
+        foreach (var augmented in new[] { options with { RandAugment = new() }, options with { RandomErasing = 0.5 } })
+        {
+            var one = Run(augmented);
+            RepeatedRuns.AssertSame(one, Run(augmented with { Threads = 2 }), "two threads");
+            // The loss tells, and not the weights: those that are returned may be those of the start.
+            Assert.AreNotEqual(plain.Epochs[0].Loss, one.Epochs[0].Loss, "without");
+            Assert.AreNotEqual(one.Epochs[0].Loss, Run(augmented with { Seed = 9 }).Epochs[0].Loss, "seed");
+        }
+    }
+
     [TestMethod]
     [DataRow(1, 1)]
     [DataRow(2, 3)]
