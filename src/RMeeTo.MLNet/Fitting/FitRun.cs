@@ -43,7 +43,7 @@ internal sealed class FitRun(
         if (options.Target is { } target)
             start = ScheduleFinder.Apply(start, rows, target, options, _recipe.Threads, channel, cancellation.Token);
         if (_recipe.Epochs == 0) return Merged(start, rows.Classes);
-        var result = Retrain(start, weights.WithPreviousMerges(start.Model), rows, device);
+        var result = Retrain(start, weights.Teacher(start), rows, device);
         return Transformer(result.Model, rows.Classes, result);
     }
 
@@ -120,18 +120,19 @@ internal sealed class FitRun(
             + $"column '{options.LabelColumnName}' ({List(start.NewClasses)}): their scores would be random. Re-train with 1 epoch or more, or use labels "
             + "with the names of the checkpoint's classes.");
 
-    private RetrainResult<VimModel> Retrain(StartModel start, VimModel? previous, TrainingRows rows, IVimDeviceProvider device)
+    private RetrainResult<VimModel> Retrain(StartModel start, VimModel? teacher, TrainingRows rows, IVimDeviceProvider device)
     {
         var recipe = _recipe with
         {
             Device = device,
             Progress = new FitProgress(channel, cancellation, options.Progress ?? _recipe.Progress),
-            TeacherLossWeight = TeacherWeight(start),
+            TeacherLossWeight = TeacherWeight(start, teacher),
+            TeacherClasses = start.NewClasses.Count > 0 ? TeacherClasses.Some : TeacherClasses.Same,
         };
         if (recipe.TeacherLossWeight == 0 && recipe.TargetLossWeight == 0)
             throw new InvalidOperationException("TargetLossWeight is 0 and there is no teacher to distil from, so there is nothing to learn; set "
                 + "TargetLossWeight above 0.");
-        var result = Retrainer.Run(start.Model, rows.Training, rows.Validation, recipe, previous, cancellation.Token);
+        var result = Retrainer.Run(start.Model, rows.Training, rows.Validation, recipe, teacher, cancellation.Token);
         string best = result.BestTop1 is { } top1 ? $", validation top-1 {result.StartTop1:P1} before and {top1:P1} after" : "";
         channel.Say($"Best epoch {result.BestEpoch} of {result.Epochs.Count}{best}; {result.Duration:h\\:mm\\:ss}.");
         if (result.Cancelled) channel.Warning(MessageSensitivity.None, $"Cancelled; the best weights so far are kept (epoch {result.BestEpoch}).");
@@ -139,16 +140,23 @@ internal sealed class FitRun(
     }
 
     /// <summary>
-    /// Distillation needs a network that differs from the student and whose head knows the classes: the un-merged one, or the previous model as it is, which
-    /// keeps the student near what it knew also where nothing is merged.
+    /// Distillation needs a network that differs from the student and whose head knows the classes: the un-merged one. Or the previous model as it is, which
+    /// keeps the student near what it knew also where nothing is merged, and has no say about the classes that it does not know.
     /// </summary>
-    private double TeacherWeight(StartModel start)
+    private double TeacherWeight(StartModel start, VimModel? previous)
     {
         double wanted = _recipe.TeacherLossWeight;
+        int classes = start.Model.ClassNames.Count;
         if (wanted == 0) return 0;
+        if (previous is not null)
+        {
+            channel.Say($"Distillation from the previous model, over the {previous.ClassNames.Count} of {classes} classes that it knows.");
+            return wanted;
+        }
         string? why = options.FromScratch ? "the weights are random"
-            : start.NewClasses.Count > 0 ? $"the checkpoint does not know {start.NewClasses.Count} of the {start.Model.ClassNames.Count} classes"
-            : options.Previous is null && start.Model.Schedule.IsDense ? "nothing is merged" : null;
+            : options.Previous is not null ? $"the previous model knows {classes - start.NewClasses.Count} of the {classes} classes"
+            : start.NewClasses.Count > 0 ? $"the checkpoint does not know {start.NewClasses.Count} of the {classes} classes"
+            : start.Model.Schedule.IsDense ? "nothing is merged" : null;
         if (why is null) return wanted;
         channel.Say($"No distillation: {why}.");
         return 0;

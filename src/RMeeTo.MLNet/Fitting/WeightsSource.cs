@@ -65,11 +65,17 @@ internal sealed class WeightsSource
         return (_model is null ? MergeSchedule.Dense(Config) : MergeSchedule.Custom(Config, _model.Schedule.RemovedPerBlock, merging), merging);
     }
 
-    /// <summary>The network with the schedule that the previous model has; null where there is no previous model.</summary>
-    public VimModel? WithPreviousMerges(VimModel start)
+    /// <summary>
+    /// The previous model as a teacher: with its own merges, and of its classes those that the network has. Null where there is no previous model, or where it
+    /// knows fewer than two of them.
+    /// </summary>
+    public VimModel? Teacher(StartModel start)
     {
         if (_options.PreviousClassifier is not { Model: var previous }) return null;
-        return start.WithSchedule(MergeSchedule.Custom(start.Config, previous.Schedule.RemovedPerBlock, previous.Merging), previous.Merging);
+        var model = start.Model.WithSchedule(MergeSchedule.Custom(start.Model.Config, previous.Schedule.RemovedPerBlock, previous.Merging), previous.Merging);
+        if (start.NewClasses.Count == 0) return model;
+        string[] known = [.. start.Model.ClassNames.Except(start.NewClasses)];
+        return known.Length >= 2 ? model.WithHead(known, _options.Retraining.Seed) : null;
     }
 
     /// <summary>Opens the source and checks it.</summary>

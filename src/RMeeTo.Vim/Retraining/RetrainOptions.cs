@@ -91,6 +91,9 @@ public sealed partial record RetrainOptions
             $"RetrainOptions.TeacherDropPath is {value}; it must be {string.Join(" or ", Enum.GetNames<TeacherDropPath>())}.");
     }
 
+    /// <summary>Which classes a teacher must have that is given to <see cref="Retrainer.Run"/>; <see cref="TeacherClasses.Same"/> unless set.</summary>
+    public TeacherClasses TeacherClasses { get; init => field = Defined(value, nameof(TeacherClasses)); }
+
     /// <summary>Smallest share of an image's area that a random crop takes, 0.01 to 1; 1 takes the evaluation crop.</summary>
     public double MinimumCropArea { get; init => field = InRange(value, 0.01, 1, nameof(MinimumCropArea)); } = 0.08;
 

@@ -95,8 +95,9 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         _optimizer = Own(new Optimizer(team, provider, weights, _options, _state));
         var student = _model.CreateNetwork(weights);
         var teacherNetwork = teacher is null ? null : teacher.CreateNetwork(Own(new DeviceWeights(device, teacher.Weights, forTraining: false)));
+        int[]? teachersClass = teacher is null ? null : PartialTeacher.Match(_model.ClassNames, teacher.ClassNames);
         var lanes = _processes.LanesOf(_options.LanesFor(weights.Parameters.BufferLength * sizeof(float)));
-        var workers = Own(new TrainingWorkers(team, provider, student, teacherNetwork, _options, lanes));
+        var workers = Own(new TrainingWorkers(team, provider, student, teacherNetwork, _options, lanes, teachersClass));
         var evaluated = _model.CreateNetwork(_optimizer.Evaluated);
         if (validation is not null) _validator = Own(new Validator(validation, _model.Preprocessing, evaluated, provider, _options.Threads, _processes));
         var images = new TrainingImages(training, Preprocessing(), _model.InputFrames, _options);

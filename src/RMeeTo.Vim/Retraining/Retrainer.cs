@@ -23,7 +23,8 @@ public static class Retrainer
     /// <param name="options">The recipe.</param>
     /// <param name="teacher">
     /// The network to distil from, of any kind; null means <paramref name="model"/> without merges. Where <see cref="RetrainOptions.TeacherLossWeight"/> is
-    /// 0, or <paramref name="model"/> has no merges and no teacher is given, nothing is distilled.
+    /// 0, or <paramref name="model"/> has no merges and no teacher is given, nothing is distilled. It has the same classes, or some of them with
+    /// <see cref="TeacherClasses.Some"/>.
     /// </param>
     /// <param name="cancellation">Stops within one batch; the best weights so far are returned, not lost.</param>
     /// <exception cref="ArgumentException">
@@ -70,18 +71,29 @@ public static class Retrainer
         validation?.CheckLabels(model.ClassNames.Count, "validation");
         training.CheckFrames(model.InputFrames, "training");
         validation?.CheckFrames(model.InputFrames, "validation");
-        if (teacher is not null) CheckTeacher(model, teacher);
+        if (teacher is not null) CheckTeacher(model, teacher, options);
     }
 
-    private static void CheckTeacher(ClassifierModel model, ClassifierModel teacher)
+    private static void CheckTeacher(ClassifierModel model, ClassifierModel teacher, RetrainOptions options)
     {
         var (student, config) = (model.Preprocessing, teacher.Preprocessing);
-        if (!teacher.ClassNames.SequenceEqual(model.ClassNames))
+        if (options.TeacherClasses == TeacherClasses.Some) CheckSomeClasses(model, teacher);
+        else if (!teacher.ClassNames.SequenceEqual(model.ClassNames))
             throw new ArgumentException($"The teacher has {teacher.ClassNames.Count} classes and the network {model.ClassNames.Count}, or their names or order differ; distillation needs the same classes in the same order. Use VimModel.WithHead, or set TeacherLossWeight to 0.", nameof(teacher));
         if (teacher.InputFrames != model.InputFrames)
             throw new ArgumentException($"The teacher takes {Input(teacher)} and the network {Input(model)}; both see the same input. Use another teacher, or set TeacherLossWeight to 0.", nameof(teacher));
         if ((config.ImageHeight, config.ImageWidth) != (student.ImageHeight, student.ImageWidth) || !config.Normalization.Equals(student.Normalization))
             throw new ArgumentException($"The teacher takes images of {config.ImageWidth}×{config.ImageHeight} pixels and the network {student.ImageWidth}×{student.ImageHeight}, or they are normalised otherwise; both see the same input, so use VimModel.WithImageSize, or set TeacherLossWeight to 0.", nameof(teacher));
+    }
+
+    private static void CheckSomeClasses(ClassifierModel model, ClassifierModel teacher)
+    {
+        if (teacher.ClassNames.Except(model.ClassNames).FirstOrDefault() is { } stranger)
+            throw new ArgumentException($"The teacher knows a class '{stranger}' and the network does not; TeacherClasses.Some needs a teacher whose "
+                + $"{teacher.ClassNames.Count} classes are among the network's {model.ClassNames.Count}. Use VimModel.WithHead.", nameof(teacher));
+        if (teacher.ClassNames.Count < 2)
+            throw new ArgumentException($"The teacher knows one class, '{teacher.ClassNames[0]}', and so cannot tell it from others; use another teacher, or "
+                + "set TeacherLossWeight to 0.", nameof(teacher));
     }
 
     private static string Input(ClassifierModel model) => model.InputFrames == 0 ? "images" : $"clips of {model.InputFrames} frames";

@@ -21,6 +21,7 @@ internal sealed class TrainingWorkers : IDisposable
     private readonly ConcurrentBag<Worker> _idle = [];
     private readonly ParameterBuffer[] _lanes;
     private readonly int _batchCapacity;
+    private readonly int[]? _teachersClass;
     private readonly Action<int, int> _computeLane;
     private (TrainingBatch Batch, MicroBatch Plan, float[] Losses, CancellationToken Cancellation) _current;
 
@@ -31,9 +32,12 @@ internal sealed class TrainingWorkers : IDisposable
     /// <param name="teacher">Distilled from, or null.</param>
     /// <param name="options">Losses.</param>
     /// <param name="lanes">The lanes that are computed here.</param>
+    /// <param name="teachersClass">Where the teacher has other classes: what <see cref="PartialTeacher.Match"/> returned.</param>
     public TrainingWorkers(
-        WorkerTeam team, IVimDeviceProvider provider, ClassifierNetwork student, ClassifierNetwork? teacher, RetrainOptions options, LaneRange lanes)
+        WorkerTeam team, IVimDeviceProvider provider, ClassifierNetwork student, ClassifierNetwork? teacher, RetrainOptions options, LaneRange lanes,
+        int[]? teachersClass = null)
     {
+        _teachersClass = teachersClass;
         (_team, _provider, _student, _teacher, _options, Lanes) = (team, provider, student, teacher, options, lanes);
         _computeLane = ComputeLane;
         _batchCapacity = NetworkRunner.BatchFor(student.InputTokens);
@@ -68,7 +72,7 @@ internal sealed class TrainingWorkers : IDisposable
         var (first, end) = Lanes.ImagesOf(Lanes.First + lane, batch.Count);
         if (!plan.Accumulates) _lanes[lane].Values.Clear();
         // Rented, so that no more activations are allocated than lanes run at once, whatever the number of threads.
-        if (!_idle.TryTake(out var worker)) worker = new Worker(_provider.CreateDevice(), _student, _teacher, _options, _batchCapacity);
+        if (!_idle.TryTake(out var worker)) worker = new Worker(_provider.CreateDevice(), _student, _teacher, _teachersClass, _options, _batchCapacity);
         try
         {
             for (int i = first; i < end; i += _batchCapacity)
@@ -93,10 +97,14 @@ internal sealed class TrainingWorkers : IDisposable
     }
 
     /// <summary>A device with the activations of student and teacher.</summary>
-    private sealed class Worker(VimDevice device, ClassifierNetwork student, ClassifierNetwork? teacher, RetrainOptions options, int batchCapacity) : IDisposable
+    private sealed class Worker(
+        VimDevice device, ClassifierNetwork student, ClassifierNetwork? teacher, int[]? teachersClass, RetrainOptions options, int batchCapacity) : IDisposable
     {
         private readonly ClassifierWorkspace _student = student.CreateWorkspace(device, batchCapacity, forTraining: true, new DropPath(options.DropPath));
         private readonly ClassifierWorkspace? _teacher = teacher?.CreateWorkspace(device, batchCapacity, forTraining: false, options.DropPathOfTeacher);
+        private readonly PartialTeacher? _partial = teacher is null || teachersClass is null ? null
+            : new(device, teachersClass, teacher.Classes, batchCapacity);
+
         private readonly ImageReadBuffer _read = new();
         private readonly float[] _mixed = options.Mix.IsNone ? [] : new float[student.InputLength];
         private readonly float[] _target = new float[student.Classes];
@@ -123,16 +131,24 @@ internal sealed class TrainingWorkers : IDisposable
             student.Forward(device, _student, count);
             teacher?.Forward(device, _teacher!, count);
             var weights = new LossWeights((float)options.TargetLossWeight, teacher is null ? 0 : (float)options.TeacherLossWeight);
-            device.Loss(weights, _student.Logits.SliceRows(0, count), _student.Targets.SliceRows(0, count), _teacher is null ? default : _teacher.Logits.SliceRows(0, count),
-                gradientScale, _student.Losses.SliceRows(0, count), _student.LogitsGradient.SliceRows(0, count));
+            device.Loss(weights, _student.Logits.SliceRows(0, count), _student.Targets.SliceRows(0, count), TeacherLogits(count), gradientScale,
+                _student.Losses.SliceRows(0, count), _student.LogitsGradient.SliceRows(0, count));
             student.Backward(device, _student, count, gradients);
             _student.Losses.Buffer.Read(losses);
+        }
+
+        private DeviceMatrix TeacherLogits(int count)
+        {
+            if (_teacher is null) return default;
+            var logits = _teacher.Logits.SliceRows(0, count);
+            return _partial is null ? logits : _partial.Complete(_student.Logits.SliceRows(0, count), logits);
         }
 
         public void Dispose()
         {
             _student.Dispose();
             _teacher?.Dispose();
+            _partial?.Dispose();
             device.Dispose();
         }
     }

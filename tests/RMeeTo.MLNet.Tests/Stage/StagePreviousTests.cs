@@ -67,6 +67,7 @@ public sealed class StagePreviousTests
             float[] added = Row(fitted.Model, "lava");
             Assert.IsTrue(added[..^1].All(value => value != 0 && Math.Abs(value) < 0.2), "drawn, and small");
             Assert.AreEqual(0, added[^1]);
+            Tiny.HasLine(log, "Distillation from the previous model, over the 3 of 4 classes that it knows");
             Tiny.HasLine(log, "Head replaced: 3 classes before, 4 now; 3 classes kept by name, 1 new");
             Tiny.HasLine(log, "1 of the 3 classes of the previous model do not occur in column 'Label' and are kept: 'moss'");
         }
@@ -188,7 +189,7 @@ public sealed class StagePreviousTests
             return Fit(options, data);
         }
         using VimMergedClassifierTransformer alone = Trained(0, null), taught = Trained(20, null), unmerged = Trained(20, 0);
-        Assert.IsFalse(log.Any(line => line.Contains("No distillation")));
+        Tiny.HasLine(log, "Distillation from the previous model, over the 3 of 3 classes that it knows");
         // Held back by what it knew: nearer to the previous weights than without the teacher.
         Assert.IsLessThan(Distance(alone.Model), Distance(taught.Model));
         // The teacher of a network without merges merges as before, so there is something to learn although the weights are the same.
@@ -236,7 +237,10 @@ public sealed class StagePreviousTests
         Assert.HasCount(5, fitted.ClassNames);
         Tiny.HasLine(log, "Warning: None of the 3 classes of the previous model occurs in column 'Label'");
         var options = From(Tiny.Classifier);
-        options.Epochs = 0;
+        options.AbsentClasses = AbsentClasses.Drop;
+        using var other = Fit(options, Rows(0, 12, "Rust", "moss"));
+        Tiny.HasLine(log, "No distillation: the previous model knows 1 of the 2 classes");
+        (options.AbsentClasses, options.Epochs) = (AbsentClasses.Keep, 0);
         Tiny.Throws<InvalidOperationException>(() => Fit(options, Rows(0, 12, "rust", "lava")), "Epochs is 0", "does not know 1 of the 2 classes", "'lava'");
     }
 
