@@ -13,6 +13,7 @@ internal static class Program
         ["schedule"] = ("whether arithmetic tells how fast a merge schedule is, one thread", ScheduleBenchmark.Run),
         ["augment"] = ("what RandAugment, its operations and random erasing cost for an image, one thread", AugmentationBenchmark.Run),
         ["training"] = ("images a second of whole training steps, one and two threads, and where the time goes", TrainingBenchmark.Run),
+        ["reduction"] = ("the sum of gradients over several processes, under mpirun", ReductionBenchmark.Run),
     };
 
     private static int Main(string[] args)
@@ -23,7 +24,7 @@ internal static class Program
         if (names.Length == 0 || !Benchmarks.ContainsKey(names[0]))
         {
             Console.Error.WriteLine("usage: RMeeTo.Benchmarks <benchmark> [words that a case must contain] [--smoke]");
-            foreach (var (name, benchmark) in Benchmarks) Console.Error.WriteLine($"  {name,-10}{benchmark.Summary}");
+            foreach (var (name, benchmark) in Benchmarks) Console.Error.WriteLine($"  {name,-11}{benchmark.Summary}");
             return 1;
         }
         foreach (var name in names) Benchmarks[name].Run(new BenchmarkOptions(smoke, [.. rest.Skip(1)]));
