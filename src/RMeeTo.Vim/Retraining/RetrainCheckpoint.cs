@@ -1,32 +1,49 @@
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using RMeeTo.Vim.Checkpoints;
 
 namespace RMeeTo.Vim.Retraining;
 
-/// <summary>The file from which a run resumes: written atomically at the start and after every epoch, read once at the start.</summary>
+/// <summary>The file from which a run resumes: written atomically at the start and from time to time, read once at the start.</summary>
 internal sealed class RetrainCheckpoint(string path, RunFingerprint fingerprint)
 {
     private const string Format = "rmeeto.retrain";
-    private const string Version = "2";
+    private const string Version = "3";
     private const string FingerprintKey = "fingerprint";
     private const string ProgressKey = "progress";
     private const string HashKey = "sha256";
 
     private static readonly JsonSerializerOptions s_strict = new() { RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
 
-    private sealed record Progress(int Epoch, int Step, int Updates, int BestEpoch, double? BestTop1, double? StartTop1, List<RetrainEpoch> History);
+    private sealed record Progress(
+        int Epoch, int Step, int Updates, EpochSums Sums, double LearningRate, StepPlan Plan, TimeSpan Used, TimeSpan EpochBegan, double EpochEndSeconds,
+        int BestEpoch, ValidationScore? BestScore, ValidationScore? StartScore, List<RetrainEpoch> History)
+    {
+        public static Progress Of(RetrainState state) => new(
+            state.Epoch, state.Step, state.Updates, state.Sums, state.LearningRate, state.Plan, state.Used, state.EpochBegan, state.EpochEndSeconds,
+            state.BestEpoch, state.BestScore, state.StartScore, state.History);
+
+        public void Restore(RetrainState state)
+        {
+            (state.Epoch, state.Step, state.Updates, state.Sums, state.LearningRate, state.Plan) = (Epoch, Step, Updates, Sums, LearningRate, Plan);
+            (state.Used, state.EpochBegan, state.EpochEndSeconds) = (Used, EpochBegan, EpochEndSeconds);
+            (state.BestEpoch, state.BestScore, state.StartScore) = (BestEpoch, BestScore, StartScore);
+            state.History.AddRange(History);
+        }
+    }
 
     /// <summary>Writes the state; a crash leaves the old file or the new one, never a part.</summary>
     /// <exception cref="IOException">The file cannot be written; the old one is as it was.</exception>
     public void Save(RetrainState state)
     {
+        string progress = Describe(state);
         var metadata = new Dictionary<string, string>
         {
             [Format] = Version,
             [FingerprintKey] = JsonSerializer.Serialize(fingerprint.Entries),
-            [ProgressKey] = Describe(state),
-            [HashKey] = Hash(state),
+            [ProgressKey] = progress,
+            [HashKey] = Hash(state, progress),
         };
         try
         {
@@ -56,12 +73,12 @@ internal sealed class RetrainCheckpoint(string path, RunFingerprint fingerprint)
         try
         {
             using var reader = SafetensorsReader.Open(path);
-            if (reader.Metadata.GetValueOrDefault(Format) != Version)
-                throw new InvalidDataException($"'{path}' is not a training checkpoint of this version, and is left as it is; give another checkpoint path, or delete the file to start again.");
+            CheckVersion(reader.Metadata.GetValueOrDefault(Format));
             fingerprint.ThrowIfDifferent(JsonSerializer.Deserialize<Dictionary<string, string>>(reader.Metadata[FingerprintKey]) ?? [], path);
             foreach (var (name, values) in Parts(state)) reader.Read(name, values);
-            if (Hash(state) != reader.Metadata[HashKey]) throw new CheckpointFormatException("its values are not those that were saved.");
-            Restore(state, reader.Metadata[ProgressKey]);
+            string progress = reader.Metadata[ProgressKey];
+            if (Hash(state, progress) != reader.Metadata[HashKey]) throw new CheckpointFormatException("its values are not those that were saved.");
+            Restore(state, progress);
         }
         catch (Exception e) when (e is CheckpointFormatException or JsonException or KeyNotFoundException or ArgumentException)
         {
@@ -71,17 +88,20 @@ internal sealed class RetrainCheckpoint(string path, RunFingerprint fingerprint)
     }
 
     /// <summary>All of a state but its <see cref="Parts"/>, as text.</summary>
-    public static string Describe(RetrainState state) => JsonSerializer.Serialize(
-        new Progress(state.Epoch, state.Step, state.Updates, state.BestEpoch, state.BestTop1, state.StartTop1, state.History));
+    public static string Describe(RetrainState state) => JsonSerializer.Serialize(Progress.Of(state));
 
     /// <summary>Takes what <see cref="Describe"/> gave.</summary>
     /// <exception cref="JsonException">It is not that.</exception>
-    public static void Restore(RetrainState state, string description)
+    public static void Restore(RetrainState state, string description) =>
+        (JsonSerializer.Deserialize<Progress>(description, s_strict) ?? throw new JsonException("its progress is empty.")).Restore(state);
+
+    private void CheckVersion(string? version)
     {
-        var progress = JsonSerializer.Deserialize<Progress>(description, s_strict) ?? throw new JsonException("its progress is empty.");
-        (state.Epoch, state.Step, state.Updates) = (progress.Epoch, progress.Step, progress.Updates);
-        (state.BestEpoch, state.BestTop1, state.StartTop1) = (progress.BestEpoch, progress.BestTop1, progress.StartTop1);
-        state.History.AddRange(progress.History);
+        if (version is null)
+            throw new InvalidDataException($"'{path}' is not a training checkpoint, and is left as it is; give another checkpoint path.");
+        if (version != Version)
+            throw new InvalidDataException($"The training checkpoint '{path}' has format {version}, and this version of the library reads format {Version}; it is left as "
+                + "it is. Finish the run with the version that began it, or delete the file to start again.");
     }
 
     /// <summary>The values that a state is made of.</summary>
@@ -91,11 +111,12 @@ internal sealed class RetrainCheckpoint(string path, RunFingerprint fingerprint)
         .. state.Average is { } average ? [("average", average.Values)] : Array.Empty<(string, float[])>(),
     ];
 
-    /// <summary>SHA-256 of these values.</summary>
-    public static string Hash(RetrainState state)
+    /// <summary>SHA-256 of these values, and of a text.</summary>
+    public static string Hash(RetrainState state, string text = "")
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         foreach (var (_, values) in Parts(state)) SafetensorsWriter.WriteValues(hash.AppendData, values);
+        hash.AppendData(Encoding.UTF8.GetBytes(text));
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 }

@@ -160,15 +160,48 @@ public sealed partial record RetrainOptions
     public int LoaderThreads { get; init => field = InRange(value, 0, 4096, nameof(LoaderThreads)); }
 
     /// <summary>
-    /// File that receives the complete state after every epoch, and from which the run resumes when the file is there; a run that was finished returns its
-    /// result at once. It takes four times the weights (five times with <see cref="Ema"/>), and is written when the run begins as well, so that a
-    /// folder that cannot be written shows at the start. Null: no checkpoints.
+    /// Time that the run may take, 1 ms to 1,000 days; null, the default: as long as its epochs take. <see cref="Epochs"/> is then the most that are done.
+    /// From what steps, validations and checkpoints take, the run plans how many steps fit, and goes through its learning-rate schedule in larger strides, so
+    /// that it still reaches its end. It plans anew as it goes; the rate never jumps back. It ends at a step's end, with a validation.
+    /// </summary>
+    /// <remarks>
+    /// Time is counted from the beginning of the run, and goes on where a run is resumed; what a killed process did after its last checkpoint does not count.
+    /// How many steps fit depends on the machine and on what else it does, so the result cannot be repeated bit for bit, other than that of a run without a
+    /// budget; what one plan makes of one state can.
+    /// </remarks>
+    public TimeSpan? TimeBudget
+    {
+        get;
+        init => field = value is { } time ? InRange(time, TimeSpan.FromMilliseconds(1), TimeSpan.FromDays(1000), nameof(TimeBudget)) : null;
+    }
+
+    /// <summary>
+    /// Epochs in a row that may pass without a better validation, 1 to 100,000, before the run ends: top-1 counts, and where that is the same the loss. Null,
+    /// the default: any number. It needs validation images.
+    /// </summary>
+    public int? Patience { get; init => field = value is { } epochs ? InRange(epochs, 1, 100_000, nameof(Patience)) : null; }
+
+    /// <summary>
+    /// File that receives the complete state after every epoch, in between every <see cref="CheckpointInterval"/>, and where the run is cancelled; and from
+    /// which the run resumes when the file is there. A run that was finished returns its result at once. It takes four times the weights, and is written when
+    /// the run begins as well, so that a folder that cannot be written shows at the start. Null: no checkpoints.
     /// </summary>
     /// <remarks>
     /// A resumed run ends with the same weights bit for bit on one kind of device and vector width; another may carry it on, with other last bits.
     /// </remarks>
     [JsonIgnore]
     public string? CheckpointPath { get; init; }
+
+    /// <summary>
+    /// Time between two checkpoints inside an epoch, 0 to 1,000 days; five minutes unless set, and 0 writes one after every step of the optimizer. It does not
+    /// change the result.
+    /// </summary>
+    [JsonIgnore]
+    public TimeSpan CheckpointInterval
+    {
+        get;
+        init => field = InRange(value, TimeSpan.Zero, TimeSpan.FromDays(1000), nameof(CheckpointInterval));
+    } = TimeSpan.FromMinutes(5);
 
     /// <summary>
     /// Told after every step and every epoch, on the thread that trains. An exception that it throws ends the run and reaches the caller of
@@ -191,6 +224,9 @@ public sealed partial record RetrainOptions
     /// <summary>Stochastic depth of the teacher, drawn apart from the student's.</summary>
     internal DropPath DropPathOfTeacher =>
         TeacherDropPath == TeacherDropPath.ReferenceTrainMode ? new DropPath(DropPath, RandomPurpose.TeacherDropPath) : default;
+
+    /// <summary>Where time comes from.</summary>
+    internal TimeProvider Clock { get; init; } = TimeProvider.System;
 
     /// <summary>The lanes in effect for gradients of so many bytes.</summary>
     internal int LanesFor(long gradientBytes)

@@ -1,7 +1,6 @@
 using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Devices.Cpu;
 using RMeeTo.Vim.Images;
-using RMeeTo.Vim.Images.Augmentation;
 using RMeeTo.Vim.Network;
 using RMeeTo.Vim.Retraining.Distributed;
 
@@ -15,22 +14,29 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
     private readonly RetrainOptions _options;
     private readonly TrainingProcesses _processes;
     private readonly RetrainState _state;
-    private RetrainCheckpoint? _checkpoint;
-    private readonly int _stepsPerEpoch;
+    private readonly RunClock _clock;
+    private readonly RunPace _pace;
     private readonly RunReporter _reporter;
+    private readonly TimePlanner? _planner;
+    private RetrainCheckpoint? _checkpoint;
     private Optimizer _optimizer = null!;
     private EpochLoop _loop = null!;
+    private StateKeeper _keeper = null!;
     private Validator? _validator;
     private bool _stepped;
+    private bool _saves;
 
     public RetrainRun(
         TModel model, ImageSet training, ImageSet? validation, RetrainOptions options, ClassifierModel? teacher, TrainingProcesses processes)
     {
-        (_model, _options, _processes) = (model, processes.Own(options), processes);
-        _stepsPerEpoch = options.EpochsOf(training.Count).Steps;
-        _state = new RetrainState(model.Weights, options.Ema is { } ema ? (ema.Start ?? model).Weights : null);
+        (_model, _options, _processes, _clock) = (model, processes.Own(options), processes, new RunClock(options.Clock));
+        var epochs = options.EpochsOf(training.Count);
+        var plan = StepPlan.Whole((long)epochs.Steps * options.Epochs);
+        _state = new RetrainState(model.Weights, options.Ema is { } ema ? (ema.Start ?? model).Weights : null) { Plan = plan };
         if (options.CheckpointPath is not null || !processes.IsAlone) Resume(training, validation, teacher);
-        _reporter = new RunReporter(_state, _options, _stepsPerEpoch);
+        _pace = new RunPace(epochs.Steps, _state.History.LastOrDefault()?.Seconds, _state.EpochEndSeconds);
+        _reporter = new RunReporter(_state, _options.Progress, _clock, _pace, epochs.Steps);
+        if (options.TimeBudget is { } budget) _planner = new TimePlanner(budget, _state, _clock, _pace, epochs, options.Accumulation.MicroBatches);
         try
         {
             processes.Together(() => Allocate(training, validation, teacher));
@@ -42,26 +48,34 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         }
     }
 
+    /// <summary>Why the run ends where it stands; null where it goes on.</summary>
+    private RetrainEnding? Ending
+    {
+        get
+        {
+            if (_state.Sums.Steps > 0) return null; // what was begun is validated
+            if (_state.Step == _state.Plan.Full) return RetrainEnding.Completed;
+            if (_state.Epoch - _state.BestEpoch >= _options.Patience) return RetrainEnding.NoBetter;
+            return _state.Step < _state.Plan.End ? null : RetrainEnding.OutOfTime;
+        }
+    }
+
     public RetrainResult<TModel> Execute(CancellationToken cancellation)
     {
-        bool cancelled = false;
+        RetrainEnding? ending = null;
         try
         {
-            if (_state.Epoch == 0 && _validator is not null)
-            {
-                _state.StartTop1 = Validate(cancellation);
-                _state.KeepIfBest(_state.StartTop1);
-                _reporter.Started(_loop.Schedule.At(0));
-            }
-            while (_state.Epoch < _options.Epochs) RunEpoch(cancellation);
+            Start(cancellation);
+            for (ending = Ending; ending is null; ending = Ending) RunEpoch(cancellation);
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested || _processes.Cancelled)
         {
-            cancelled = true;
-            if (_validator is null && _stepped) KeepLatest();
+            ending = RetrainEnding.Cancelled;
+            // Nothing was compared: the latest weights are the best there are.
+            if (_stepped && _keeper.Cancelled() && _validator is null) _state.KeepIfBest(null);
         }
         return new RetrainResult<TModel>(
-            (TModel)_model.WithValues(_state.Best), _state.BestEpoch, _state.StartTop1, _state.BestTop1, _state.History, cancelled, _reporter.Elapsed);
+            (TModel)_model.WithValues(_state.Best), _state.BestEpoch, _state.StartScore?.Top1, _state.BestScore?.Top1, _state.History, ending.Value, _clock.Elapsed);
     }
 
     public void Dispose()
@@ -80,10 +94,11 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
             if (_options.CheckpointPath is not { } path || _options.Epochs == 0) return;
             _checkpoint = new RetrainCheckpoint(path, fingerprint!);
             _checkpoint.TryLoad(_state);
-            if (_state.Epoch < _options.Epochs) _checkpoint.Begin(_state);
+            if (Ending is null) _checkpoint.Begin(_state);
         });
         _processes.Share(_state);
         _processes.Advise(_options.CheckpointPath, _state);
+        _clock.Resume(_state.Used);
     }
 
     private void Allocate(ImageSet training, ImageSet? validation, ClassifierModel? teacher)
@@ -106,6 +121,7 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         var sum = _processes.SumOf(team, provider, workers.Gradients);
         if (sum is not null) Own(sum);
         _loop = new EpochLoop(_state, feed, workers, _optimizer, _options, _processes, sum);
+        _keeper = new StateKeeper(_state, _optimizer, _checkpoint, _clock, _options.CheckpointInterval);
     }
 
     private TrainingPreprocessing Preprocessing() => new(_model.Preprocessing)
@@ -113,8 +129,6 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         Crop = _options.MinimumCropArea < 1 ? TrainingCrop.RandomResized : TrainingCrop.Centre,
         Area = (_options.MinimumCropArea, 1),
         FlipProbability = _options.FlipProbability,
-        Policy = _options.RandAugment,
-        Erasing = _options.RandomErasing > 0 ? new RandomErasing { Probability = _options.RandomErasing } : null,
     };
 
     private T Own<T>(T owned) where T : IDisposable
@@ -123,47 +137,71 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         return owned;
     }
 
-    private void RunEpoch(CancellationToken cancellation)
+    /// <summary>Validates what the run begins with.</summary>
+    private void Start(CancellationToken cancellation)
     {
-        _state.BeginEpoch();
-        _reporter.EpochBegins();
-        _loop.Run(Stepped, cancellation);
-        _processes.Together(Collect);
-        double? top1 = _validator is null ? null : Validate(cancellation);
-        _state.EndEpoch(top1, _reporter.EpochSeconds);
-        _processes.CheckSame(_state);
-        _processes.Together(() => _checkpoint?.Save(_state));
-        _processes.Advise(_options.CheckpointPath, _state);
-        _reporter.EpochEnded(_loop.LearningRate, top1);
+        bool validates = _state.Step == 0 && _validator is not null;
+        var started = _clock.Elapsed;
+        if (validates)
+        {
+            _state.StartScore = Validate(cancellation);
+            _state.KeepIfBest(_state.StartScore);
+            _pace.ExpectAtEpochEnd(_clock.Elapsed - started);
+        }
+        _state.EpochBegan = _state.Step == 0 ? _clock.Used : _state.EpochBegan;
+        Plan(now: true);
+        if (validates) _reporter.Started(_loop.Schedule.At(0));
     }
 
-    private void Collect()
+    private void RunEpoch(CancellationToken cancellation)
     {
-        _optimizer.Save(_state);
-        // The last step of an epoch has no loss after it: without this look a checkpoint, and the best weights, could be broken ones.
-        if (!_state.IsFinite)
-            throw new TrainingDivergedException("A weight or a moment of the optimizer is no longer a finite number", _state.Epoch + 1, _stepsPerEpoch, _loop.LearningRate);
+        _reporter.EpochBegins();
+        _loop.Run(Decide, Stepped, cancellation);
+        _processes.Together(_keeper.Update);
+        ValidationScore? score = _validator is null ? null : Validate(cancellation);
+        _state.EndEpoch(score, _clock.Used);
+        _reporter.EpochEnds(_keeper.Duration);
+        Plan(now: true);
+        _processes.CheckSame(_state);
+        Save();
+        _reporter.EpochEnded(score, isLast: Ending is not null);
+    }
+
+    /// <summary>What goes by the clock is decided by the first process.</summary>
+    private void Decide(MicroBatch batch)
+    {
+        Plan(now: false);
+        _keeper.Stepped(batch);
+        _saves = _processes.Decided(_keeper.IsDue(batch));
     }
 
     private void Stepped()
     {
         _stepped = true;
-        _reporter.Stepped(_loop.LearningRate);
+        if (_saves)
+        {
+            _processes.Together(_keeper.Update);
+            Save();
+        }
+        _reporter.Stepped(_loop.Loss);
     }
 
-    /// <summary>Cancelled, and nothing was compared: the latest weights are the best there are.</summary>
-    private void KeepLatest()
+    private void Plan(bool now)
     {
-        _optimizer.Save(_state);
-        if (_state.IsFinite) _state.KeepIfBest(null);
+        if (_planner is null) return;
+        if (_processes.IsFirst) _planner.Look(now);
+        _state.Plan = _processes.Decided(_state.Plan);
     }
 
-    private double Validate(CancellationToken cancellation)
+    private void Save()
     {
-        var started = _reporter.Elapsed;
+        _processes.Together(_keeper.Save);
+        _processes.Advise(_options.CheckpointPath, _state);
+    }
+
+    private ValidationScore Validate(CancellationToken cancellation)
+    {
         _optimizer.PrepareEvaluation();
-        double top1 = _validator!.Top1(cancellation);
-        _reporter.Validated(_reporter.Elapsed - started);
-        return top1;
+        return _validator!.Score(cancellation);
     }
 }

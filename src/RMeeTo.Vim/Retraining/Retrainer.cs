@@ -71,6 +71,9 @@ public static class Retrainer
         validation?.CheckLabels(model.ClassNames.Count, "validation");
         training.CheckFrames(model.InputFrames, "training");
         validation?.CheckFrames(model.InputFrames, "validation");
+        if (options.Patience is not null && validation is not { Count: > 0 })
+            throw new ArgumentException($"RetrainOptions.Patience is {options.Patience}, and there are no validation images to tell what is better; give some, or set "
+                + "Patience to null.", nameof(options));
         if (teacher is not null) CheckTeacher(model, teacher, options);
     }
 

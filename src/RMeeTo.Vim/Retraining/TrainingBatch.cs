@@ -71,6 +71,9 @@ internal sealed class TrainingBatch
     /// <summary>What an image of the step draws its random numbers by.</summary>
     public long Sample(int position) => _source.Sample(Image(position));
 
+    /// <summary>Class of an image of the step; of a mixed one, that of which it has more.</summary>
+    public int Label(int position) => _source.Label(Image(MixOf(position).Lambda < 0.5 ? _groups.PartnerOf(position) : position));
+
     /// <summary>Prepares the next image that nobody has claimed.</summary>
     /// <returns>False where there is none.</returns>
     public bool PrepareNext(ImageReadBuffer buffer)

@@ -24,6 +24,7 @@ internal sealed class TrainingWorkers : IDisposable
     private readonly int[]? _teachersClass;
     private readonly Action<int, int> _computeLane;
     private (TrainingBatch Batch, MicroBatch Plan, float[] Losses, CancellationToken Cancellation) _current;
+    private int _right;
 
     /// <summary>Allocates the gradients of the lanes.</summary>
     /// <param name="team">Threads.</param>
@@ -59,11 +60,13 @@ internal sealed class TrainingWorkers : IDisposable
     /// <param name="plan">Whether the gradients are added to those that are there, and their factor.</param>
     /// <param name="losses">[B]; written where an image is in one of the lanes.</param>
     /// <param name="cancellation">Looked at before every few images.</param>
+    /// <returns>Images of the lanes that were classified rightly; a mixed image as the class of which it has more.</returns>
     /// <exception cref="OperationCanceledException">Cancelled; the weights are as they were.</exception>
-    public void ComputeGradient(TrainingBatch batch, MicroBatch plan, float[] losses, CancellationToken cancellation)
+    public int ComputeGradient(TrainingBatch batch, MicroBatch plan, float[] losses, CancellationToken cancellation)
     {
-        _current = (batch, plan, losses, cancellation);
+        (_current, _right) = ((batch, plan, losses, cancellation), 0);
         _team.Run(_lanes.Length, _computeLane);
+        return _right;
     }
 
     private void ComputeLane(int thread, int lane)
@@ -81,6 +84,7 @@ internal sealed class TrainingWorkers : IDisposable
                 int count = Math.Min(_batchCapacity, end - i);
                 worker.Fill(batch, i, count);
                 worker.Step(count, plan.GradientScale, _lanes[lane], losses.AsSpan(i, count));
+                Interlocked.Add(ref _right, worker.Right(batch, i, count));
             }
         }
         finally
@@ -108,6 +112,7 @@ internal sealed class TrainingWorkers : IDisposable
         private readonly ImageReadBuffer _read = new();
         private readonly float[] _mixed = options.Mix.IsNone ? [] : new float[student.InputLength];
         private readonly float[] _target = new float[student.Classes];
+        private readonly float[] _logits = new float[batchCapacity * student.Classes];
 
         /// <summary>Takes some images of a step, and sets their targets.</summary>
         public void Fill(TrainingBatch batch, int first, int count)
@@ -142,6 +147,16 @@ internal sealed class TrainingWorkers : IDisposable
             if (_teacher is null) return default;
             var logits = _teacher.Logits.SliceRows(0, count);
             return _partial is null ? logits : _partial.Complete(_student.Logits.SliceRows(0, count), logits);
+        }
+
+        /// <summary>How many of the images of the last step were classified rightly.</summary>
+        public int Right(TrainingBatch batch, int first, int count)
+        {
+            int right = 0, classes = _target.Length;
+            _student.Logits.Buffer.Read(_logits.AsSpan(0, count * classes));
+            for (int i = 0; i < count; i++)
+                if (ImageClassifier.IndexOfMax(_logits.AsSpan(i * classes, classes)) == batch.Label(first + i)) right++;
+            return right;
         }
 
         public void Dispose()

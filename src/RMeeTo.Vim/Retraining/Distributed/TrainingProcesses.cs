@@ -129,7 +129,7 @@ internal sealed class TrainingProcesses(IProcessGroup? group)
         _group.Advice = _group.BroadcastText(checkpoint is null
             ? "The run cannot be resumed, for process 0 has no RetrainOptions.CheckpointPath."
             : $"Start the same command again, with any number of processes: the run resumes from the checkpoint '{checkpoint}' of process 0, written after "
-                + $"epoch {state.Epoch}, step {state.EpochStep}.");
+                + $"epoch {state.Epoch}, step {state.Sums.Steps}.");
     }
 
     /// <summary>Gives all processes the losses of the images of all; those of its own lanes are there.</summary>
@@ -159,7 +159,7 @@ internal sealed class TrainingProcesses(IProcessGroup? group)
     public (int First, int End) Part(int count) => ((int)((long)count * _group.Rank / _group.Size), (int)((long)count * (_group.Rank + 1) / _group.Size));
 
     /// <summary>The sum of what all processes counted.</summary>
-    public int Sum(int count) => IsAlone ? count : _group.AllGather(count).Sum();
+    public long Sum(long count) => IsAlone ? count : _group.AllGather(count).Sum();
 
     /// <summary>What process 0 decided.</summary>
     public T Decided<T>(T value) where T : unmanaged => IsAlone ? value : _group.Broadcast(value);
@@ -173,7 +173,7 @@ internal sealed class TrainingProcesses(IProcessGroup? group)
         int other = Array.FindIndex(hashes, hash => hash != hashes[0]);
         if (other < 0) return;
         _ended = true;
-        throw new ProcessGroupException($"The weights of process {other} are not those of process 0 after epoch {state.Epoch + 1} (SHA-256 {hashes[other][..12]} "
+        throw new ProcessGroupException($"The weights of process {other} are not those of process 0 after epoch {state.Epoch} (SHA-256 {hashes[other][..12]} "
             + $"and {hashes[0][..12]}): a processor, or a mathematical library, computes otherwise. Train on machines of one kind. {_group.Advice}".TrimEnd());
     }
 
