@@ -9,11 +9,22 @@ public sealed class DeterminismTests
 {
     private static readonly Lazy<RetrainResult<VimModel>> s_uninterrupted = new(() => Run(RepeatedRuns.Options));
 
+    private static readonly Lazy<RetrainResult<VimModel>> s_fullRecipe = new(() => Run(RepeatedRuns.FullRecipe));
+
     [TestMethod]
     [DataRow(2)]
     [DataRow(3)]
     public void ThreadsDoNotMatter(int threads) =>
         RepeatedRuns.AssertSame(s_uninterrupted.Value, Run(RepeatedRuns.Options with { Threads = threads }), $"{threads} threads");
+
+    /// <summary>Nor do the threads that prepare images, and how far they are ahead.</summary>
+    [TestMethod]
+    [DataRow(1, 2, 3)]
+    [DataRow(2, 1, 1)]
+    [DataRow(2, 5, 4)]
+    [DataRow(3, 1, 64)]
+    public void LoadersDoNotMatter(int threads, int loaders, int batches) => RepeatedRuns.AssertSame(
+        s_fullRecipe.Value, Run(RepeatedRuns.FullRecipe with { Threads = threads, LoaderThreads = loaders, PreparedBatches = batches }), $"{loaders} loaders");
 
     [TestMethod]
     public void LanesAndSeedDo()
@@ -43,6 +54,8 @@ public sealed class DeterminismTests
         }
     }
 
+    /// <summary>It goes on after the last step, or, where gradients are being accumulated, after the one before.</summary>
+
     /// <summary>RandAugment and erasing reach the run, and are the same from any number of threads.</summary>
     [TestMethod]
     public void AugmentationComesFromTheSeedOfTheRun()
@@ -60,20 +73,25 @@ public sealed class DeterminismTests
     }
 
     [TestMethod]
-    [DataRow(1, 1)]
-    [DataRow(2, 3)]
-    [DataRow(3, 2)]
-    public void ACancelledRunResumes(int epoch, int step)
+    [DataRow(false, 1, 1, 1)]
+    [DataRow(false, 2, 3, 7)]
+    [DataRow(false, 3, 4, 12)]
+    [DataRow(true, 1, 1, 0)]
+    [DataRow(true, 2, 2, 6)]
+    [DataRow(true, 3, 4, 12)]
+    public void ACancelledRunResumes(bool full, int epoch, int step, int resumedAt)
     {
         using var folder = new TemporaryFolder();
-        var options = RepeatedRuns.Options with { CheckpointPath = folder.File("run.safetensors") };
+        var options = (full ? RepeatedRuns.FullRecipe : RepeatedRuns.Options) with { CheckpointPath = folder.File("run.safetensors") };
         var cancelled = RepeatedRuns.CancelledRun(TinyTask.Model(4), options, epoch, step);
-        Assert.IsTrue(cancelled.Cancelled);
+        Assert.AreEqual(RetrainEnding.Cancelled, cancelled.Ending);
         Assert.HasCount(epoch - 1, cancelled.Epochs);
 
-        var resumed = Run(options with { Threads = 2 });
-        Assert.IsFalse(resumed.Cancelled);
-        RepeatedRuns.AssertSame(s_uninterrupted.Value, resumed, "resumed");
+        var told = new List<int>();
+        var resumed = Run(options with { Threads = 2, Progress = new Told<RetrainProgress>(p => told.Add(p.ResumedAt)) });
+        Assert.AreEqual(RetrainEnding.Completed, resumed.Ending);
+        RepeatedRuns.AssertSame((full ? s_fullRecipe : s_uninterrupted).Value, resumed, "resumed");
+        Assert.IsTrue(told.All(at => at == resumedAt), string.Join(", ", told));
     }
 
     /// <summary>Killed twice in the middle of an epoch, the second time a process that had itself resumed.</summary>
@@ -83,12 +101,24 @@ public sealed class DeterminismTests
         using var folder = new TemporaryFolder();
         string checkpoint = folder.File("run.safetensors");
         KilledProcess.TrainAndKill(checkpoint, epoch: 2, step: 2);
-        KilledProcess.TrainAndKill(checkpoint, epoch: 4, step: 1);
-        int first = 0;
-        var resumed = KilledProcess.Run(checkpoint, threads: 1, new Told<RetrainProgress>(p => first = first == 0 ? p.Epoch : first));
-        Assert.AreEqual(4, first, "resumed after the last finished epoch");
-        var uninterrupted = KilledProcess.Run(null, threads: 1);
-        RepeatedRuns.AssertSame(uninterrupted, resumed, "resumed");
+        KilledProcess.TrainAndKill(checkpoint, epoch: 4, step: 3);
+        RetrainProgress? first = null;
+        var resumed = KilledProcess.Run(checkpoint, threads: 1, new Told<RetrainProgress>(p => first ??= p));
+        Assert.AreEqual((4, 3, 14), (first!.Epoch, first.Step, first.ResumedAt), "after the last step of the optimizer");
+        RepeatedRuns.AssertSame(KilledProcess.Run(null, threads: 1), resumed, "resumed");
+    }
+
+    /// <summary>Killed again and again wherever it was: at work, or writing its checkpoint.</summary>
+    [TestMethod]
+    public void ARunThatIsKilledAnywhereResumes()
+    {
+        using var folder = new TemporaryFolder();
+        string checkpoint = folder.File("run.safetensors");
+        var random = new Random(1);
+        for (int kill = 0; kill < 8; kill++)
+            KilledProcess.TrainAndKill(checkpoint, steps: random.Next(4), later: TimeSpan.FromMilliseconds(random.NextDouble() * 12));
+        RepeatedRuns.AssertSame(KilledProcess.Run(null, threads: 1), KilledProcess.Run(checkpoint, threads: 2), "resumed");
+        Assert.HasCount(1, Directory.GetFileSystemEntries(folder.Path), "nothing but the checkpoint is left");
     }
 
     [TestMethod]

@@ -1,3 +1,4 @@
+using RMeeTo.Vim.Images.Augmentation;
 using RMeeTo.Vim.Retraining;
 
 namespace RMeeTo.Vim.Tests.Retraining;
@@ -7,6 +8,20 @@ internal static class RepeatedRuns
 {
     /// <summary>Random crops, a teacher, and a last batch that is smaller than the number of lanes.</summary>
     public static RetrainOptions Options { get; } = TinyTask.Options with { Epochs = 3, BatchSize = 20, TeacherLossWeight = 0.5, MinimumCropArea = 0.3 };
+
+    /// <summary>The same with all that is drawn, added up or averaged: mixing, repetition, stochastic depth, accumulation, an average of the weights.</summary>
+    public static RetrainOptions FullRecipe { get; } = Options with
+    {
+        BatchSize = 18,
+        Mix = new(),
+        MixGroupSize = 6,
+        RepeatedAugmentation = 2,
+        RandAugment = RandAugment.Parse("rand-m9-mstd0.5-inc1"),
+        RandomErasing = 0.25,
+        DropPath = 0.1,
+        Accumulation = GradientAccumulation.Over(2),
+        Ema = new() { Decay = 0.9 },
+    };
 
     public static RetrainResult<TModel> Run<TModel>(TModel model, RetrainOptions options, CancellationToken cancellation = default)
         where TModel : ClassifierModel =>
@@ -32,6 +47,6 @@ internal static class RepeatedRuns
         Assert.AreEqual(expected.StartTop1, actual.StartTop1, what);
         CollectionAssert.AreEqual(Curve(expected), Curve(actual), what);
 
-        static double[] Curve(RetrainResult<TModel> result) => [.. result.Epochs.SelectMany(e => new[] { e.Loss, e.ValidationTop1!.Value })];
+        static double[] Curve(RetrainResult<TModel> result) => [.. result.Epochs.SelectMany(e => new[] { e.Loss, e.TrainingTop1!.Value, e.ValidationTop1!.Value, e.ValidationLoss!.Value })];
     }
 }

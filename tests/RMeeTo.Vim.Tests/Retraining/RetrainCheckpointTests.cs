@@ -46,6 +46,17 @@ public sealed class RetrainCheckpointTests
         CollectionAssert.AreEqual(before, File.ReadAllBytes(options.CheckpointPath!));
     }
 
+    [TestMethod]
+    public void ACheckpointOfAnotherFormatIsRefused()
+    {
+        using var folder = new TemporaryFolder();
+        var options = Options(folder);
+        SafetensorsWriter.Write(options.CheckpointPath!, [new("weights", [1], new float[1])], new Dictionary<string, string> { ["rmeeto.retrain"] = "2" });
+        byte[] before = File.ReadAllBytes(options.CheckpointPath!);
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => Run(options)).Message, "has format 2, and this version of the library reads format 3");
+        CollectionAssert.AreEqual(before, File.ReadAllBytes(options.CheckpointPath!));
+    }
+
     /// <summary>Cut off everywhere, and with a flipped bit in every part.</summary>
     [TestMethod]
     public void ADamagedCheckpointIsAClearError()

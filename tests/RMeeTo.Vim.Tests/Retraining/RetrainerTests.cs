@@ -86,6 +86,12 @@ public sealed class RetrainerTests
         double?[] accuracies = [result.StartTop1, result.Epochs[0].ValidationTop1, result.Epochs[1].ValidationTop1];
         CollectionAssert.AreEqual(accuracies, told.Where(p => p.EpochEnded).Select(p => p.ValidationTop1).ToArray());
         Assert.AreEqual(result.Epochs[1].Loss, told[^1].Loss);
+        int[] images = [25, 25, 10];
+        for (int i = 1; i <= 3; i++)
+            Assert.AreEqual(told[i].Loss, told[1..(i + 1)].Zip(images, (p, n) => p.StepLoss * n).Sum() / images[..i].Sum(), 1e-6, "mean of the steps");
+        Assert.AreEqual(result.Epochs[1].TrainingTop1, told[^1].TrainingTop1);
+        Assert.IsTrue(told.Skip(1).All(p => p.TrainingTop1 is >= 0 and <= 1 && p.ResumedAt == 0 && p.BestTop1 >= result.StartTop1));
+        Assert.AreEqual((result.BestTop1, result.BestEpoch), (told[^1].BestTop1, told[^1].BestEpoch));
         double[] rates = [1e-3, 2e-3, 3e-3];
         for (int i = 0; i < 3; i++) Assert.AreEqual(rates[i], told[i + 1].LearningRate, 1e-12);
         StringAssert.StartsWith(told[0].ToString(), "before training, validation top-1");

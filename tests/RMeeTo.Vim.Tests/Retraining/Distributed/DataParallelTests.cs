@@ -13,6 +13,7 @@ public sealed class DataParallelTests
         ["dropped branches, of the teacher too", RepeatedRuns.Options with { DropPath = 0.3, TeacherDropPath = TeacherDropPath.ReferenceTrainMode }],
         ["accumulated gradients", RepeatedRuns.Options with { Accumulation = GradientAccumulation.Over(3) }],
         ["gradients accumulated as in the reference", RepeatedRuns.Options with { Accumulation = GradientAccumulation.Reference }],
+        ["mixed and repeated images, an average", RepeatedRuns.FullRecipe],
         ["five lanes", RepeatedRuns.Options with { Lanes = 5 }],
     ];
 
@@ -67,6 +68,22 @@ public sealed class DataParallelTests
                 CheckpointPath = group.Rank == 0 ? path : null,
                 Progress = progress,
             }, group.Rank == size - 1 ? cancellation : default));
+    }
+
+    /// <summary>The first process plans by its clock, and all keep to its plan.</summary>
+    [TestMethod]
+    public void ATimeBudgetIsThatOfTheFirstProcess()
+    {
+        var options = RepeatedRuns.FullRecipe with { Epochs = 100, TimeBudget = TimeSpan.FromSeconds(25) };
+        var alone = Train(null);
+        Assert.AreEqual(RetrainEnding.OutOfTime, alone.Ending);
+        foreach (var result in InMemoryGroup.Run(3, Train)) RepeatedRuns.AssertSame(alone, result, "three processes");
+
+        RetrainResult<VimModel> Train(IProcessGroup? group)
+        {
+            var clock = new FakeClock();
+            return RepeatedRuns.Run(TinyTask.Model(4), options with { Processes = group, Clock = clock, Progress = new Told<RetrainProgress>(_ => clock.Pass(1)) });
+        }
     }
 
     [TestMethod]
