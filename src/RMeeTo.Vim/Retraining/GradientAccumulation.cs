@@ -48,7 +48,7 @@ public sealed record GradientAccumulation
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="microBatches"/> is out of range.</exception>
     public static GradientAccumulation Over(int microBatches) => microBatches is >= 1 and <= 65_536
         ? new(AccumulationRule.Mean, microBatches)
-        : throw new ArgumentOutOfRangeException(nameof(microBatches), microBatches, $"{microBatches} micro-batches were asked for; it must be from 1 to 65536.");
+        : throw new ArgumentOutOfRangeException(nameof(microBatches), microBatches, $"microBatches is {microBatches}; it must be from 1 to 65536.");
 
     /// <summary>As text, for logs.</summary>
     public override string ToString() => Rule == AccumulationRule.Reference ? "reference" : $"{MicroBatches}";

@@ -34,7 +34,7 @@ public readonly record struct LearningRateSchedule(double Base, double Minimum, 
     /// <summary>Steps of an epoch, for the rules that go by epochs; 1 or more.</summary>
     public int StepsPerEpoch { get; init; } = 1;
 
-    /// <summary>Learning rate of the first step of the warm-up, or of its first epoch; null: <see cref="Base"/> over the steps, or epochs, of the warm-up.</summary>
+    /// <summary>Learning rate of the first step, or epoch, of the warm-up; null: <see cref="Base"/> over its steps, or epochs.</summary>
     public double? WarmupStart { get; init; }
 
     /// <summary>The schedule of a run.</summary>
@@ -42,7 +42,8 @@ public readonly record struct LearningRateSchedule(double Base, double Minimum, 
     /// <param name="stepsPerEpoch">Steps of the optimizer in an epoch; several micro-batches that are accumulated count once.</param>
     /// <exception cref="OverflowException">The run has 2³¹ steps or more.</exception>
     public static LearningRateSchedule Of(RetrainOptions options, int stepsPerEpoch) =>
-        new(options.LearningRate, options.MinimumLearningRate, checked((int)Math.Round(options.WarmupEpochs * stepsPerEpoch)), checked(options.Epochs * stepsPerEpoch))
+        new(options.LearningRate, options.MinimumLearningRate, checked((int)Math.Round(options.WarmupEpochs * stepsPerEpoch)),
+            checked(options.Epochs * stepsPerEpoch))
         {
             Rule = options.LearningRateRule,
             StepsPerEpoch = stepsPerEpoch,

@@ -17,7 +17,9 @@ public sealed record ModelEma
     public double Decay
     {
         get;
-        init => field = value is >= 0 and < 1 ? value : throw new ArgumentOutOfRangeException(nameof(Decay), value, $"ModelEma.Decay is {value}; it must be at least 0 and below 1.");
+        init => field = value is >= 0 and < 1
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(Decay), value, $"ModelEma.Decay is {value}; it must be at least 0 and below 1.");
     } = 0.99996;
 
     /// <summary>
@@ -32,12 +34,15 @@ public sealed record ModelEma
     {
         if (Start is null) return;
         if (!Start.ClassNames.SequenceEqual(model.ClassNames))
-            throw new ArgumentException($"ModelEma.Start has {Start.ClassNames.Count} classes and the network {model.ClassNames.Count}, or their names or order differ; it has to be the same network with other weights. Use WithHead with the same arguments for both, or leave Start out.");
+            throw new ArgumentException($"ModelEma.Start has {Start.ClassNames.Count} classes and the network {model.ClassNames.Count}, or their names or order "
+                + "differ; it has to be the same network with other weights. Use WithHead with the same arguments for both, or leave Start out.");
         IReadOnlyList<VimParameter> average = Start.Weights.Parameters.All, weights = model.Weights.Parameters.All;
         var odd = average.Zip(weights).FirstOrDefault(pair => pair.First.Name != pair.Second.Name || pair.First.ShapeText != pair.Second.ShapeText);
         if (odd.First is not null)
-            throw new ArgumentException($"ModelEma.Start has {odd.First.Name} {odd.First.ShapeText} where the network has {odd.Second.Name} {odd.Second.ShapeText}; it has to be the same network with other weights.");
+            throw new ArgumentException($"ModelEma.Start has {odd.First.Name} {odd.First.ShapeText} where the network has "
+                + $"{odd.Second.Name} {odd.Second.ShapeText}; it has to be the same network with other weights.");
         if (average.Count != weights.Count)
-            throw new ArgumentException($"ModelEma.Start has {average.Count} parameters and the network {weights.Count}; it has to be the same network with other weights.");
+            throw new ArgumentException($"ModelEma.Start has {average.Count} parameters and the network {weights.Count}; it has to be the same network with "
+                + "other weights.");
     }
 }

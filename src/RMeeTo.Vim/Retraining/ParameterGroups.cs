@@ -29,7 +29,9 @@ public enum LayerDecayRule
     Reference,
 }
 
-/// <summary>Learning rates that fall from the last layer to the first: layer k of 0 to depth + 1 learns at <see cref="Factor"/>^(depth + 1 − k) of the rate.</summary>
+/// <summary>
+/// Learning rates that fall from the last layer to the first: layer k of 0 to depth + 1 learns at <see cref="Factor"/>^(depth + 1 − k) of the rate.
+/// </summary>
 public sealed record LayerDecay
 {
     /// <summary>Sets the factor.</summary>
@@ -75,18 +77,22 @@ internal readonly record struct ParameterGroup(long Offset, long Count, double L
     }
 
     private static bool Decays(VimParameter parameter, WeightDecayRule rule) =>
-        rule == WeightDecayRule.EveryParameter || (parameter.Shape.Count > 1 && !parameter.Name.EndsWith(".bias", StringComparison.Ordinal) && !IsToken(parameter.Name)
-            && !IsTable(parameter.Name));
+        rule == WeightDecayRule.EveryParameter
+        || (parameter.Shape.Count > 1 && !parameter.Name.EndsWith(".bias", StringComparison.Ordinal) && !IsToken(parameter.Name) && !IsTable(parameter.Name));
 
     private static double RateFactor(VimParameter parameter, int depth, LayerDecay? decay)
     {
         if (decay is null) return 1;
-        string name = parameter.Name;
-        int last = depth + 1;
-        int layer = decay.Rule == LayerDecayRule.Reference
-            ? name is "cls_token" or "pos_embed" || IsPatchEmbedding(name) ? 0 : name.StartsWith("blocks.", StringComparison.Ordinal) ? BlockOf(name)!.Value + 1 : last
-            : IsToken(name) || IsTable(name) || IsPatchEmbedding(name) ? 0 : BlockOf(name) + 1 ?? last;
+        int last = depth + 1, layer = decay.Rule == LayerDecayRule.Reference ? ReferenceLayer(parameter.Name, last) : Layer(parameter.Name, last);
         return Math.Pow(decay.Factor, last - layer);
+    }
+
+    private static int Layer(string name, int last) => IsToken(name) || IsTable(name) || IsPatchEmbedding(name) ? 0 : BlockOf(name) + 1 ?? last;
+
+    private static int ReferenceLayer(string name, int last)
+    {
+        if (name is "cls_token" or "pos_embed" || IsPatchEmbedding(name)) return 0;
+        return name.StartsWith("blocks.", StringComparison.Ordinal) ? BlockOf(name)!.Value + 1 : last;
     }
 
     private static bool IsToken(string name) => name.StartsWith("cls_token", StringComparison.Ordinal);

@@ -44,8 +44,8 @@ public sealed partial record RetrainOptions
     };
 
     /// <summary>
-    /// <see cref="Paper"/> for Vim-Base, with the moving average of the weights: 15 epochs, as in table 2. The average starts from the checkpoint's own where it
-    /// is given, <c>Ema = new() { Start = … }</c>, and the teacher is the checkpoint's weights without the average.
+    /// <see cref="Paper"/> for Vim-Base, with the moving average of the weights: 15 epochs, as in table 2. The average starts from the checkpoint's own where
+    /// it is given, <c>Ema = new() { Start = … }</c>, and the teacher is the checkpoint's weights without the average.
     /// </summary>
     public static RetrainOptions PaperVimBase { get; } = Paper with { Epochs = 15, Ema = new ModelEma() };
 

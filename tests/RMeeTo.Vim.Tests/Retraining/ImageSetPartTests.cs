@@ -49,7 +49,10 @@ public sealed class ImageSetPartTests
         {
             var part = set.StratifiedPart(fraction, 5);
             for (int label = 0; label < counts.Length; label++)
-                Assert.AreEqual(Math.Max(1, (int)Math.Round(fraction * counts[label])), part.Indices.Count(i => store.Label(i) == label), $"{fraction} of class {label}");
+            {
+                int expected = Math.Max(1, (int)Math.Round(fraction * counts[label]));
+                Assert.AreEqual(expected, part.Indices.Count(i => store.Label(i) == label), $"{fraction} of class {label}");
+            }
             CollectionAssert.AreEqual(part.Indices.Distinct().Order().ToArray(), part.Indices.ToArray(), "each once, in order");
         }
         int[] ten = [.. set.StratifiedPart(0.1, 5).Indices], again = [.. set.StratifiedPart(0.1, 5).Indices], other = [.. set.StratifiedPart(0.1, 6).Indices];
@@ -64,7 +67,8 @@ public sealed class ImageSetPartTests
         var set = TinyTask.Images(9, 1);
         foreach (double fraction in new[] { 0, -0.1, 1.1, double.NaN })
         {
-            StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => set.StratifiedPart(fraction, 0)).Message, "it must be above 0 and at most 1");
+            var e = Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => set.StratifiedPart(fraction, 0));
+            StringAssert.Contains(e.Message, "it must be above 0 and at most 1");
             Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => set.ReferencePart(fraction));
         }
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => set.ReferencePart(0.1)).Message, "0.1 of 9 images is less than one");

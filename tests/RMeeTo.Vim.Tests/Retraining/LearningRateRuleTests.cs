@@ -23,7 +23,7 @@ public sealed class LearningRateRuleTests
                 Assert.AreEqual(k == 0 ? 2e-5 : 1e-6 + 0.5 * 1.9e-5 * (1 + Math.Cos(Math.PI * (k - 1) / epochs)), rates[k], 1e-19, $"epoch {k} of {epochs}");
         }
 
-        static double[] Late(int epochs) => PerEpoch(new() { LearningRate = 2e-5, MinimumLearningRate = 1e-6, Epochs = epochs, LearningRateRule = LearningRateRule.ReferenceCosinePerEpoch }, 7);
+        static double[] Late(int epochs) => PerEpoch(RetrainOptions.Paper with { Epochs = epochs }, 7);
     }
 
     [TestMethod]
@@ -45,16 +45,15 @@ public sealed class LearningRateRuleTests
     public void ThePapersVideoListWarmsUpStepByStep(int epochs)
     {
         int steps = 240_436 / 256, warmup = 5 * steps;
-        RetrainOptions options = new() { LearningRate = LearningRateSchedule.Scaled(2e-5, 512, 256), MinimumLearningRate = 2e-6, WarmupLearningRate = 2e-6, WarmupEpochs = 5, Epochs = epochs };
-        Assert.AreEqual(4e-5, options.LearningRate, 1e-20);
-        var schedule = LearningRateSchedule.Of(options, steps);
+        var schedule = LearningRateSchedule.Of(RetrainOptions.PaperVideo with { Epochs = epochs }, steps);
         Assert.AreEqual(2e-6, schedule.At(0), 1e-20);
         Assert.AreEqual(4e-5, schedule.At(warmup - 1), 1e-18, "both ends belong to the warm-up");
         Assert.AreEqual(4e-5, schedule.At(warmup), 1e-18);
         int left = epochs * steps - warmup;
-        foreach (int step in new[] { 1, 17, warmup / 2, warmup - 2 }) Assert.AreEqual(2e-6 + step * (4e-5 - 2e-6) / (warmup - 1), schedule.At(step), 1e-18, $"step {step}");
+        foreach (int step in new[] { 1, 17, warmup / 2, warmup - 2 })
+            Assert.AreEqual(2e-6 + step * (4e-5 - 2e-6) / (warmup - 1), schedule.At(step), 1e-18, $"step {step}");
         foreach (int step in new[] { 1, left / 3, left / 2, left - 1 })
-            Assert.AreEqual(2e-6 + 0.5 * (4e-5 - 2e-6) * (1 + Math.Cos(Math.PI * step / left)), schedule.At(warmup + step), 1e-18, $"step {step} of the cosine");
+            Assert.AreEqual(2e-6 + 1.9e-5 * (1 + Math.Cos(Math.PI * step / left)), schedule.At(warmup + step), 1e-18, $"step {step} of the cosine");
         Assert.IsGreaterThan(2e-6, schedule.At(epochs * steps - 1), "the minimum would be the next step's");
     }
 
@@ -62,16 +61,7 @@ public sealed class LearningRateRuleTests
     [TestMethod]
     public void FromScratchTheWarmUpTakesThePlaceOfTheCosinesFirstEpochs()
     {
-        RetrainOptions options = new()
-        {
-            LearningRate = 1e-3,
-            MinimumLearningRate = 1e-5,
-            WarmupEpochs = 5,
-            WarmupLearningRate = 1e-6,
-            Epochs = 300,
-            LearningRateRule = LearningRateRule.ReferenceCosinePerEpoch,
-        };
-        double[] rates = PerEpoch(options, 2);
+        double[] rates = PerEpoch(RetrainOptions.FromScratch, 2);
         const double rise = (1e-3 - 1e-6) / 5;
         double[] warm = [1e-6, 1e-6, 1e-6 + rise, 1e-6 + 2 * rise, 1e-6 + 3 * rise, 1e-6 + 4 * rise];
         CollectionAssert.AreEqual(warm, rates[..6], Close);

@@ -11,7 +11,7 @@ namespace RMeeTo.Vim.Tests.Retraining;
 public sealed class OptimizerTests
 {
     private const int BatchSize = 4;
-    private const int Lanes = 3;
+    private const int LaneCount = 3;
 
     private static readonly VimModel s_model = TinyTask.Model();
     private static readonly double[] s_rates = [1e-2, 7e-3, 2e-2, 5e-3, 1e-2, 3e-3];
@@ -131,7 +131,13 @@ public sealed class OptimizerTests
     public void ThreadsAndASaveInBetweenChangeNoBit()
     {
         string device = DevicesUnderTest.Names[^1];
-        var options = new RetrainOptions { WeightDecayRule = WeightDecayRule.MatricesOnly, LayerDecay = new(0.9), Ema = new() { Decay = 0.5 }, Accumulation = GradientAccumulation.Reference };
+        var options = new RetrainOptions
+        {
+            WeightDecayRule = WeightDecayRule.MatricesOnly,
+            LayerDecay = new(0.9),
+            Ema = new() { Decay = 0.5 },
+            Accumulation = GradientAccumulation.Reference,
+        };
         var expected = Train(device, options, 6);
         AssertSame(expected, Train(device, options with { Threads = 3 }, 6), "three threads");
         RetrainState saved;
@@ -153,9 +159,21 @@ public sealed class OptimizerTests
     }
 
     [TestMethod]
+    public void AStepAllocatesNothing()
+    {
+        var options = new RetrainOptions { WeightDecayRule = WeightDecayRule.MatricesOnly, Ema = new(), Accumulation = GradientAccumulation.Reference };
+        using var bench = new Bench(DevicesUnderTest.Names[^1], options, s_model);
+        for (int step = 0; step < 4; step++) bench.Optimizer.Step(bench.Lanes, options.Accumulation.At(step, step, BatchSize, 100), 1e-3);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int step = 4; step < 12; step++) bench.Optimizer.Step(bench.Lanes, options.Accumulation.At(step, step, BatchSize, 100), 1e-3);
+        Assert.AreEqual(before, GC.GetAllocatedBytesForCurrentThread());
+    }
+
+    [TestMethod]
     public void TheLossScaleDoublesEvery2000MicroBatches()
     {
-        foreach (var (step, scale) in new[] { (0, 65536.0), (1999, 65536), (2000, 131072), (7505, 524288), (2000 * 44, Math.ScaleB(1, 60)), (int.MaxValue, Math.ScaleB(1, 60)) })
+        double largest = Math.ScaleB(1, 60);
+        foreach (var (step, scale) in new[] { (0, 65536.0), (1999, 65536), (2000, 131072), (7505, 524288), (2000 * 44, largest), (int.MaxValue, largest) })
             Assert.AreEqual(scale, GradientAccumulation.LossScale(step), $"micro-batch {step}");
     }
 
@@ -235,18 +253,20 @@ public sealed class OptimizerTests
             _device = provider.CreateDevice();
             _state = state ?? new RetrainState(model.Weights, options.Ema is { } ema ? (ema.Start ?? model).Weights : null);
             _weights = new DeviceWeights(_device, model.Weights, forTraining: true);
-            _lanes = [.. Enumerable.Range(0, Lanes).Select(_ => _device.Allocate(model.Weights.Values.Length))];
+            _lanes = [.. Enumerable.Range(0, LaneCount).Select(_ => _device.Allocate(model.Weights.Values.Length))];
             Optimizer = new Optimizer(_team, provider, _weights, _options, _state);
         }
 
         public Optimizer Optimizer { get; }
+
+        public IReadOnlyList<DeviceBuffer> Lanes => _lanes;
 
         public void Step(int step, double[] gradient, double rate, int epochImages = 100)
         {
             var plan = _options.Accumulation.At(step, step, BatchSize, epochImages);
             int images = Math.Min(BatchSize, epochImages - step * BatchSize);
             double[] shares = [0.5, 0.375, 0.125];
-            for (int lane = 0; lane < Lanes; lane++)
+            for (int lane = 0; lane < LaneCount; lane++)
             {
                 var values = new float[gradient.Length];
                 if (plan.Accumulates) _lanes[lane].Read(values);

@@ -35,7 +35,8 @@ public sealed class PresetTests
         CollectionAssert.AreEqual(new[] { 2e-5, 2e-5, 1.525e-5 }, Rates(o), Relative);
         var batches = new EpochPlan(1_281_167, o.BatchSize, o.RepeatedAugmentation, o.RepeatedEpoch, o.LastBatch);
         Assert.AreEqual((2502, 1251), (batches.Steps, o.Accumulation.Groups(batches.Steps)));
-        Assert.AreEqual((0.99996, null, 15), (RetrainOptions.PaperVimBase.Ema!.Decay, RetrainOptions.PaperVimBase.Ema.Start, RetrainOptions.PaperVimBase.Epochs));
+        var b = RetrainOptions.PaperVimBase;
+        Assert.AreEqual((0.99996, null, 15), (b.Ema!.Decay, b.Ema.Start, b.Epochs));
         Assert.AreEqual(0.861, Math.Pow(0.99996, 3 * 1251), 5e-4, "what the start weighs after 3 epochs, as the specification has it");
         Assert.AreEqual(0.472, Math.Pow(0.99996, 15 * 1251), 5e-4);
     }

@@ -26,7 +26,8 @@ public sealed class RecipeTests
     [TestMethod]
     [DataRow(2)]
     [DataRow(3)]
-    public void ThreadsDoNotMatter(int threads) => RepeatedRuns.AssertSame(s_uninterrupted.Value, Run(s_everything with { Threads = threads }), $"{threads} threads");
+    public void ThreadsDoNotMatter(int threads) =>
+        RepeatedRuns.AssertSame(s_uninterrupted.Value, Run(s_everything with { Threads = threads }), $"{threads} threads");
 
     /// <summary>Cancelled between the two micro-batches of a group as well.</summary>
     [TestMethod]
@@ -67,10 +68,12 @@ public sealed class RecipeTests
     [TestMethod]
     public void MicroBatchesMakeTheBatchOfAllTheirImages()
     {
-        var large = TinyTask.Options with { Device = new ProviderUnderTest(new ReferenceDevice().Name), BatchSize = 8, Epochs = 2, Lanes = 1, WarmupEpochs = 0.7 };
+        var device = new ProviderUnderTest(new ReferenceDevice().Name);
+        var large = TinyTask.Options with { Device = device, BatchSize = 8, Epochs = 2, Lanes = 1, WarmupEpochs = 0.7 };
         var expected = Retrainer.Run(TinyTask.Model(4), TinyTask.Images(21, 1), null, large);
         var actual = Retrainer.Run(TinyTask.Model(4), TinyTask.Images(21, 1), null, large with { BatchSize = 2, Accumulation = GradientAccumulation.Over(4) });
-        for (int i = 0; i < expected.Model.Weights.Values.Length; i++) Assert.AreEqual(expected.Model.Weights.Values[i], actual.Model.Weights.Values[i], 1e-6, $"value {i}");
+        float[] wanted = expected.Model.Weights.Values, got = actual.Model.Weights.Values;
+        for (int i = 0; i < wanted.Length; i++) Assert.AreEqual(wanted[i], got[i], 1e-6, $"value {i}");
         Assert.AreEqual(expected.Epochs[^1].Loss, actual.Epochs[^1].Loss, 1e-9);
         var none = Retrainer.Run(TinyTask.Model(4), TinyTask.Images(21, 1), null, large with { BatchSize = 2 });
         Assert.IsGreaterThan(1e-4, Math.Abs(expected.Epochs[^1].Loss - none.Epochs[^1].Loss), "it does make a difference");
@@ -103,7 +106,8 @@ public sealed class RecipeTests
 
         static void Refused(VimModel start, string message)
         {
-            var e = Assert.ThrowsExactly<ArgumentException>(() => Retrainer.Run(TinyTask.Model(), TinyTask.Images(9, 1), null, TinyTask.Options with { Ema = new() { Start = start } }));
+            var options = TinyTask.Options with { Ema = new() { Start = start } };
+            var e = Assert.ThrowsExactly<ArgumentException>(() => Retrainer.Run(TinyTask.Model(), TinyTask.Images(9, 1), null, options));
             StringAssert.Contains(e.Message, message);
         }
     }
