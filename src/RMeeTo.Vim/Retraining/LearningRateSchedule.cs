@@ -32,7 +32,14 @@ public readonly record struct LearningRateSchedule(double Base, double Minimum, 
     public LearningRateRule Rule { get; init; }
 
     /// <summary>Steps of an epoch, for the rules that go by epochs; 1 or more.</summary>
-    public int StepsPerEpoch { get; init; } = 1;
+    /// <exception cref="ArgumentOutOfRangeException">It is less than 1.</exception>
+    public int StepsPerEpoch
+    {
+        get;
+        init => field = value >= 1
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(StepsPerEpoch), value, $"LearningRateSchedule.StepsPerEpoch is {value}; it must be at least 1.");
+    } = 1;
 
     /// <summary>Learning rate of the first step, or epoch, of the warm-up; null: <see cref="Base"/> over its steps, or epochs.</summary>
     public double? WarmupStart { get; init; }
