@@ -2,7 +2,6 @@ using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 using RMeeTo.Vim;
-using RMeeTo.Vim.Images;
 using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Network;
 using RMeeTo.Vim.Retraining;
@@ -201,13 +200,7 @@ public sealed class StagePreviousTests
 
         double Retrain(VimModel teacher)
         {
-            using var store = new ImageStore(new() { ShorterEdge = teacher.Preprocessing.ShorterEdge });
-            foreach (var row in Pictures.Rows(0, 24, wholePaths: true))
-            {
-                using var image = MLImage.CreateFromFile(row.ImagePath);
-                var pixels = PixelConversion.ToRgb(image.Pixels, image.Width, image.Height, image.PixelFormat);
-                store.Add(store.Reduce(pixels), Array.IndexOf(Pictures.Classes, row.Label), row.Id);
-            }
+            using var store = Tiny.Store(teacher.Preprocessing, 24);
             var recipe = Tiny.Options().Retraining with { LearningRate = 2e-3, TeacherLossWeight = 20, Epochs = 2 };
             return Retrainer.Run(teacher, new ImageSet(store), null, recipe, teacher).Epochs[0].Loss;
         }

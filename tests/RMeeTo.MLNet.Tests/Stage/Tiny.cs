@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using RMeeTo.Vim;
+using RMeeTo.Vim.Images;
 using RMeeTo.Vim.Network;
 using RMeeTo.Vim.Retraining;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -46,6 +47,19 @@ internal static class Tiny
         ml.Transforms.Conversion.MapValueToKey("Label")
         .Append(ml.Transforms.LoadImages("Image", Pictures.Folder, "ImagePath"))
         .Append(ml.Transforms.VimMergedClassifier(options));
+
+    /// <summary>The first pictures, as the stage keeps them, for training without the stage.</summary>
+    public static ImageStore Store(EvaluationPreprocessing preprocessing, int count)
+    {
+        var store = new ImageStore(new() { ShorterEdge = preprocessing.ShorterEdge });
+        foreach (var row in Pictures.Rows(0, count, wholePaths: true))
+        {
+            using var image = MLImage.CreateFromFile(row.ImagePath);
+            var pixels = PixelConversion.ToRgb(image.Pixels, image.Width, image.Height, image.PixelFormat);
+            store.Add(store.Reduce(pixels), Array.IndexOf(Pictures.Classes, row.Label), row.Id);
+        }
+        return store;
+    }
 
     /// <summary>Paths in place of pictures: images decoded by the workers.</summary>
     public static VimMergedClassifierOptions FromPaths(VimMergedClassifierOptions options)
