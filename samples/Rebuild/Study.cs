@@ -51,7 +51,7 @@ internal sealed class Study(StudyOptions options, string work, ImageStore traini
 
     private RetrainResult<VimModel> Train(VimModel model, RetrainOptions recipe, string checkpoint, ImageSet images, VimModel? teacher)
     {
-        var result = Retrainer.Run(model, images, null, recipe with { CheckpointPath = checkpoint, Progress = new ProgressPrinter() }, teacher, cancellation);
+        var result = Retrainer.Run(model, images, null, recipe with { CheckpointPath = checkpoint, LogPath = Path.ChangeExtension(checkpoint, "jsonl"), Progress = new ProgressPrinter() }, teacher, cancellation);
         return result.Cancelled ? throw new OperationCanceledException(cancellation) : result;
     }
 

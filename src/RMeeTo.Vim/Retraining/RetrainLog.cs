@@ -12,17 +12,19 @@ internal sealed class RetrainLog : IProgress<RetrainProgress>, IDisposable
     private static readonly TimeSpan s_stepInterval = TimeSpan.FromSeconds(1);
 
     private readonly StreamWriter _writer;
+    private readonly IProgress<RetrainProgress>? _listener;
     private readonly TimeProvider _clock;
     private readonly string _path;
-    private long _lastStep;
+    private long? _lastStep;
 
     /// <summary>Opens the file, or makes it.</summary>
     /// <param name="path">The file; its folder must exist.</param>
-    /// <param name="clock">Time of day and intervals; the system's unless given.</param>
+    /// <param name="listener">Told as well; or null.</param>
+    /// <param name="clock">Time of day and intervals.</param>
     /// <exception cref="IOException">The file cannot be written.</exception>
-    public RetrainLog(string path, TimeProvider? clock = null)
+    public RetrainLog(string path, IProgress<RetrainProgress>? listener, TimeProvider clock)
     {
-        (_path, _clock) = (path, clock ?? TimeProvider.System);
+        (_path, _listener, _clock) = (path, listener, clock);
         try
         {
             var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
@@ -46,7 +48,34 @@ internal sealed class RetrainLog : IProgress<RetrainProgress>, IDisposable
     /// <inheritdoc/>
     public void Report(RetrainProgress value)
     {
-        if (!value.EpochEnded && _lastStep != 0 && _clock.GetElapsedTime(_lastStep) < s_stepInterval) return;
+        Log(value);
+        _listener?.Report(value);
+    }
+
+    /// <summary>A line for how the run ended.</summary>
+    public void End(RetrainEnding ending, int bestEpoch, double? bestTop1) => Write(new { Event = "ended", Time = Now, ending, bestEpoch, bestTop1 });
+
+    /// <summary>A line for why the run failed, where it can be written.</summary>
+    public void Fail(Exception failure)
+    {
+        try
+        {
+            Write(new { Event = "failed", Time = Now, error = failure.Message });
+        }
+        catch (IOException)
+        {
+            // The failure itself reaches the caller.
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _writer.Dispose();
+
+    private DateTimeOffset Now => _clock.GetUtcNow();
+
+    private void Log(RetrainProgress value)
+    {
+        if (!value.EpochEnded && _lastStep is { } last && _clock.GetElapsedTime(last) < s_stepInterval) return;
         _lastStep = _clock.GetTimestamp();
         Write(new
         {
@@ -57,21 +86,18 @@ internal sealed class RetrainLog : IProgress<RetrainProgress>, IDisposable
             value.Step,
             value.Steps,
             value.Loss,
+            value.TrainingTop1,
             value.LearningRate,
             value.ImagesPerSecond,
             value.ValidationTop1,
+            value.ValidationTop5,
+            value.ValidationLoss,
+            value.BestTop1,
+            BestEpoch = value.BestTop1 is null ? null : (int?)value.BestEpoch,
             ElapsedSeconds = value.Elapsed.TotalSeconds,
             RemainingSeconds = value.Remaining?.TotalSeconds,
         });
     }
-
-    /// <summary>A line for how the run ended.</summary>
-    public void End(string how, int bestEpoch, double? bestTop1) => Write(new { Event = "ended", Time = Now, how, bestEpoch, bestTop1 });
-
-    /// <inheritdoc/>
-    public void Dispose() => _writer.Dispose();
-
-    private DateTimeOffset Now => _clock.GetUtcNow();
 
     private void Write<T>(T line)
     {

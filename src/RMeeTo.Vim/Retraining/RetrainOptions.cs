@@ -210,13 +210,20 @@ public sealed partial record RetrainOptions
     [JsonIgnore]
     public IProgress<RetrainProgress>? Progress { get; init; }
 
+    /// <summary>
+    /// File that receives lines of JSON, for plots and comparisons: one for the start with all settings, one a second at most for steps, one for every epoch,
+    /// one for the end. A run that resumes writes on in it. Null: none.
+    /// </summary>
+    [JsonIgnore]
+    public string? LogPath { get; init; }
+
     /// <summary>Where to train; null means the CPU.</summary>
     [JsonIgnore]
     public IVimDeviceProvider? Device { get; init; }
 
     /// <summary>
     /// The processes that train together, each with a part of the lanes, such as <see cref="MpiGroup.Start"/> gives; null, the default, means one. All give
-    /// the same model, images and options; <see cref="CheckpointPath"/> and <see cref="Progress"/> are those of process 0. It does not change the result.
+    /// the same model, images and options; <see cref="CheckpointPath"/>, <see cref="LogPath"/> and <see cref="Progress"/> are those of process 0. It does not change the result.
     /// </summary>
     [JsonIgnore]
     public IProcessGroup? Processes { get; init; }

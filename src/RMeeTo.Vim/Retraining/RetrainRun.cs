@@ -19,6 +19,7 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
     private readonly RunReporter _reporter;
     private readonly TimePlanner? _planner;
     private RetrainCheckpoint? _checkpoint;
+    private RetrainLog? _log;
     private Optimizer _optimizer = null!;
     private EpochLoop _loop = null!;
     private StateKeeper _keeper = null!;
@@ -35,7 +36,8 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         _state = new RetrainState(model.Weights, options.Ema is { } ema ? (ema.Start ?? model).Weights : null) { Plan = plan };
         if (options.CheckpointPath is not null || !processes.IsAlone) Resume(training, validation, teacher);
         _pace = new RunPace(epochs.Steps, _state.History.LastOrDefault()?.Seconds, _state.EpochEndSeconds);
-        _reporter = new RunReporter(_state, _options.Progress, _clock, _pace, epochs.Steps);
+        processes.Together(() => _log = OpenLog(training, validation, teacher));
+        _reporter = new RunReporter(_state, _log ?? _options.Progress, _clock, _pace, epochs.Steps);
         if (options.TimeBudget is { } budget) _planner = new TimePlanner(budget, _state, _clock, _pace, epochs, options.Accumulation.MicroBatches);
         try
         {
@@ -74,6 +76,12 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
             // Nothing was compared: the latest weights are the best there are.
             if (_stepped && _keeper.Cancelled() && _validator is null) _state.KeepIfBest(null);
         }
+        catch (Exception e)
+        {
+            _log?.Fail(e);
+            throw;
+        }
+        _log?.End(ending.Value, _state.BestEpoch, _state.BestScore?.Top1);
         return new RetrainResult<TModel>(
             (TModel)_model.WithValues(_state.Best), _state.BestEpoch, _state.StartScore?.Top1, _state.BestScore?.Top1, _state.History, ending.Value, _clock.Elapsed);
     }
@@ -99,6 +107,14 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         _processes.Share(_state);
         _processes.Advise(_options.CheckpointPath, _state);
         _clock.Resume(_state.Used);
+    }
+
+    private RetrainLog? OpenLog(ImageSet training, ImageSet? validation, ClassifierModel? teacher)
+    {
+        if (_options.LogPath is not { } path) return null;
+        var log = Own(new RetrainLog(path, _options.Progress, _options.Clock));
+        log.Begin(RunFingerprint.Of(_model, training, validation, _options, teacher).Entries, _state.Epoch, _state.Step);
+        return log;
     }
 
     private void Allocate(ImageSet training, ImageSet? validation, ClassifierModel? teacher)

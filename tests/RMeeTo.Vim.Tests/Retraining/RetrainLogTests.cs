@@ -11,12 +11,12 @@ public sealed class RetrainLogTests
     {
         using var folder = new TemporaryFolder();
         string path = folder.File("run.jsonl");
-        using (var log = new RetrainLog(path, new StoppedClock()))
+        using (var log = new RetrainLog(path, null, new FakeClock()))
         {
             log.Begin(new Dictionary<string, string> { ["Seed"] = "7" }, 0, 0);
             log.Report(Progress(step: 1, ended: false));
             log.Report(Progress(step: 4, ended: true));
-            log.End("completed", 2, 0.5);
+            log.End(RetrainEnding.Completed, 2, 0.5);
         }
         var lines = Lines(path);
         CollectionAssert.AreEqual(new[] { "started", "step", "epoch", "ended" }, lines.Select(line => line.GetProperty("event").GetString()).ToArray());
@@ -33,13 +33,13 @@ public sealed class RetrainLogTests
     {
         using var folder = new TemporaryFolder();
         string path = folder.File("run.jsonl");
-        var clock = new StoppedClock();
-        using (var log = new RetrainLog(path, clock))
+        var clock = new FakeClock();
+        using (var log = new RetrainLog(path, null, clock))
         {
             for (int step = 1; step <= 25; step++)
             {
                 log.Report(Progress(step, ended: false));
-                clock.Pass(TimeSpan.FromMilliseconds(100));
+                clock.Pass(0.1);
             }
             log.Report(Progress(25, ended: true));
         }
@@ -52,11 +52,36 @@ public sealed class RetrainLogTests
         using var folder = new TemporaryFolder();
         string path = folder.File("run.jsonl");
         File.WriteAllText(path, "{\"event\":\"started\"}\n{\"event\":\"st");
-        using (var log = new RetrainLog(path)) log.Begin(new Dictionary<string, string>(), 1, 20);
+        using (var log = new RetrainLog(path, null, TimeProvider.System)) log.Begin(new Dictionary<string, string>(), 1, 20);
         string[] lines = File.ReadAllLines(path);
         Assert.HasCount(3, lines);
         Assert.AreEqual("{\"event\":\"st", lines[1]);
         Assert.AreEqual("resumed", JsonElement.Parse(lines[2]).GetProperty("event").GetString());
+    }
+
+    /// <summary>A whole run, killed by its listener and resumed: the listener is told as well, and the file tells both parts.</summary>
+    [TestMethod]
+    public void ARunWritesItsLog()
+    {
+        using var folder = new TemporaryFolder();
+        var options = TinyTask.Options with { LogPath = folder.File("run.jsonl"), CheckpointPath = folder.File("run.state"), Epochs = 2 };
+        var images = TinyTask.Images(30, 1);
+        var killed = options with { Progress = new Told<RetrainProgress>(value => { if (value.Epoch == 2) throw new NotSupportedException("stop here"); }) };
+        Assert.ThrowsExactly<NotSupportedException>(() => Retrainer.Run(TinyTask.Model(), images, images, killed));
+        int told = 0;
+        var result = Retrainer.Run(TinyTask.Model(), images, images, options with { Progress = new Told<RetrainProgress>(_ => told++) });
+
+        var lines = Lines(options.LogPath);
+        string[] events = [.. lines.Select(line => line.GetProperty("event").GetString()!).Where(name => name != "step")];
+        CollectionAssert.AreEqual(new[] { "started", "epoch", "epoch", "failed", "resumed", "epoch", "ended" }, events);
+        Assert.AreEqual("stop here", lines.Single(line => line.GetProperty("event").GetString() == "failed").GetProperty("error").GetString());
+        var resumed = lines.Single(line => line.GetProperty("event").GetString() == "resumed");
+        Assert.AreEqual(1, resumed.GetProperty("epoch").GetInt32());
+        Assert.AreEqual("30", resumed.GetProperty("settings").GetProperty("training images").GetString()!.Split(' ')[0]);
+        Assert.AreEqual(result.Epochs[1].Loss, lines[^2].GetProperty("loss").GetDouble());
+        Assert.AreEqual(result.BestTop1, lines[^1].GetProperty("bestTop1").GetDouble());
+        Assert.AreEqual("Completed", lines[^1].GetProperty("ending").GetString());
+        Assert.IsGreaterThan(3, told);
     }
 
     [TestMethod]
@@ -64,7 +89,7 @@ public sealed class RetrainLogTests
     {
         using var folder = new TemporaryFolder();
         string path = Path.Combine(folder.Path, "nowhere", "run.jsonl");
-        var error = Assert.ThrowsExactly<IOException>(() => new RetrainLog(path));
+        var error = Assert.ThrowsExactly<IOException>(() => new RetrainLog(path, null, TimeProvider.System));
         StringAssert.Contains(error.Message, path);
         StringAssert.Contains(error.Message, "LogPath");
     }
@@ -85,17 +110,4 @@ public sealed class RetrainLogTests
         Elapsed = TimeSpan.FromSeconds(step),
         Remaining = null,
     };
-
-    private sealed class StoppedClock : TimeProvider
-    {
-        private long _ticks = TimeSpan.TicksPerDay;
-
-        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
-
-        public override long GetTimestamp() => _ticks;
-
-        public override DateTimeOffset GetUtcNow() => new(_ticks, TimeSpan.Zero);
-
-        public void Pass(TimeSpan time) => _ticks += time.Ticks;
-    }
 }

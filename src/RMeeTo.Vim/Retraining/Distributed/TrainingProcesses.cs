@@ -30,7 +30,7 @@ internal sealed class TrainingProcesses(IProcessGroup? group)
     public bool Cancelled { get; private set; }
 
     /// <summary>The options of this process: only the first writes and reports.</summary>
-    public RetrainOptions Own(RetrainOptions options) => IsFirst ? options : options with { CheckpointPath = null, Progress = null };
+    public RetrainOptions Own(RetrainOptions options) => IsFirst ? options : options with { CheckpointPath = null, LogPath = null, Progress = null };
 
     /// <summary>The lanes that this process computes: as many as the others, or one more or less.</summary>
     /// <exception cref="ArgumentException">There are fewer lanes than processes.</exception>
