@@ -183,8 +183,8 @@ public sealed partial record RetrainOptions
 
     /// <summary>
     /// File that receives the complete state after every epoch, in between every <see cref="CheckpointInterval"/>, and where the run is cancelled; and from
-    /// which the run resumes when the file is there. A run that was finished returns its result at once. It takes four times the weights, and is written when
-    /// the run begins as well, so that a folder that cannot be written shows at the start. Null: no checkpoints.
+    /// which the run resumes when the file is there. A run that was finished returns its result at once. It takes four times the weights (five times with
+    /// <see cref="Ema"/>), and is written when the run begins as well, so that a folder that cannot be written shows at the start. Null: no checkpoints.
     /// </summary>
     /// <remarks>
     /// A resumed run ends with the same weights bit for bit on one kind of device and vector width; another may carry it on, with other last bits.

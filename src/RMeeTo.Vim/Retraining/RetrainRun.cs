@@ -1,6 +1,7 @@
 using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Devices.Cpu;
 using RMeeTo.Vim.Images;
+using RMeeTo.Vim.Images.Augmentation;
 using RMeeTo.Vim.Network;
 using RMeeTo.Vim.Retraining.Distributed;
 
@@ -145,6 +146,8 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         Crop = _options.MinimumCropArea < 1 ? TrainingCrop.RandomResized : TrainingCrop.Centre,
         Area = (_options.MinimumCropArea, 1),
         FlipProbability = _options.FlipProbability,
+        Policy = _options.RandAugment,
+        Erasing = _options.RandomErasing > 0 ? new RandomErasing { Probability = _options.RandomErasing } : null,
     };
 
     private T Own<T>(T owned) where T : IDisposable
