@@ -33,7 +33,10 @@ public static class VimCatalog
     /// value</description></item>
     /// </list>
     /// Columns of features and of the most probable classes: <see cref="VimMergedClassifierOptions.FeaturesColumnName"/>,
-    /// <see cref="VimMergedClassifierOptions.TopK"/>.
+    /// <see cref="VimMergedClassifierOptions.TopK"/>. To go on from a fitted model: <see cref="VimMergedClassifierOptions.Previous"/>,
+    /// <see cref="VimMergedClassifierEstimator.Fit(IDataView, ITransformer)"/>. Long runs: <see cref="VimMergedClassifierOptions.TimeBudget"/>,
+    /// <see cref="VimMergedClassifierOptions.CancellationToken"/>, <see cref="VimMergedClassifierOptions.Progress"/>, and checkpoints, early stopping and the
+    /// whole recipe in <see cref="VimMergedClassifierOptions.Retraining"/>.
     /// Images are resized, cropped and normalised alike while fitting and predicting; do not add ResizeImages or ExtractPixels. The orientation tag of
     /// photographs (EXIF) is not applied, as <c>MLImage</c> does not apply it: rotate such images beforehand.
     /// </remarks>

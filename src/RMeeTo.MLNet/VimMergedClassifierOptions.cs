@@ -199,7 +199,19 @@ public sealed class VimMergedClassifierOptions
             : throw new ArgumentOutOfRangeException(nameof(Epochs), value, $"Epochs is {value}; it must be from 0 (merge without training) to 100000.");
     }
 
-    /// <summary>The recipe of re-training.</summary>
+    /// <summary>
+    /// Time that training may take: as many of the <see cref="Epochs"/> are done as fit, and the learning rate's schedule ends in time. Reading the rows does
+    /// not count. Null: <see cref="RetrainOptions.TimeBudget"/> of <see cref="Retraining"/>, which is none unless set.
+    /// </summary>
+    public TimeSpan? TimeBudget
+    {
+        get;
+        set => field = value is null || value >= TimeSpan.FromMilliseconds(1) && value <= TimeSpan.FromDays(1000)
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(TimeBudget), value, $"TimeBudget is {value}; it must be from 1 ms to 1000 days, or null (none).");
+    }
+
+    /// <summary>The recipe of re-training; checkpoints and early stopping of long runs too.</summary>
     public RetrainOptions Retraining { get; set => field = value ?? throw new ArgumentNullException(nameof(Retraining)); } = new();
 
     /// <summary>
@@ -311,7 +323,12 @@ public sealed class VimMergedClassifierOptions
     internal VimMergedClassifierTransformer? PreviousClassifier { get; private set; }
 
     /// <summary>The recipe with what is set beside it.</summary>
-    internal RetrainOptions Recipe => Retraining with { Epochs = Epochs ?? Retraining.Epochs, Threads = Threads ?? Retraining.Threads };
+    internal RetrainOptions Recipe => Retraining with
+    {
+        Epochs = Epochs ?? Retraining.Epochs,
+        Threads = Threads ?? Retraining.Threads,
+        TimeBudget = TimeBudget ?? Retraining.TimeBudget,
+    };
 
     /// <summary>A copy that later changes to this object do not reach.</summary>
     internal VimMergedClassifierOptions Clone() => (VimMergedClassifierOptions)MemberwiseClone();

@@ -58,7 +58,7 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
     /// <summary>Where tokens merge.</summary>
     public MergeSchedule Schedule => Model.Schedule;
 
-    /// <summary>How re-training went; null where there was none, and after loading from a file.</summary>
+    /// <summary>How re-training went, epoch by epoch, and why it ended; null where there was none, and after loading from a file.</summary>
     public RetrainResult<VimModel>? Retraining { get; }
 
     /// <summary>

@@ -133,10 +133,17 @@ internal sealed class FitRun(
             throw new InvalidOperationException("TargetLossWeight is 0 and there is no teacher to distil from, so there is nothing to learn; set "
                 + "TargetLossWeight above 0.");
         var result = Retrainer.Run(start.Model, rows.Training, rows.Validation, recipe, teacher, cancellation.Token);
-        string best = result.BestTop1 is { } top1 ? $", validation top-1 {result.StartTop1:P1} before and {top1:P1} after" : "";
-        channel.Say($"Best epoch {result.BestEpoch} of {result.Epochs.Count}{best}; {result.Duration:h\\:mm\\:ss}.");
-        if (result.Cancelled) channel.Warning(MessageSensitivity.None, $"Cancelled; the best weights so far are kept (epoch {result.BestEpoch}).");
+        SayEnd(result, recipe);
         return result;
+    }
+
+    private void SayEnd(RetrainResult<VimModel> result, RetrainOptions recipe)
+    {
+        string best = result.BestTop1 is { } top1 ? $", validation top-1 {result.StartTop1:P1} before and {top1:P1} after" : "";
+        channel.Say($"Best epoch {result.BestEpoch} of {result.Epochs.Count}{best}; {(long)result.Duration.TotalHours}:{result.Duration:mm\\:ss}.");
+        if (result.Ending == RetrainEnding.OutOfTime) channel.Say($"Ended: the time budget of {recipe.TimeBudget} is used up.");
+        if (result.Ending == RetrainEnding.NoBetter) channel.Say($"Ended: no better validation in {recipe.Patience} epochs in a row.");
+        if (result.Cancelled) channel.Warning(MessageSensitivity.None, $"Cancelled; the best weights so far are kept (epoch {result.BestEpoch}).");
     }
 
     /// <summary>

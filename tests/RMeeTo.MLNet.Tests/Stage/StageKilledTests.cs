@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
@@ -18,7 +19,7 @@ public sealed class StageKilledTests
     internal static VimMergedClassifierOptions Options(string? checkpoint)
     {
         var options = Tiny.FromPaths(Tiny.Options(Epochs));
-        options.Retraining = options.Retraining with { BatchSize = 4, CheckpointPath = checkpoint };
+        options.Retraining = options.Retraining with { BatchSize = 4, CheckpointPath = checkpoint, CheckpointInterval = TimeSpan.Zero };
         return options;
     }
 
@@ -34,13 +35,15 @@ public sealed class StageKilledTests
         var reached = new List<string>();
         foreach (string mark in (string[])["1 2 False", "2 1 False", "4 7 False"]) reached.Add(KillAt(mark, checkpoint));
         Assert.AreEqual("0 0 True", reached[0], "the first process begins at the beginning");
-        Assert.AreNotEqual(reached[0], reached[2], "the third goes on");
+        Assert.IsTrue(InsideAnEpoch(reached[1]) && InsideAnEpoch(reached[2]), $"the others go on where they were killed: {string.Join(", ", reached)}");
         using var resumed = Fit(checkpoint);
         Assert.HasCount(Epochs, resumed.Retraining!.Epochs);
         CollectionAssert.AreEqual(Losses(whole), Losses(resumed));
         Assert.IsTrue(whole.Model.Weights.Values.AsSpan().SequenceEqual(resumed.Model.Weights.Values));
         CollectionAssert.AreEqual(new[] { checkpoint }, Directory.GetFiles(_folder), "nothing else is left behind");
     }
+
+    private static bool InsideAnEpoch(string told) => told.Split(' ') is [_, var step, "False"] && int.Parse(step, CultureInfo.InvariantCulture) > 1;
 
     private static double[] Losses(VimMergedClassifierTransformer fitted) => [.. fitted.Retraining!.Epochs.Select(epoch => epoch.Loss)];
 
