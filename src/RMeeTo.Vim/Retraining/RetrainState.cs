@@ -61,8 +61,9 @@ internal sealed class RetrainState(NetworkWeights weights, NetworkWeights? avera
     /// <summary>Epochs done.</summary>
     public List<RetrainEpoch> History { get; } = [];
 
-    /// <summary>False where a weight or a moment is infinite or no number.</summary>
-    public bool IsFinite => AllFinite(Weights.Values) && AllFinite(FirstMoment) && AllFinite(SecondMoment);
+    /// <summary>False where a weight, an average or a moment is infinite or no number.</summary>
+    public bool IsFinite =>
+        AllFinite(Weights.Values) && AllFinite(FirstMoment) && AllFinite(SecondMoment) && (Average is null || AllFinite(Average.Values));
 
     /// <summary>Ends of epochs that are still to come where a run of so many steps ends.</summary>
     public long EpochEndsUntil(long end, int stepsPerEpoch) => (end + stepsPerEpoch - 1) / stepsPerEpoch - Epoch;

@@ -50,6 +50,18 @@ public sealed class RetrainingPageTests
         ImageSet published = training.ReferencePart(0.1);              // Python's random.seed(0); random.sample(…): the paper's table 8
     }
 
+    internal static void Stopping()
+    {
+        var options = RetrainOptions.Default with
+        {
+            Epochs = 30,
+            TimeBudget = TimeSpan.FromMinutes(20),
+            Patience = 5,
+            CheckpointPath = "run.checkpoint",
+            CheckpointInterval = TimeSpan.FromMinutes(2),
+        };
+    }
+
     internal static void FromScratch(VimConfig config, string[] classNames, ImageSet training, ImageSet validation)
     {
         var start = new VimModel(VimInitializer.Create(config, seed: 1), classNames);
