@@ -129,7 +129,7 @@ internal sealed class TrainingProcesses(IProcessGroup? group)
         _group.Advice = _group.BroadcastText(checkpoint is null
             ? "The run cannot be resumed, for process 0 has no RetrainOptions.CheckpointPath."
             : $"Start the same command again, with any number of processes: the run resumes from the checkpoint '{checkpoint}' of process 0, written after "
-                + $"epoch {state.Epoch}, step {state.Sums.Steps}.");
+                + $"{state.Epoch} epochs and {state.Step} steps in all.");
     }
 
     /// <summary>Gives all processes the losses of the images of all; those of its own lanes are there.</summary>

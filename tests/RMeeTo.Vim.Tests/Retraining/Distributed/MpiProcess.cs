@@ -54,17 +54,21 @@ internal static class MpiProcess
         child.WaitForExit();
     }
 
-    /// <summary>Trains like <see cref="KilledProcess.Run"/>, and stops for ever where that is asked for.</summary>
+    /// <summary>The run: the whole recipe.</summary>
+    public static RetrainResult<VimModel> RunTraining(string? checkpoint, IProcessGroup? processes = null, IProgress<RetrainProgress>? progress = null) =>
+        RepeatedRuns.Run(TinyTask.Model(4), DataParallelTests.WholeRecipe with { CheckpointPath = checkpoint, Processes = processes, Progress = progress });
+
+    /// <summary>Trains, and stops for ever in the middle of an epoch where that is asked for.</summary>
     private static int DoTrain(MpiGroup group, string[] arguments)
     {
         Console.WriteLine($"{group.Rank} {Environment.ProcessId}");
         int? epoch = arguments.Length > 1 ? int.Parse(arguments[1]) : null;
-        var result = KilledProcess.Run(arguments[0], threads: 1, new Told<RetrainProgress>(p =>
+        var result = RunTraining(arguments[0], group, new Told<RetrainProgress>(p =>
         {
             if (p.EpochEnded || p.Epoch != epoch || p.Step != 2) return;
             Console.WriteLine(Reached);
             Thread.Sleep(Timeout.Infinite); // so that the kill always finds all processes in the middle of an epoch
-        }), group);
+        }));
         Console.WriteLine($"{group.Rank} of {group.Size}: {Hash(result)}");
         return 0;
     }
