@@ -28,6 +28,12 @@ public interface IProcessGroup : IDisposable
     /// <exception cref="ProcessGroupException">The other process, or the way to it, is lost.</exception>
     void Send(ReadOnlySpan<byte> data, int to);
 
+    /// <summary>
+    /// Waits until the others have what was sent to them: before a long computation, in which nothing that is still on its way would move on.
+    /// </summary>
+    /// <exception cref="ProcessGroupException">Another process, or the way to it, is lost.</exception>
+    void Flush();
+
     /// <summary>Waits for as many bytes as the other process sent in one call.</summary>
     /// <exception cref="ProcessGroupException">The other process, or the way to it, is lost.</exception>
     void Receive(Span<byte> data, int from);

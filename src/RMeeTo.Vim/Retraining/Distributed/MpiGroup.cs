@@ -126,6 +126,13 @@ public sealed unsafe class MpiGroup : IProcessGroup
     }
 
     /// <inheritdoc/>
+    public void Flush()
+    {
+        CheckUse();
+        foreach (var buffer in _sends) Wait(buffer);
+    }
+
+    /// <inheritdoc/>
     public void Receive(Span<byte> data, int from)
     {
         CheckUse(from, nameof(from));
@@ -170,11 +177,20 @@ public sealed unsafe class MpiGroup : IProcessGroup
         if (Size > 1) _abandoned = true;
     }
 
-    /// <summary>Finalises MPI, which waits for all processes, unless the group was abandoned: then the launcher ends them when this process ends.</summary>
+    /// <summary>
+    /// Waits for all processes to do the same, and finalises MPI. Where others still train, or the group was abandoned, it does not: then this process fails,
+    /// and the launcher ends the others.
+    /// </summary>
     public void Dispose()
     {
         if (_ended || _abandoned) return;
-        foreach (var buffer in _sends) Wait(buffer);
+        try
+        {
+            Flush();
+            if (!this.AllLeave()) Abandon();
+        }
+        catch (ProcessGroupException) { } // it may be another exception that ends the group's use, and that one is of more interest
+        if (_abandoned) return;
         End();
         foreach (var buffer in (MpiBuffer[])[.. _sends, _mine, _received]) buffer.Free();
     }

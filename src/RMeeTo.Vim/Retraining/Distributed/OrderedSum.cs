@@ -65,6 +65,7 @@ internal sealed class OrderedSum : IDisposable
             if (step < chunks) Up(step);
             if (step >= lead) Down(step - lead);
         }
+        _group.Flush();
         if (goesOn) _team.Run(_lanes.Length, _clear);
     }
 

@@ -15,6 +15,7 @@ internal static class ProcessGroupExtensions
         Done,
         Cancelled,
         Failed,
+        Left,
     }
 
     /// <summary>
@@ -45,9 +46,14 @@ internal static class ProcessGroupExtensions
     /// <inheritdoc cref="Together" path="/exception"/>
     public static void Agree(this IProcessGroup group, Exception? failure)
     {
-        Span<byte> mine = [(byte)(failure is null ? Outcome.Done : failure is OperationCanceledException ? Outcome.Cancelled : Outcome.Failed)];
+        var mine = failure is null ? Outcome.Done : failure is OperationCanceledException ? Outcome.Cancelled : Outcome.Failed;
         Span<byte> all = group.Size <= 256 ? stackalloc byte[group.Size] : new byte[group.Size];
-        group.AllGather(mine, all);
+        group.AllGather([(byte)mine], all);
+        if (all.IndexOf((byte)Outcome.Left) is >= 0 and var left)
+        {
+            group.Abandon();
+            throw new ProcessGroupException($"Process {left} of {group.Size} has left the others, which cannot go on without it. {group.Advice}".TrimEnd());
+        }
         if (all.Contains((byte)Outcome.Failed))
         {
             string[] errors = group.AllGatherText(failure is null or OperationCanceledException ? "" : $"{failure.GetType().Name}: {failure.Message}");
@@ -57,6 +63,15 @@ internal static class ProcessGroupExtensions
         }
         if (all.Contains((byte)Outcome.Cancelled))
             throw failure as OperationCanceledException ?? new OperationCanceledException("Cancelled in another process.");
+    }
+
+    /// <summary>Leaves the group, and tells those that are about to agree on something.</summary>
+    /// <returns>True where all processes leave.</returns>
+    public static bool AllLeave(this IProcessGroup group)
+    {
+        var all = new byte[group.Size];
+        group.AllGather([(byte)Outcome.Left], all);
+        return !all.AsSpan().ContainsAnyExcept((byte)Outcome.Left);
     }
 
     /// <summary>Gives every process a value of all, process by process.</summary>

@@ -28,6 +28,9 @@ public sealed class SingleProcess : IProcessGroup
     public void Send(ReadOnlySpan<byte> data, int to) => throw Nobody();
 
     /// <inheritdoc/>
+    public void Flush() { }
+
+    /// <inheritdoc/>
     public void Receive(Span<byte> data, int from) => throw Nobody();
 
     /// <inheritdoc/>

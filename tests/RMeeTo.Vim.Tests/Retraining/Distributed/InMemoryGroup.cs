@@ -48,6 +48,8 @@ internal sealed class InMemoryGroup : IProcessGroup
             throw new ProcessGroupException($"Thread {to} does not receive what thread {Rank} sends.");
     }
 
+    public void Flush() { }
+
     public void Receive(Span<byte> data, int from)
     {
         if (!_hub.Messages[from, Rank].TryTake(out byte[]? message, s_patience))

@@ -58,6 +58,14 @@ public sealed class MpiGroupTests
             Assert.Contains($"{other}: Process 1 of 3 failed, and all end with it. IOException: The disk is full.", result.Output, result.ToString());
     }
 
+    [TestMethod]
+    public void AProcessThatIsDoneTooEarlyIsMissed()
+    {
+        var result = MpiRun.Run(2, [MpiProcess.Command, MpiProcess.Early]);
+        Assert.AreNotEqual(0, result.ExitCode, result.ToString());
+        Assert.Contains("Process 1 of 2 has left the others, which cannot go on without it.", result.Output, result.ToString());
+    }
+
     /// <summary>By exit code or, where it leaves as if all were well, by what it says to the group; with others that wait for it.</summary>
     [TestMethod]
     [DataRow(0)]

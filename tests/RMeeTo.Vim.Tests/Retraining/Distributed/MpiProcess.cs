@@ -11,7 +11,7 @@ internal static class MpiProcess
 {
     public const string Command = "mpi";
 
-    public const string Exchange = "exchange", Train = "train", Reached = "reached", Fail = "fail", Leave = "leave", Wait = "wait", Impatient = "impatient", Advice = "The advice of the test.";
+    public const string Exchange = "exchange", Train = "train", Reached = "reached", Fail = "fail", Early = "early", Leave = "leave", Wait = "wait", Impatient = "impatient", Advice = "The advice of the test.";
 
     /// <summary>Does one of the jobs; the exit code of the process.</summary>
     public static int Run(string job, string[] arguments)
@@ -23,6 +23,7 @@ internal static class MpiProcess
             Exchange => DoExchange(group),
             Train => DoTrain(group, arguments),
             Fail => DoFail(group),
+            Early => DoEarly(group),
             Leave => DoLeave(group, int.Parse(arguments[0])),
             Wait => DoWait(group),
             Impatient => DoImpatient(group),
@@ -96,6 +97,14 @@ internal static class MpiProcess
             Console.WriteLine($"{group.Rank}: {e.Message}");
             return 3;
         }
+    }
+
+    /// <summary>Process 1 has an error of its own before it comes to train, handles it, and is done.</summary>
+    private static int DoEarly(MpiGroup group)
+    {
+        if (group.Rank == 1) return 0;
+        Console.WriteLine(Assert.ThrowsExactly<ProcessGroupException>(() => RunTraining(null, group)).Message);
+        return 0;
     }
 
     /// <summary>Process 1 ends while the others wait for it.</summary>
