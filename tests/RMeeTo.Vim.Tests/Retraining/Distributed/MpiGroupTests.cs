@@ -43,7 +43,7 @@ public sealed class MpiGroupTests
             if (line == MpiProcess.Reached) Process.GetProcessById(int.Parse(victim)).Kill();
         });
         Assert.AreNotEqual(0, killed.ExitCode, killed.ToString());
-        StringAssert.Contains(killed.Errors, $"the run resumes from the checkpoint '{path}' of process 0, written after 2 epochs and 6 steps in all.", killed.ToString());
+        StringAssert.Contains(killed.Errors, $"the run resumes from the checkpoint '{path}' of process 0, written after 2 epochs and 10 steps in all.", killed.ToString());
         AssertTrained(MpiRun.Run(3, [MpiProcess.Command, MpiProcess.Train, path]), 3, hash);
         Assert.AreEqual(hash, MpiProcess.Hash(MpiProcess.RunTraining(path)), "the checkpoint of the finished run, opened by one process");
     }

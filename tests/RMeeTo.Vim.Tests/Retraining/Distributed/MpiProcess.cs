@@ -55,9 +55,15 @@ internal static class MpiProcess
         child.WaitForExit();
     }
 
-    /// <summary>The run: the whole recipe.</summary>
+    /// <summary>The run: all that a recipe has, a checkpoint after every group of batches.</summary>
     public static RetrainResult<VimModel> RunTraining(string? checkpoint, IProcessGroup? processes = null, IProgress<RetrainProgress>? progress = null) =>
-        RepeatedRuns.Run(TinyTask.Model(4), DataParallelTests.WholeRecipe with { CheckpointPath = checkpoint, Processes = processes, Progress = progress });
+        RepeatedRuns.Run(TinyTask.Model(4), RepeatedRuns.FullRecipe with
+        {
+            CheckpointPath = checkpoint,
+            CheckpointInterval = TimeSpan.Zero,
+            Processes = processes,
+            Progress = progress,
+        });
 
     /// <summary>Trains, and stops for ever in the middle of an epoch where that is asked for.</summary>
     private static int DoTrain(MpiGroup group, string[] arguments)
