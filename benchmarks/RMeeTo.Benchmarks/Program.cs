@@ -13,6 +13,7 @@ internal static class Program
         ["schedule"] = ("whether arithmetic tells how fast a merge schedule is, one thread", ScheduleBenchmark.Run),
         ["augment"] = ("what RandAugment, its operations and random erasing cost for an image, one thread", AugmentationBenchmark.Run),
         ["training"] = ("images a second of whole training steps, one and two threads, and where the time goes", TrainingBenchmark.Run),
+        ["overlap"] = ("a training epoch with the paper's augmentation against the same steps from ready tensors", OverlapBenchmark.Run),
         ["reduction"] = ("the sum of gradients over several processes, under mpirun", ReductionBenchmark.Run),
     };
 

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Images;
 using RMeeTo.Vim.Images.Augmentation;
 using RMeeTo.Vim.Retraining.Distributed;
 using RMeeTo.Vim.Network;
@@ -258,6 +259,16 @@ public sealed partial record RetrainOptions
 
     /// <summary>The epochs of a run over so many images.</summary>
     internal EpochPlan EpochsOf(int images) => new(images, BatchSize, RepeatedAugmentation, RepeatedEpoch, LastBatch);
+
+    /// <summary>How training images become input of a network that is evaluated so.</summary>
+    internal TrainingPreprocessing PreprocessingOf(EvaluationPreprocessing evaluation) => new(evaluation)
+    {
+        Crop = MinimumCropArea < 1 ? TrainingCrop.RandomResized : TrainingCrop.Centre,
+        Area = (MinimumCropArea, 1),
+        FlipProbability = FlipProbability,
+        Policy = RandAugment,
+        Erasing = RandomErasing > 0 ? new Images.Augmentation.RandomErasing { Probability = RandomErasing } : null,
+    };
 
     private static T Defined<T>(T value, string name) where T : struct, Enum => Enum.IsDefined(value)
         ? value

@@ -1,7 +1,6 @@
 using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Devices.Cpu;
 using RMeeTo.Vim.Images;
-using RMeeTo.Vim.Images.Augmentation;
 using RMeeTo.Vim.Network;
 using RMeeTo.Vim.Retraining.Distributed;
 
@@ -132,7 +131,7 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         var workers = Own(new TrainingWorkers(team, provider, student, teacherNetwork, _options, lanes, teachersClass));
         var evaluated = _model.CreateNetwork(_optimizer.Evaluated);
         if (validation is not null) _validator = Own(new Validator(validation, _model.Preprocessing, evaluated, provider, _options.Threads, _processes));
-        var images = new TrainingImages(training, Preprocessing(), _model.InputFrames, _options);
+        var images = new TrainingImages(training, _options.PreprocessingOf(_model.Preprocessing), _model.InputFrames, _options);
         int loaders = _options.LoaderThreads > 0 ? _options.LoaderThreads : TrainingFeed.LoadersFor(_options.Threads, team.Workers);
         var feed = Own(new TrainingFeed(images, _options, lanes, loaders, firstStep: _state.Step));
         var sum = _processes.SumOf(team, provider, workers.Gradients);
@@ -140,15 +139,6 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         _loop = new EpochLoop(_state, feed, workers, _optimizer, _options, _processes, sum);
         _keeper = new StateKeeper(_state, _optimizer, _checkpoint, _clock, _options.CheckpointInterval);
     }
-
-    private TrainingPreprocessing Preprocessing() => new(_model.Preprocessing)
-    {
-        Crop = _options.MinimumCropArea < 1 ? TrainingCrop.RandomResized : TrainingCrop.Centre,
-        Area = (_options.MinimumCropArea, 1),
-        FlipProbability = _options.FlipProbability,
-        Policy = _options.RandAugment,
-        Erasing = _options.RandomErasing > 0 ? new RandomErasing { Probability = _options.RandomErasing } : null,
-    };
 
     private T Own<T>(T owned) where T : IDisposable
     {
