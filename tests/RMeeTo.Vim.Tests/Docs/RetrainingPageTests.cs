@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using RMeeTo.Vim.Checkpoints;
-using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Network;
 using RMeeTo.Vim.Retraining;
 
@@ -60,6 +59,12 @@ public sealed class RetrainingPageTests
             CheckpointPath = "run.checkpoint",
             CheckpointInterval = TimeSpan.FromMinutes(2),
         };
+    }
+
+    internal static void AddedClass(VimModel before, ImageSet training, ImageSet validation)
+    {
+        VimModel grown = before.WithHead([.. before.ClassNames, "new class"], seed: 1);      // the old rows of the head are kept
+        var result = Retrainer.Run(grown, training, validation, new RetrainOptions { TeacherClasses = TeacherClasses.Some }, teacher: before);
     }
 
     internal static void FromScratch(VimConfig config, string[] classNames, ImageSet training, ImageSet validation)
