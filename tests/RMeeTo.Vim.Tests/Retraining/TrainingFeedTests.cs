@@ -98,6 +98,32 @@ public sealed class TrainingFeedTests
         StringAssert.StartsWith(e.Message, "Training image 'image 13' could not be prepared for epoch 1: ");
     }
 
+    /// <summary>Memory is taken once: by the first steps, and for the order of an epoch.</summary>
+    [TestMethod]
+    public void AStepAllocatesNothing()
+    {
+        var options = s_options with { PreparedBatches = 1, Mix = new() };
+        var images = Images(options);
+        using var feed = new TrainingFeed(images, options, LaneRange.All(Lanes), loaders: 0, firstStep: 0); // all is done by this thread
+        var (mixed, target, buffer) = (new float[images.InputLength], new float[3], new ImageReadBuffer());
+        Step();
+        Step();
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Step();
+        Assert.AreEqual(0, GC.GetAllocatedBytesForCurrentThread() - before);
+
+        void Step()
+        {
+            var batch = feed.Take();
+            for (int i = 0; i < batch.Count; i++)
+            {
+                _ = batch.Input(i, mixed, buffer);
+                batch.FillTarget(i, 0.1, target);
+            }
+            feed.Return();
+        }
+    }
+
     /// <summary>Also where loaders wait for room, are at work, or have nothing left to do.</summary>
     [TestMethod]
     public void NoThreadIsLeft()
