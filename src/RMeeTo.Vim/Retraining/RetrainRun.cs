@@ -24,7 +24,6 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
     private EpochLoop _loop = null!;
     private StateKeeper _keeper = null!;
     private Validator? _validator;
-    private bool _stepped;
     private bool _saves;
 
     public RetrainRun(
@@ -74,7 +73,7 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         {
             ending = RetrainEnding.Cancelled;
             // Nothing was compared: the latest weights are the best there are.
-            if (_stepped && _keeper.Cancelled() && _validator is null) _state.KeepIfBest(null);
+            if (_state.Step > 0 && _keeper.Cancelled() && _validator is null) _state.KeepIfBest(null);
         }
         catch (Exception e)
         {
@@ -186,7 +185,6 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
 
     private void Stepped()
     {
-        _stepped = true;
         if (_saves)
         {
             _processes.Together(_keeper.Update);

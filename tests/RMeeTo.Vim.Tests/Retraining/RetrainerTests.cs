@@ -32,6 +32,21 @@ public sealed class RetrainerTests
         Assert.IsFalse(twoSteps.Model.Weights.Values.AsSpan().SequenceEqual(Cancelled(null, epoch: 1, step: 3).Model.Weights.Values), "a step later");
     }
 
+    /// <summary>Those that the checkpoint has, where a resumed run is cancelled before it takes a step.</summary>
+    [TestMethod]
+    public void CancelledAgainAtOnceTheLatestWeightsAreKept()
+    {
+        using var folder = new TemporaryFolder();
+        using var cancel = new CancellationTokenSource();
+        var options = TinyTask.Options with { Epochs = 5, CheckpointPath = folder.File("run.safetensors") };
+        var progress = RepeatedRuns.CancelAfter(cancel, epoch: 2, step: 2);
+        var first = Retrainer.Run(TinyTask.Model(), s_train, null, options with { Progress = progress }, cancellation: cancel.Token);
+        var second = Retrainer.Run(TinyTask.Model(), s_train, null, options, cancellation: cancel.Token);
+        Assert.AreEqual((1, 1), (first.BestEpoch, second.BestEpoch));
+        TinyTask.AssertSameWeights(first.Model, second.Model, "after epoch 2, step 2");
+        TinyTask.AssertSameWeights(Cancelled(null, epoch: 2, step: 2).Model, second.Model, "as without a checkpoint");
+    }
+
     [TestMethod]
     public void CancelledWithValidationTheBestEpochIsKept()
     {

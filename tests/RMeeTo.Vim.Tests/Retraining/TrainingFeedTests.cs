@@ -89,7 +89,7 @@ public sealed class TrainingFeedTests
         }
     }
 
-    /// <summary>The caller of a run gets the same, and its loaders are gone.</summary>
+    /// <summary>The caller of a run gets the same.</summary>
     [TestMethod]
     public void AFailureOfALoaderReachesTheCallerOfTheRun()
     {
