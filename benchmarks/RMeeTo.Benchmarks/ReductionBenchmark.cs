@@ -48,7 +48,8 @@ internal static class ReductionBenchmark
         const int Range = 1 << 16;
         long length = lanes[0].Length;
         // One device serves all threads here: on the CPU a sum uses nothing of it.
-        team.Run((int)((length + Range - 1) / Range), (_, item) => device.SumBuffers(lanes[0], lanes, (long)item * Range, Math.Min(Range, length - (long)item * Range)));
+        team.Run((int)((length + Range - 1) / Range), (_, item) =>
+            device.SumBuffers(lanes[0], lanes, (long)item * Range, Math.Min(Range, length - (long)item * Range)));
     }
 
     /// <summary>Median over the rounds of the time of the slowest process; all begin a round together.</summary>

@@ -36,8 +36,8 @@ internal sealed class TrainingProcesses(IProcessGroup? group)
     /// <exception cref="ArgumentException">There are fewer lanes than processes.</exception>
     public LaneRange LanesOf(int lanes) => lanes >= _group.Size
         ? Lanes(_group.Rank, lanes)
-        : throw new ArgumentException($"There are {lanes} lanes for {_group.Size} processes, and each needs one. Set RetrainOptions.Lanes, and BatchSize, to at "
-            + $"least {_group.Size}, which changes the last bits of the result; or start {lanes} processes.");
+        : throw new ArgumentException($"There are {lanes} lanes for {_group.Size} processes, and each needs one. Set RetrainOptions.Lanes, and BatchSize, to "
+            + $"at least {_group.Size}, which changes the last bits of the result; or start {lanes} processes.");
 
     /// <summary>Sums the gradients of all processes; null where this one is alone.</summary>
     public OrderedSum? SumOf(WorkerTeam team, IVimDeviceProvider provider, IReadOnlyList<DeviceBuffer> lanes) =>
@@ -104,12 +104,12 @@ internal sealed class TrainingProcesses(IProcessGroup? group)
         for (int rank = 1; rank < all.Count; rank++)
         {
             var other = all[rank];
-            var differing = all[0].Keys.Union(other.Keys).Where(key => all[0].GetValueOrDefault(key) != other.GetValueOrDefault(key))
-                .Select(key => $"{key}: {all[0].GetValueOrDefault(key) ?? "none"} in process 0, {other.GetValueOrDefault(key) ?? "none"} in process {rank}").ToList();
+            var differing = all[0].Keys.Union(other.Keys).Where(key => all[0].GetValueOrDefault(key) != other.GetValueOrDefault(key)).Select(key =>
+                $"{key}: {all[0].GetValueOrDefault(key) ?? "none"} in process 0, {other.GetValueOrDefault(key) ?? "none"} in process {rank}").ToList();
             if (differing.Count == 0) continue;
             _ended = true;
-            throw new ProcessGroupException($"The processes would not train the same network bit for bit ({string.Join("; ", differing)}). Give all of them the "
-                + "same program, images and options, on machines whose processors have the same vector width.");
+            throw new ProcessGroupException($"The processes would not train the same network bit for bit ({string.Join("; ", differing)}). Give all of "
+                + "them the same program, images and options, on machines whose processors have the same vector width.");
         }
     }
 

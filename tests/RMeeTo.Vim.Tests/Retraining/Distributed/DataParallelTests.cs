@@ -24,7 +24,8 @@ public sealed class DataParallelTests
         var alone = RepeatedRuns.Run(TinyTask.Model(4), options);
         foreach (int size in (int[])[2, 3])
         {
-            var results = InMemoryGroup.Run(size, group => RepeatedRuns.Run(TinyTask.Model(4), options with { Processes = group, Threads = 1 + group.Rank % 2 }));
+            var results = InMemoryGroup.Run(size, group =>
+                RepeatedRuns.Run(TinyTask.Model(4), options with { Processes = group, Threads = 1 + group.Rank % 2 }));
             foreach (var result in results) RepeatedRuns.AssertSame(alone, result, $"{recipe}, {size} processes");
         }
     }
@@ -36,14 +37,19 @@ public sealed class DataParallelTests
         var reports = InMemoryGroup.Run(3, group =>
         {
             int count = 0;
-            var options = RepeatedRuns.Options with { Processes = group, CheckpointPath = folder.File($"{group.Rank}"), Progress = new Told<RetrainProgress>(_ => count++) };
-            RepeatedRuns.Run(TinyTask.Model(4), options);
+            RepeatedRuns.Run(TinyTask.Model(4), RepeatedRuns.Options with
+            {
+                Processes = group,
+                CheckpointPath = folder.File($"{group.Rank} state"),
+                LogPath = folder.File($"{group.Rank} log"),
+                Progress = new Told<RetrainProgress>(_ => count++),
+            });
             Assert.IsNull(group.Advice, "after the run");
             return count;
         });
         CollectionAssert.AreEqual((int[])[0, 0], reports[1..]);
         Assert.AreEqual(1 + 3 * 5, reports[0]);
-        CollectionAssert.AreEqual((string[])[folder.File("0")], Directory.GetFiles(folder.Path));
+        CollectionAssert.AreEquivalent((string[])[folder.File("0 state"), folder.File("0 log")], Directory.GetFiles(folder.Path));
     }
 
     /// <summary>Cancelled in the one process that has no checkpoint, and resumed with other numbers of processes.</summary>
@@ -82,7 +88,8 @@ public sealed class DataParallelTests
         RetrainResult<VimModel> Train(IProcessGroup? group)
         {
             var clock = new FakeClock();
-            return RepeatedRuns.Run(TinyTask.Model(4), options with { Processes = group, Clock = clock, Progress = new Told<RetrainProgress>(_ => clock.Pass(1)) });
+            var passes = new Told<RetrainProgress>(_ => clock.Pass(1));
+            return RepeatedRuns.Run(TinyTask.Model(4), options with { Processes = group, Clock = clock, Progress = passes });
         }
     }
 

@@ -26,15 +26,16 @@ public sealed class MpiGroupTests
     [TestMethod]
     public void ProcessesTrainTheNetworkOfOne()
     {
-        string hash = MpiProcess.Hash(MpiProcess.RunTraining(null));
+        string hash = MpiProcess.Hash(KilledProcess.Run(null, threads: 2));
         using var folder = new TemporaryFolder();
-        foreach (int processes in (int[])[2, 3]) AssertTrained(MpiRun.Run(processes, [MpiProcess.Command, MpiProcess.Train, folder.File($"{processes}")]), processes, hash);
+        foreach (int processes in (int[])[2, 3])
+            AssertTrained(MpiRun.Run(processes, [MpiProcess.Command, MpiProcess.Train, folder.File($"{processes}")]), processes, hash);
     }
 
     [TestMethod]
     public void AfterAKillTheRunIsResumedByAnotherNumberOfProcesses()
     {
-        string hash = MpiProcess.Hash(MpiProcess.RunTraining(null));
+        string hash = MpiProcess.Hash(KilledProcess.Run(null, threads: 2));
         using var folder = new TemporaryFolder();
         string path = folder.File("checkpoint"), victim = "";
         var killed = MpiRun.Run(2, [MpiProcess.Command, MpiProcess.Train, path, "3"], line =>
@@ -43,9 +44,10 @@ public sealed class MpiGroupTests
             if (line == MpiProcess.Reached) Process.GetProcessById(int.Parse(victim)).Kill();
         });
         Assert.AreNotEqual(0, killed.ExitCode, killed.ToString());
-        StringAssert.Contains(killed.Errors, $"the run resumes from the checkpoint '{path}' of process 0, written after 2 epochs and 10 steps in all.", killed.ToString());
+        string advice = $"the run resumes from the checkpoint '{path}' of process 0, written after 2 epochs and 10 steps in all.";
+        StringAssert.Contains(killed.Errors, advice, killed.ToString());
         AssertTrained(MpiRun.Run(3, [MpiProcess.Command, MpiProcess.Train, path]), 3, hash);
-        Assert.AreEqual(hash, MpiProcess.Hash(MpiProcess.RunTraining(path)), "the checkpoint of the finished run, opened by one process");
+        Assert.AreEqual(hash, MpiProcess.Hash(KilledProcess.Run(path, threads: 1)), "the checkpoint of the finished run, opened by one process");
     }
 
     [TestMethod]

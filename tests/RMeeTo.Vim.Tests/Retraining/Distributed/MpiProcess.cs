@@ -11,7 +11,9 @@ internal static class MpiProcess
 {
     public const string Command = "mpi";
 
-    public const string Exchange = "exchange", Train = "train", Reached = "reached", Fail = "fail", Early = "early", Leave = "leave", Wait = "wait", Impatient = "impatient", Advice = "The advice of the test.";
+    public const string Exchange = "exchange", Train = "train", Fail = "fail", Early = "early", Leave = "leave", Wait = "wait", Impatient = "impatient";
+
+    public const string Reached = "reached", Advice = "The advice of the test.";
 
     /// <summary>Does one of the jobs; the exit code of the process.</summary>
     public static int Run(string job, string[] arguments)
@@ -55,27 +57,17 @@ internal static class MpiProcess
         child.WaitForExit();
     }
 
-    /// <summary>The run: all that a recipe has, a checkpoint after every group of batches.</summary>
-    public static RetrainResult<VimModel> RunTraining(string? checkpoint, IProcessGroup? processes = null, IProgress<RetrainProgress>? progress = null) =>
-        RepeatedRuns.Run(TinyTask.Model(4), RepeatedRuns.FullRecipe with
-        {
-            CheckpointPath = checkpoint,
-            CheckpointInterval = TimeSpan.Zero,
-            Processes = processes,
-            Progress = progress,
-        });
-
-    /// <summary>Trains, and stops for ever in the middle of an epoch where that is asked for.</summary>
+    /// <summary>Trains like <see cref="KilledProcess.Run"/>, and stops for ever in the middle of an epoch where that is asked for.</summary>
     private static int DoTrain(MpiGroup group, string[] arguments)
     {
         Console.WriteLine($"{group.Rank} {Environment.ProcessId}");
         int? epoch = arguments.Length > 1 ? int.Parse(arguments[1]) : null;
-        var result = RunTraining(arguments[0], group, new Told<RetrainProgress>(p =>
+        var result = KilledProcess.Run(arguments[0], threads: 1, new Told<RetrainProgress>(p =>
         {
             if (p.EpochEnded || p.Epoch != epoch || p.Step != 2) return;
             Console.WriteLine(Reached);
             Thread.Sleep(Timeout.Infinite); // so that the kill always finds all processes in the middle of an epoch
-        }));
+        }), group);
         Console.WriteLine($"{group.Rank} of {group.Size}: {Hash(result)}");
         return 0;
     }
@@ -83,7 +75,8 @@ internal static class MpiProcess
     /// <summary>All that a run came to.</summary>
     public static string Hash(RetrainResult<VimModel> result)
     {
-        double[] curve = [result.StartTop1!.Value, result.BestTop1!.Value, result.BestEpoch, .. result.Epochs.SelectMany(e => new[] { e.Loss, e.ValidationTop1!.Value })];
+        double[] ends = [result.StartTop1!.Value, result.BestTop1!.Value, result.BestEpoch];
+        double[] curve = [.. ends, .. result.Epochs.SelectMany(e => new[] { e.Loss, e.ValidationTop1!.Value })];
         var values = MemoryMarshal.AsBytes(result.Model.Weights.Values.AsSpan());
         return Convert.ToHexStringLower(SHA256.HashData([.. values, .. MemoryMarshal.AsBytes(curve.AsSpan())]));
     }
@@ -109,7 +102,7 @@ internal static class MpiProcess
     private static int DoEarly(MpiGroup group)
     {
         if (group.Rank == 1) return 0;
-        Console.WriteLine(Assert.ThrowsExactly<ProcessGroupException>(() => RunTraining(null, group)).Message);
+        Console.WriteLine(Assert.ThrowsExactly<ProcessGroupException>(() => KilledProcess.Run(null, threads: 1, processes: group)).Message);
         return 0;
     }
 
