@@ -1,3 +1,4 @@
+using RMeeTo.Vim.Devices.Cpu;
 using RMeeTo.Vim.Retraining;
 using RMeeTo.Vim.Retraining.Distributed;
 
@@ -118,6 +119,37 @@ public sealed class DataParallelTests
             Assert.IsInstanceOfType<ProcessGroupException>(error);
             StringAssert.Contains(error.Message, "Lanes: 8 in process 0, 3 in process 1");
             StringAssert.Contains(error.Message, "validation images: 6 (");
+        }
+    }
+
+    [TestMethod]
+    public void ProcessesWithOtherVectorsAreRefused()
+    {
+        if (SimdWidths.Best == SimdWidth.Vector128) Assert.Inconclusive("This processor has vectors of one width.");
+        var errors = InMemoryGroup.Run(2, group => Assert.Throws<ProcessGroupException>(() => RepeatedRuns.Run(TinyTask.Model(4), RepeatedRuns.Options with
+        {
+            Processes = group,
+            Device = new CpuDeviceProvider(group.Rank == 0 ? SimdWidths.Best : SimdWidth.Vector128),
+        })));
+        foreach (var error in errors) StringAssert.Contains(error.Message, "-bit vectors) in process 0, CPU (128-bit vectors) in process 1");
+    }
+
+    /// <summary>The last bit of one weight, moment or best weight in one process.</summary>
+    [TestMethod]
+    public void ProcessesThatDriftApartAreFound()
+    {
+        for (int part = 0; part < 4; part++)
+        {
+            var errors = InMemoryGroup.Run(3, group =>
+            {
+                var processes = new TrainingProcesses(group);
+                var state = new RetrainState(TinyTask.Model().Weights);
+                processes.CheckSame(state);
+                ref float value = ref RetrainCheckpoint.Parts(state).ElementAt(part).Values[7];
+                if (group.Rank == 2) value = MathF.BitIncrement(value);
+                return Assert.Throws<ProcessGroupException>(() => processes.CheckSame(state));
+            });
+            foreach (var error in errors) StringAssert.Contains(error.Message, "The weights of process 2 are not those of process 0");
         }
     }
 
