@@ -101,7 +101,11 @@ internal static class MpiProcess
     /// <summary>Process 1 has an error of its own before it comes to train, handles it, and is done.</summary>
     private static int DoEarly(MpiGroup group)
     {
-        if (group.Rank == 1) return 0;
+        if (group.Rank == 1)
+        {
+            group.Dispose();
+            Thread.Sleep(Timeout.Infinite); // so that its end is not what ends the other
+        }
         Console.WriteLine(Assert.ThrowsExactly<ProcessGroupException>(() => KilledProcess.Run(null, threads: 1, processes: group)).Message);
         return 0;
     }
@@ -124,6 +128,7 @@ internal static class MpiProcess
     private static int DoWait(MpiGroup group)
     {
         group.Advice = Advice;
+        group.AllGather(0); // so that the kill finds both where they wait
         Console.WriteLine($"{group.Rank} {Environment.ProcessId}");
         if (group.Rank == 1) Thread.Sleep(Timeout.Infinite);
         group.AllGather(0);

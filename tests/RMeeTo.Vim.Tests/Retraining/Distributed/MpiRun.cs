@@ -14,7 +14,7 @@ internal static class MpiRun
         ("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"),
         ("OMPI_MCA_rmaps_base_oversubscribe", "1"), ("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe"),
         ("OMPI_MCA_hwloc_base_binding_policy", "none"), ("PRTE_MCA_hwloc_default_binding_policy", "none"),
-        ("OMPI_MCA_btl_vader_single_copy_mechanism", "none"),
+        ("OMPI_MCA_btl_vader_single_copy_mechanism", "none"), ("OMPI_MCA_plm", "isolated"), // without ssh
         ("TERM", "dumb"), // otherwise a process that starts another writes control sequences
     ];
 
@@ -27,21 +27,33 @@ internal static class MpiRun
         public override string ToString() => $"exit code {ExitCode}\n{string.Join('\n', Output)}\n{Errors}";
     }
 
-    /// <summary>Runs to the end; skips the test where there is no mpirun.</summary>
+    private static readonly Lazy<string?> s_whyNot = new(Probe);
+
+    /// <summary>Whether its mpirun warns processes before it ends them, so that they can say their last words.</summary>
+    public static bool WarnsProcesses { get; private set; }
+
+    /// <summary>Runs to the end; skips the test where there is no mpirun that can start processes.</summary>
     /// <param name="processes">Number of processes.</param>
     /// <param name="arguments">What Program.Main of this assembly gets in each.</param>
     /// <param name="onOutput">Called with every line that a process writes.</param>
     public static Result Run(int processes, IEnumerable<string> arguments, Action<string>? onOutput = null)
     {
-        string mpirun = Find() ?? throw new AssertInconclusiveException("Several processes need mpirun, which is not on the path; install openmpi-bin.");
-        // The test host may be a program of the test platform; the runtime's own folder leads to dotnet.
-        string runtime = RuntimeEnvironment.GetRuntimeDirectory();
-        string dotnet = Path.GetFullPath(Path.Combine(runtime, "..", "..", "..", OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet"));
-        var start = new ProcessStartInfo(mpirun, ["-n", $"{processes}", dotnet, "exec", typeof(MpiRun).Assembly.Location, .. arguments])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
+        if (s_whyNot.Value is { } why) Assert.Inconclusive(why);
+        return Start(["-n", $"{processes}", Dotnet(), "exec", typeof(MpiRun).Assembly.Location, .. arguments], onOutput);
+    }
+
+    /// <summary>Why no processes can be started; null where they can.</summary>
+    private static string? Probe()
+    {
+        if (Find() is null) return "Several processes need mpirun, which is not on the path; install openmpi-bin.";
+        WarnsProcesses = Start(["--version"]).ToString() is var version && (version.Contains("Open MPI") || version.Contains("OpenRTE"));
+        var result = Start(["-n", "2", Dotnet(), "--list-runtimes"]);
+        return result.ExitCode == 0 ? null : $"mpirun is here, and cannot start two processes: {result}";
+    }
+
+    private static Result Start(IEnumerable<string> arguments, Action<string>? onOutput = null)
+    {
+        var start = new ProcessStartInfo(Find()!, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var (name, value) in s_environment) start.Environment[name] = value;
         using var process = Process.Start(start)!;
         var output = new List<string>();
@@ -61,6 +73,10 @@ internal static class MpiRun
         process.WaitForExit(); // for the last lines
         return new Result(process.ExitCode, output, errors.Result);
     }
+
+    /// <summary>The test host may be a program of the test platform; the runtime's own folder leads to dotnet.</summary>
+    private static string Dotnet() =>
+        Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet"));
 
     private static string? Find()
     {
