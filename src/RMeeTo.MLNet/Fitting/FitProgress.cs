@@ -8,9 +8,12 @@ internal sealed class FitProgress(IChannel channel, FitCancellation cancellation
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
     private TimeSpan _logged;
+    private bool _begun;
 
     public void Report(RetrainProgress value)
     {
+        if (!_begun && value.ResumedAt > 0) channel.Say($"Resumed from the training checkpoint, after {value.ResumedAt} steps.");
+        _begun = true;
         if (value.EpochEnded || value.Elapsed - _logged >= Interval)
         {
             _logged = value.Elapsed;

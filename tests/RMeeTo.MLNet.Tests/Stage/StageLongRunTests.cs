@@ -89,11 +89,13 @@ public sealed class StageLongRunTests
         }));
         using (var partial = Fit(stopped)) Assert.AreEqual(RetrainEnding.Cancelled, partial.Retraining!.Ending);
         RetrainProgress? first = null;
+        var log = Tiny.Log(_ml);
         var resumed = Options(path);
         resumed.Progress = new Told(progress => first ??= progress);
         using var fitted = Fit(resumed);
         Assert.AreEqual((2, 4), (first!.Epoch, first.Step));
         Assert.AreEqual(7 + 3, first.ResumedAt);
+        Tiny.HasLine(log, "Resumed from the training checkpoint, after 10 steps");
         Assert.IsTrue(whole.Model.Weights.Values.AsSpan().SequenceEqual(fitted.Model.Weights.Values));
     }
 }

@@ -4,6 +4,8 @@ using RMeeTo.Vim;
 using RMeeTo.Vim.Images.Augmentation;
 using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Retraining;
+using RMeeTo.Vim.Retraining.Distributed;
+using RMeeTo.Vim.Tests.Retraining.Distributed;
 
 namespace RMeeTo.MLNet.Tests.Stage;
 
@@ -42,6 +44,28 @@ public sealed class StageRecipeTests
             var expected = Retrainer.Run(merged, new ImageSet(store), null, recipe).Model.Weights.Values;
             Assert.IsTrue(expected.AsSpan().SequenceEqual(fitted.Model.Weights.Values), name);
             Assert.IsTrue(seen.Add(string.Join(' ', expected[..20])), $"{name} trains as another recipe does");
+        }
+    }
+
+    /// <summary>A Fit in each of several processes, here threads: all get the network of one, that of a schedule that is found too.</summary>
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void SeveralProcessesFitTheSameNetwork(bool target)
+    {
+        float[] alone = Fit(null);
+        foreach (float[] weights in InMemoryGroup.Run(2, Fit)) Assert.IsTrue(alone.AsSpan().SequenceEqual(weights));
+
+        float[] Fit(IProcessGroup? processes)
+        {
+            var ml = new MLContext();
+            var options = Tiny.FromPaths(new()
+            {
+                Model = Tiny.Model(Pictures.Classes), TokensPerMerge = 4, CropRatio = 1, Target = target ? MergeSchedule.ForSpeedup(1.1) : null, TargetImages = 12,
+                Retraining = Small(RetrainOptions.Default with { BatchSize = 8, Processes = processes }),
+            });
+            using var fitted = ml.Transforms.VimMergedClassifier(options).Fit(Tiny.Data(ml, 0, Count, wholePaths: true));
+            return [.. fitted.Model.Weights.Values, .. fitted.Schedule.RemovedPerBlock];
         }
     }
 }
