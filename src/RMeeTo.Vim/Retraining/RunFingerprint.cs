@@ -28,6 +28,9 @@ internal sealed record RunFingerprint(IReadOnlyDictionary<string, string> Entrie
             ["validation images"] = validation is null ? "none" : Describe(validation),
         };
         foreach (var (name, settings) in model.Settings) Add(name + " ", settings);
+        foreach (var (name, settings) in teacher?.Settings ?? []) Add($"teacher {name} ", settings);
+        entries["teacher classes"] = teacher is null ? "none"
+            : PartialTeacher.Match(model.ClassNames, teacher.ClassNames) is { } places ? string.Join(",", places) : "the network's";
         Add("", options);
         entries[nameof(RetrainOptions.Lanes)] = $"{options.LanesFor(model.Weights.Parameters.BufferLength * sizeof(float))}"; // those in effect
         return new RunFingerprint(entries);

@@ -1,6 +1,7 @@
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Devices.Reference;
+using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Retraining;
 
 namespace RMeeTo.Vim.Tests.Retraining;
@@ -101,6 +102,22 @@ public sealed class PartialTeacherTests
     }
 
     [TestMethod]
+    public void ATeacherOfOtherClassesOrMergesMakesAnotherRun()
+    {
+        var (model, two) = (TinyTask.Model(2), TinyTask.Model(2, seed: 3).WithHead(["top", "bottom"], 1));
+        var options = TinyTask.Options with { TeacherLossWeight = 1, TeacherClasses = TeacherClasses.Some };
+        RunFingerprint Of(VimModel teacher) => RunFingerprint.Of(model, s_train, null, options, teacher);
+        Of(two).ThrowIfDifferent(Of(two).Entries, "path");
+        var renamed = new VimModel(two.Weights, ["top", "middle"], two.Schedule, two.Merging, two.Preprocessing);
+        Refused(renamed, "teacher classes: 0,-1,1");
+        var pruned = two.WithSchedule(two.Schedule, two.Merging with { Reduction = MergeReduction.Prune });
+        Refused(pruned, "teacher merging Reduction");
+
+        void Refused(VimModel other, string part) =>
+            Assert.Contains(part, Assert.ThrowsExactly<InvalidDataException>(() => Of(other).ThrowIfDifferent(Of(two).Entries, "path")).Message);
+    }
+
+    [TestMethod]
     public void ATeacherOfOtherClassesIsRefused()
     {
         var options = TinyTask.Options with { TeacherLossWeight = 1, TeacherClasses = TeacherClasses.Some };
@@ -110,7 +127,8 @@ public sealed class PartialTeacherTests
 
         void Refused(string[] classes, string message)
         {
-            var e = Assert.ThrowsExactly<ArgumentException>(() => Retrainer.Run(TinyTask.Model(), s_train, null, options, TinyTask.Model().WithHead(classes, 1)));
+            var teacher = TinyTask.Model().WithHead(classes, 1);
+            var e = Assert.ThrowsExactly<ArgumentException>(() => Retrainer.Run(TinyTask.Model(), s_train, null, options, teacher));
             StringAssert.Contains(e.Message, message);
         }
     }
