@@ -7,7 +7,7 @@ namespace RMeeTo.MLNet;
 /// <param name="clipFrames">Most frames of a clip that are kept, evenly spread; 0 where rows hold single images.</param>
 internal sealed class ReadBatch(int threads, int clipFrames)
 {
-    private const long MaxBytes = 256L << 20;
+    private const long MaxBytes = 128L << 20;
     private readonly int _capacity = Math.Max(threads, Math.Max(32, 8 * threads) / Math.Max(1, clipFrames));
     private readonly List<Row> _rows = [];
     private int _count;

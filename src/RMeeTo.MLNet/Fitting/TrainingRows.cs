@@ -8,8 +8,8 @@ using RMeeTo.Vim.Retraining;
 namespace RMeeTo.MLNet;
 
 /// <summary>
-/// The rows of a view as an <see cref="ImageStore"/> with classes. The view is read once, on one thread; images are decoded and reduced by all threads, and
-/// kept in the order of the rows.
+/// The rows of a view as an <see cref="ImageStore"/> with classes. The view is read once, on one thread; meanwhile images are decoded and reduced by all
+/// threads, and kept in the order of the rows.
 /// </summary>
 internal sealed class TrainingRows : IDisposable
 {
@@ -146,14 +146,15 @@ internal sealed class TrainingRows : IDisposable
         var labels = LabelReader.Open(cursor, label, kept);
         var samples = SampleReader.Create(cursor, sample);
         var isValidation = flag is { } boolean ? cursor.GetGetter<bool>(boolean) : null;
-        var batch = new ReadBatch(_threads, _video ? _clipFrames : 0);
+        bool fail = _options.UnreadableImages == UnreadableImages.Throw;
+        using var decoder = new DecodeAhead(Store, _threads, _video ? _clipFrames : 0, fail, _cancellation.Token);
         var leftOut = new LeftOut();
         bool more = true;
         while (more)
         {
             _cancellation.Ask();
             _cancellation.Token.ThrowIfCancellationRequested();
-            batch.Clear();
+            var batch = decoder.Next;
             while (!batch.IsFull && (more = cursor.MoveNext()))
             {
                 int index = labels.Read();
@@ -162,16 +163,17 @@ internal sealed class TrainingRows : IDisposable
                 if (index < 0) leftOut.MissingLabels++;
                 else batch.Add(samples, cursor.Position, index, forValidation);
             }
-            int[]? translation = known is null ? null : Translate(labels.Classes(), known);
-            Keep(batch, translation, leftOut, added);
+            KeepDecoded();
         }
+        KeepDecoded();
         foreach (string line in leftOut.Lines(what)) channel.Warning(MessageSensitivity.UserData, line);
         return new FitClasses(labels);
+
+        void KeepDecoded() => Keep(decoder.Exchange(), known is null ? null : Translate(labels.Classes(), known), leftOut, added);
     }
 
     private void Keep(ReadBatch batch, int[]? translation, LeftOut leftOut, Action<int, bool> added)
     {
-        batch.Decode(Store, _threads, _options.UnreadableImages == UnreadableImages.Throw, _cancellation.Token);
         foreach (var row in batch.Rows)
         {
             int label = translation is null ? row.Label : translation[row.Label];
