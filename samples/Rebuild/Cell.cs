@@ -38,12 +38,15 @@ internal sealed record Cell(string Row, double Ratio, MergeOptions Merging, int 
         new("dense", 0, MergeOptions.Default, 3),
         new("shuffled", Middle, s_shuffled, 3),
         new("merged", Middle, MergeOptions.Default, 1),
-        .. new[] { 0.54, 0.14, 0.42, 0.28 }.SelectMany(ratio => new Cell[] { new("merged", ratio, MergeOptions.Default, 3), new("pruned", ratio, s_prune, 3) }),
+        .. new[] { 0.54, 0.14 }.SelectMany(AfterThreeEpochs),
         new("merged", Middle, MergeOptions.Default, 30, 0.10),
         new("merged", Middle, MergeOptions.Default, 30, 0.01),
+        .. new[] { 0.42, 0.28 }.SelectMany(AfterThreeEpochs),
         new("merged", Middle, MergeOptions.Default, 5),
         new("merged", Middle, MergeOptions.Default, 15),
     ];
+
+    private static IEnumerable<Cell> AfterThreeEpochs(double ratio) => [new("merged", ratio, MergeOptions.Default, 3), new("pruned", ratio, s_prune, 3)];
 
     /// <summary>r at the reduction ratio nearest to the one aimed at.</summary>
     public MergeSchedule ScheduleFor(VimConfig config) => Ratio == 0
