@@ -23,7 +23,8 @@ public enum TrainingCrop
 /// <see cref="PillowResize"/>. Aspects are relative to that of the network input, which makes no difference where that is square.
 /// <para>
 /// A clip is augmented with the same decisions for every frame. There <see cref="Policy"/> comes first, on the whole frames, and fills with grey 128, as in
-/// VideoMamba; in an image it comes after crop and flip, and fills with the mean colour of the normalisation, as in timm.
+/// VideoMamba; in an image it comes after crop and flip, and fills with the mean colour of the normalisation, as in timm. The copies of a repeated clip
+/// (<see cref="ShownImage.Sample"/>) are the same frames, augmented in different ways, as VideoMamba reads a video once for all of them.
 /// </para>
 /// </remarks>
 public sealed record TrainingPreprocessing
@@ -128,7 +129,7 @@ public sealed record TrainingPreprocessing
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(frames, 1);
         Span<int> chosen = frames <= 64 ? stackalloc int[frames] : new int[frames];
-        FrameSampling.Random(source.Count, CounterRandom.For(seed, epoch, sample, RandomPurpose.Frames), chosen);
+        FrameSampling.Random(source.Count, CounterRandom.For(seed, epoch, ShownImage.IndexOf(sample), RandomPurpose.Frames), chosen);
         // All decisions are functions of (seed, epoch, sample) and the size alone: the same for every frame.
         var state = (Training: this, seed, epoch, sample);
         ClipInput.Fill(source, chosen, Evaluation, static (frame, s, rgb) => s.Training.AugmentFrame(frame, rgb, s.seed, s.epoch, s.sample), state, output);

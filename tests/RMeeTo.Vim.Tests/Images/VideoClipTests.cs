@@ -1,4 +1,5 @@
 using RMeeTo.Vim.Images;
+using RMeeTo.Vim.Images.Augmentation;
 
 namespace RMeeTo.Vim.Tests.Images;
 
@@ -113,6 +114,31 @@ public sealed class VideoClipTests
             for (int channel = 0; channel < 3; channel++)
                 for (int t = 0; t < 2; t++)
                     CollectionAssert.AreEqual(alone[(channel * 64)..((channel + 1) * 64)], output[((channel * 2 + t) * 64)..((channel * 2 + t + 1) * 64)]);
+        }
+    }
+
+    /// <summary>Spec 3.2, num_sample: the video is read once, and what was read is augmented twice.</summary>
+    [TestMethod]
+    public void CopiesOfAClipAreTheSameFramesAugmentedInDifferentWays()
+    {
+        var training = new TrainingPreprocessing(new EvaluationPreprocessing { ImageHeight = 8, ImageWidth = 8 });
+        var still = training with { Crop = TrainingCrop.Centre, FlipProbability = 0 };
+        var clip = Clip(40, 20, 14);
+        for (int index = 0; index < 10; index++)
+        {
+            float[][] copies = [.. Enumerable.Range(0, 3).Select(copy => Prepared(still, new ShownImage(0, copy).Sample(index), 1))];
+            CollectionAssert.AreEqual(copies[0], copies[1]);
+            CollectionAssert.AreEqual(copies[0], copies[2]);
+            CollectionAssert.AreNotEqual(copies[0], Prepared(still, index, 2), "another epoch");
+            CollectionAssert.AreNotEqual(copies[0], Prepared(still, index + 1, 1), "another clip");
+            CollectionAssert.AreNotEqual(Prepared(training, index, 1), Prepared(training, new ShownImage(0, 1).Sample(index), 1));
+        }
+
+        float[] Prepared(TrainingPreprocessing preprocessing, long sample, int epoch)
+        {
+            var output = new float[3 * 4 * 64];
+            preprocessing.Apply(clip, 4, output, 7, epoch, sample);
+            return output;
         }
     }
 

@@ -35,6 +35,9 @@ public readonly record struct ShownImage(int Image, int Copy)
     /// <summary>Number of the sample for <see cref="CounterRandom"/>, so that every copy is augmented in its own way.</summary>
     /// <param name="index">Index of the image in its store, which, unlike its number in the set, does not depend on what else is trained with.</param>
     public long Sample(int index) => ((long)Copy << 32) | (uint)index;
+
+    /// <summary>What all copies of an image have in common: the index of which <see cref="Sample"/> made the number.</summary>
+    internal static long IndexOf(long sample) => sample & uint.MaxValue;
 }
 
 /// <summary>The samples and batches of every epoch of a run, but not their order (see <see cref="Order"/>).</summary>
