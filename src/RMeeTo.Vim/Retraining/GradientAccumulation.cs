@@ -42,7 +42,7 @@ public sealed record GradientAccumulation
 
     /// <summary>
     /// A step of the optimizer after so many batches, with the mean over all their images: a large batch where memory, or the mixing of images inside a
-    /// batch, asks for small ones. At the end of an epoch a group may have fewer batches.
+    /// batch, asks for small ones. At the end of an epoch a group may have fewer batches, unless <see cref="RetrainOptions.LastBatch"/> leaves it out.
     /// </summary>
     /// <param name="microBatches">1 to 65,536.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="microBatches"/> is out of range.</exception>

@@ -129,7 +129,10 @@ public sealed partial record RetrainOptions
     /// <summary>How long an epoch is where images are shown several times; unless set, as long as without, as in the paper.</summary>
     public RepeatedEpoch RepeatedEpoch { get; init => field = Defined(value, nameof(RepeatedEpoch)); }
 
-    /// <summary>Whether an epoch ends with a smaller batch; unless set, it does. The paper leaves it out.</summary>
+    /// <summary>
+    /// Whether an epoch ends with a smaller batch, or a smaller group of accumulated ones; unless set, it does. The paper leaves both out, but for the single
+    /// batch of <see cref="AccumulationRule.Reference"/>, which has its own step.
+    /// </summary>
     public LastBatch LastBatch { get; init => field = Defined(value, nameof(LastBatch)); }
 
     /// <summary>Every random number of the run is a function of this seed, the epoch, the image and the purpose.</summary>
@@ -258,7 +261,8 @@ public sealed partial record RetrainOptions
     }
 
     /// <summary>The epochs of a run over so many images.</summary>
-    internal EpochPlan EpochsOf(int images) => new(images, BatchSize, RepeatedAugmentation, RepeatedEpoch, LastBatch);
+    internal EpochPlan EpochsOf(int images) => new(images, BatchSize, RepeatedAugmentation, RepeatedEpoch, LastBatch,
+        batchesPerStep: Accumulation.Rule == AccumulationRule.Mean ? Accumulation.MicroBatches : 1);
 
     /// <summary>How training images become input of a network that is evaluated so.</summary>
     internal TrainingPreprocessing PreprocessingOf(EvaluationPreprocessing evaluation) => new(evaluation)

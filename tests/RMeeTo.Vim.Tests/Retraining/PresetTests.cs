@@ -33,8 +33,9 @@ public sealed class PresetTests
         Assert.AreEqual((0.1, TeacherDropPath.ReferenceTrainMode), (o.DropPath, o.TeacherDropPath));
         CheckAugmentation(o, "rand-m9-mstd0.5-inc1", 3, RepeatedEpoch.Images, 128);
         CollectionAssert.AreEqual(new[] { 2e-5, 2e-5, 1.525e-5 }, Rates(o), Relative);
-        var batches = new EpochPlan(1_281_167, o.BatchSize, o.RepeatedAugmentation, o.RepeatedEpoch, o.LastBatch);
-        Assert.AreEqual((2502, 1251), (batches.Steps, o.Accumulation.Groups(batches.Steps)));
+        int batches = o.EpochsOf(1_281_167).Steps;
+        Assert.AreEqual((2502, 1251), (batches, o.Accumulation.Groups(batches)));
+        Assert.AreEqual(25, o.EpochsOf(12_811).Steps, "1 % of the images: the single batch at the end has its own step");
         var b = RetrainOptions.PaperVimBase;
         Assert.AreEqual((0.99996, null, 15), (b.Ema!.Decay, b.Ema.Start, b.Epochs));
         Assert.AreEqual(0.861, Math.Pow(0.99996, 3 * 1251), 5e-4, "what the start weighs after 3 epochs, as the specification has it");
@@ -52,8 +53,12 @@ public sealed class PresetTests
         Assert.AreEqual((0.75, LayerDecayRule.Reference), (o.LayerDecay!.Factor, o.LayerDecay.Rule));
         Assert.AreEqual((0.0, 0.1, 0.1, null), (o.TeacherLossWeight, o.LabelSmoothing, o.DropPath, o.Ema));
         CheckAugmentation(o, "rand-m5-n2-mstd0.25-inc1", 2, RepeatedEpoch.Copies, 64);
-        var batches = new EpochPlan(240_436, o.BatchSize, o.RepeatedAugmentation, o.RepeatedEpoch, o.LastBatch);
-        Assert.AreEqual(240_436 / 256, o.Accumulation.Groups(batches.Steps), "256 videos a step");
+        foreach (int videos in new[] { 240_436, 240_436 + 128, 256, 400, 512 })
+        {
+            int batches = o.EpochsOf(videos).Steps;
+            Assert.AreEqual(videos / 256, o.Accumulation.Groups(batches), $"{videos} videos, 256 a step");
+            Assert.AreEqual(2 * (videos / 256), batches, "no step has a part of its batches");
+        }
     }
 
     [TestMethod]

@@ -23,7 +23,9 @@ public enum LastBatch
     /// <summary>They are a smaller batch.</summary>
     Kept,
 
-    /// <summary>They are left out, unless they are all there are.</summary>
+    /// <summary>
+    /// They are left out, unless they are all there are; likewise full batches that are too few for a step of the optimizer, where that takes several.
+    /// </summary>
     Dropped,
 }
 
@@ -51,19 +53,24 @@ public sealed record EpochPlan
     /// <param name="repetitions">R, times that an image is shown in a row, 1 … 65,536; 1 is no repetition.</param>
     /// <param name="length">How long an epoch is where <paramref name="repetitions"/> is more than 1.</param>
     /// <param name="lastBatch">Whether an epoch ends with a smaller batch.</param>
+    /// <param name="batchesPerStep">Batches that make a step of the optimizer, at least 1.</param>
     /// <exception cref="ArgumentOutOfRangeException">A number is out of range.</exception>
     /// <exception cref="OverflowException">An epoch would have more than 2³¹ − 1 samples.</exception>
-    public EpochPlan(int images, int batchSize, int repetitions = 1, RepeatedEpoch length = RepeatedEpoch.Images, LastBatch lastBatch = LastBatch.Kept)
+    public EpochPlan(
+        int images, int batchSize, int repetitions = 1, RepeatedEpoch length = RepeatedEpoch.Images, LastBatch lastBatch = LastBatch.Kept, int batchesPerStep = 1)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(images, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(batchSize, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(repetitions, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(batchesPerStep, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(repetitions, 1 << 16);
         (Images, BatchSize, Repetitions) = (images, batchSize, repetitions);
         var samples = repetitions == 1 ? images
             : length == RepeatedEpoch.Copies ? checked(images * repetitions)
             : images < Granularity ? images : images / Granularity * Granularity;
-        Samples = lastBatch == LastBatch.Dropped && samples >= batchSize ? samples / batchSize * batchSize : samples;
+        var step = (long)batchSize * batchesPerStep;
+        var unit = lastBatch == LastBatch.Kept || samples < batchSize ? 1 : samples < step ? batchSize : step;
+        Samples = (int)(samples - samples % unit);
         Steps = (Samples - 1) / batchSize + 1;
     }
 

@@ -52,10 +52,27 @@ public sealed class EpochPlanTests
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => plan.Batch(steps));
     }
 
+    /// <summary>Spec 3.2, update_freq: batches that do not make a whole step are skipped, as the published program skips them.</summary>
+    [TestMethod]
+    [DataRow(700, LastBatch.Dropped, 600, 6)]
+    [DataRow(700, LastBatch.Kept, 700, 7)]
+    [DataRow(650, LastBatch.Dropped, 600, 6)]
+    [DataRow(600, LastBatch.Dropped, 600, 6)]
+    [DataRow(599, LastBatch.Dropped, 300, 3)]
+    [DataRow(299, LastBatch.Dropped, 200, 2)]
+    [DataRow(99, LastBatch.Dropped, 99, 1)]
+    public void StepsOfSeveralBatchesAreWholeWhereTheLastIsDropped(int images, LastBatch last, int samples, int batches)
+    {
+        var plan = new EpochPlan(images, 100, lastBatch: last, batchesPerStep: 3);
+        Assert.AreEqual((samples, batches), (plan.Samples, plan.Steps));
+        Assert.AreEqual(LastBatch.Dropped == last ? 2_147_483_600 : int.MaxValue, new EpochPlan(int.MaxValue, 100, lastBatch: last, batchesPerStep: 1 << 30).Samples);
+    }
+
     [TestMethod]
     public void WrongArgumentsAreRefused()
     {
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new EpochPlan(0, 1));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new EpochPlan(1, 1, batchesPerStep: 0));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new EpochPlan(1, 0));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new EpochPlan(1, 1, 0));
         Assert.ThrowsExactly<OverflowException>(() => new EpochPlan(int.MaxValue, 1, 2, RepeatedEpoch.Copies));
