@@ -69,13 +69,13 @@ public sealed record GradientAccumulation
         if (Rule == AccumulationRule.Mean)
         {
             long groupFirst = first - (long)place * batchSize, groupEnd = Math.Min(groupFirst + (long)MicroBatches * batchSize, epochImages);
-            return new MicroBatch(place > 0, last, 1f / (groupEnd - groupFirst), last ? 1 : 0, 1);
+            return new MicroBatch(place > 0, last, 1f / (groupEnd - groupFirst), last ? 1 : 0, 1, MovesAverage: last);
         }
         float half = 0.5f / (end - first);
-        if (place == 0) return new MicroBatch(false, last, half, 1, 1);
+        if (place == 0) return new MicroBatch(false, last, half, 1, 1, MovesAverage: false);
         // The first gradient, un-scaled, is still there; the second is added to it with the loss scale, and the sum is un-scaled.
         double scale = LossScale(step);
-        return new MicroBatch(true, true, half * (float)scale, 2, 1 / scale);
+        return new MicroBatch(true, true, half * (float)scale, 2, 1 / scale, MovesAverage: true);
     }
 
     /// <summary>The loss scale of torch's <c>GradScaler</c> at its default settings, where no gradient ever overflows.</summary>
@@ -88,4 +88,6 @@ public sealed record GradientAccumulation
 /// <param name="GradientScale">Factor of the gradient of an image's loss.</param>
 /// <param name="Updates">Steps of the optimizer afterwards, all with the same gradient.</param>
 /// <param name="UpdateScale">Factor of the summed gradient in these steps.</param>
-internal readonly record struct MicroBatch(bool Accumulates, bool EndsGroup, float GradientScale, int Updates, double UpdateScale);
+/// <param name="MovesAverage">The moving average of the weights takes a step after them.</param>
+internal readonly record struct MicroBatch(
+    bool Accumulates, bool EndsGroup, float GradientScale, int Updates, double UpdateScale, bool MovesAverage);

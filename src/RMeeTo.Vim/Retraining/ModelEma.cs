@@ -5,7 +5,8 @@ namespace RMeeTo.Vim.Retraining;
 
 /// <summary>
 /// An exponential moving average of the weights: after every step of the optimizer, or every group of accumulated micro-batches,
-/// average ← decay · average + (1 − decay) · weights. It is what is validated and returned; training itself goes on with the weights.
+/// average ← decay · average + (1 − decay) · weights. It is what is validated and returned; training itself goes on with the weights. A single micro-batch at
+/// the end of an epoch does not move it where <see cref="AccumulationRule.Reference"/> takes two.
 /// </summary>
 /// <remarks>
 /// Source: timm's <c>ModelEma</c> with a fixed decay; the paper uses it for Vim-Base only (spec 3.1). With the default decay the start weights still count

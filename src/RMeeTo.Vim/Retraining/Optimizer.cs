@@ -107,7 +107,7 @@ internal sealed class Optimizer : IDisposable
             var step = new AdamWStep(Updates + i, _rate * factor, _options.Beta1, _options.Beta2, _options.Epsilon, decay);
             device.AdamW(step with { GradientScale = _batch.UpdateScale }, _weights.Values, _lanes[0], _firstMoment.Values, _secondMoment.Values, offset, count);
         }
-        if (_average is not null && _batch.EndsGroup) device.MovingAverage(_options.Ema!.Decay, _average.Values, _weights.Values, offset, count);
+        if (_average is not null && _batch.MovesAverage) device.MovingAverage(_options.Ema!.Decay, _average.Values, _weights.Values, offset, count);
     }
 
     private void Refresh(int worker, int item) => _devices[worker].Refresh(_weights.Linear[item]);

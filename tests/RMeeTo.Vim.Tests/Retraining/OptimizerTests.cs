@@ -126,6 +126,23 @@ public sealed class OptimizerTests
         }
     }
 
+    /// <summary>Spec 3.1: the average moves once per two micro-steps. The single one of an odd epoch steps the weights and leaves the average.</summary>
+    [TestMethod]
+    [DynamicData(nameof(Devices))]
+    public void ASingleMicroBatchAtTheEndLeavesTheAverage(string device)
+    {
+        var options = new RetrainOptions { Accumulation = GradientAccumulation.Reference, Ema = new ModelEma { Decay = 0.75 } };
+        using var bench = new Bench(device, options, s_model);
+        for (int step = 0; step < 2; step++) bench.Step(step, Gradient(step), 1e-2, epochImages: 3 * BatchSize);
+        var state = bench.Saved();
+        float[] average = [.. state.Average!.Values], weights = [.. state.Weights.Values];
+        bench.Step(2, Gradient(2), 1e-2, epochImages: 3 * BatchSize);
+        state = bench.Saved();
+        Assert.AreEqual(4, state.Updates);
+        CollectionAssert.AreEqual(average, state.Average!.Values);
+        CollectionAssert.AreNotEqual(weights, state.Weights.Values);
+    }
+
     /// <summary>Where ranges are cut and who works on them is nobody's business; a run that was saved in between is the same run.</summary>
     [TestMethod]
     public void ThreadsAndASaveInBetweenChangeNoBit()
