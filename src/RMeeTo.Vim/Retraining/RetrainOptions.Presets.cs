@@ -54,7 +54,8 @@ public sealed partial record RetrainOptions
     /// step: 30 epochs for Tiny; Small and Middle take 15. No teacher.
     /// </summary>
     /// <remarks>
-    /// Its one quirk is <see cref="LayerDecayRule.Reference"/>. The two clips of a video fall into different mix groups here, and into one there.
+    /// Its one quirk is <see cref="LayerDecayRule.Reference"/>. What differs: single precision instead of bfloat16 where that multiplies matrices, and crops
+    /// that are resized as those of images are, from bytes and bicubic with smoothing, instead of bilinear from normalised numbers.
     /// </remarks>
     public static RetrainOptions PaperVideo { get; } = new()
     {

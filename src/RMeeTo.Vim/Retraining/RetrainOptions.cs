@@ -264,6 +264,13 @@ public sealed partial record RetrainOptions
     internal EpochPlan EpochsOf(int images) => new(images, BatchSize, RepeatedAugmentation, RepeatedEpoch, LastBatch,
         batchesPerStep: Accumulation.Rule == AccumulationRule.Mean ? Accumulation.MicroBatches : 1);
 
+    /// <summary>
+    /// Which images of a batch are mixed with which. VideoMamba deals videos out to its processes and copies each there; where repetition does not make the
+    /// epoch longer, copies are dealt out one by one.
+    /// </summary>
+    internal MixGroups MixGroupsOf(int images) => new(images, BatchSize, MixGroupSize,
+        together: RepeatedEpoch == RepeatedEpoch.Copies && MixGroupSize % RepeatedAugmentation == 0 ? RepeatedAugmentation : 1);
+
     /// <summary>How training images become input of a network that is evaluated so.</summary>
     internal TrainingPreprocessing PreprocessingOf(EvaluationPreprocessing evaluation) => new(evaluation)
     {

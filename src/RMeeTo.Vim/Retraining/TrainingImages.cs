@@ -40,7 +40,7 @@ internal sealed class TrainingImages
 
     /// <summary>Which images of a step are mixed with which.</summary>
     /// <param name="images">Images of the step.</param>
-    public MixGroups Groups(int images) => new(images, _options.BatchSize, _options.MixGroupSize);
+    public MixGroups Groups(int images) => _options.MixGroupsOf(images);
 
     /// <summary>How a group of images is mixed.</summary>
     /// <param name="epoch">Epoch, from 0.</param>

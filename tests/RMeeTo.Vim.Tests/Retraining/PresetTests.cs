@@ -61,6 +61,32 @@ public sealed class PresetTests
         }
     }
 
+    /// <summary>
+    /// What each of the processes mixes, dealt out as their samplers do: images copied, then dealt out one by one; videos dealt out, then copied. Each reverses
+    /// what it has.
+    /// </summary>
+    [TestMethod]
+    [DataRow(nameof(RetrainOptions.Paper), 4, false)]
+    [DataRow(nameof(RetrainOptions.PaperVideo), 4, true)]
+    [DataRow(nameof(RetrainOptions.FromScratch), 8, false)]
+    [DataRow(nameof(RetrainOptions.FromScratchSmall), 8, false)]
+    public void ImagesAreMixedWithThoseOfTheSameProcess(string name, int processes, bool copiesStayTogether)
+    {
+        var o = s_presets[name];
+        var groups = o.MixGroupsOf(o.BatchSize);
+        Assert.AreEqual(processes, groups.Count);
+        int copies = copiesStayTogether ? 2 : 1;
+        for (int process = 0; process < processes; process++)
+        {
+            int[] own = [.. Enumerable.Range(0, o.BatchSize).Where(position => position / copies % processes == process)];
+            int[] reversed = [.. own.Reverse()];
+            Assert.HasCount(o.MixGroupSize, own);
+            CollectionAssert.AreEqual(reversed, own.Select(groups.PartnerOf).ToArray());
+            Assert.IsTrue(own.All(position => groups.GroupOf(position) == process), name);
+        }
+        Assert.AreEqual(1, (o with { BatchSize = 12, MixGroupSize = 3 }).MixGroupsOf(12).Together, "copies that do not fill a group are dealt out one by one");
+    }
+
     [TestMethod]
     public void TrainingFromScratch()
     {

@@ -137,6 +137,18 @@ public sealed class BatchMixTests
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new MixGroups(13, 12, 3));
     }
 
+    /// <summary>Of 13 positions of 16, dealt out in pairs to two groups of 8: {0 1, 4 5, 8 9, 12} and {2 3, 6 7, 10 11}.</summary>
+    [TestMethod]
+    public void CopiesThatBelongTogetherAreDealtOutTogether()
+    {
+        var groups = new MixGroups(13, 16, 8, together: 2);
+        CollectionAssert.AreEqual(new[] { 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0 }, Enumerable.Range(0, 13).Select(groups.GroupOf).ToArray());
+        Assert.AreEqual((7, 6), (groups.SizeOf(0), groups.SizeOf(1)));
+        CollectionAssert.AreEqual(new[] { 12, 9, 11, 10, 8, 5, 7, 6, 4, 1, 3, 2, 0 }, Enumerable.Range(0, 13).Select(groups.PartnerOf).ToArray());
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => new MixGroups(10, 12, 4, together: 3)).Message, "a mix group of 4");
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new MixGroups(10, 12, 4, together: 0));
+    }
+
     [TestMethod]
     public void TheSameStreamGivesTheSameDecision()
     {
