@@ -1,3 +1,4 @@
+using RMeeTo.Vim.Images;
 using RMeeTo.Vim.Images.Augmentation;
 using RMeeTo.Vim.Retraining;
 
@@ -158,6 +159,12 @@ public sealed class PresetTests
         Assert.AreEqual(new MixOptions { Mixup = 0.8, CutMix = 1, Probability = 1, SwitchProbability = 0.5 }, o.Mix);
         Assert.AreEqual((mixGroup, repetitions, length, LastBatch.Dropped), (o.MixGroupSize, o.RepeatedAugmentation, o.RepeatedEpoch, o.LastBatch));
         Assert.AreEqual(0.1, o.LabelSmoothing);
+        // What the options leave to the preprocessing: spec 3.1, items 1 and 5.
+        var input = o.PreprocessingOf(new EvaluationPreprocessing());
+        Assert.AreEqual((TrainingCrop.RandomResized, (0.08, 1.0), 4.0 / 3, 0.5), (input.Crop, input.Area, input.MaxAspect, input.FlipProbability));
+        Assert.AreEqual((0.25, (0.02, 1.0 / 3)), (input.Erasing!.Probability, input.Erasing.Area));
+        Assert.AreEqual(1 / 0.3, input.Erasing.MaxAspect, 1e-12);
+        Assert.AreSame(o.RandAugment, input.Policy);
     }
 
     private static double[] Rates(RetrainOptions options)

@@ -64,6 +64,24 @@ public sealed class RecipeTests
         }
     }
 
+    /// <summary>Spec 3.1: the teacher is shown the mixed images. One that is the student has a divergence of 0 only where both are shown the same.</summary>
+    [TestMethod]
+    public void TheTeacherSeesTheMixedImages()
+    {
+        var dense = TinyTask.Model();
+        var options = RepeatedRuns.FullRecipe with
+        {
+            Epochs = 1,
+            DropPath = 0,
+            TargetLossWeight = 0,
+            TeacherLossWeight = 1,
+            LearningRate = 0,
+            MinimumLearningRate = 0,
+        };
+        Assert.AreEqual(0, Retrainer.Run(dense, TinyTask.Images(36, 1), null, options, teacher: dense).Epochs[^1].Loss, 1e-7);
+        Assert.IsGreaterThan(1e-5, Retrainer.Run(dense, TinyTask.Images(36, 1), null, options, teacher: TinyTask.Model(seed: 3)).Epochs[^1].Loss);
+    }
+
     /// <summary>In double, a group of micro-batches is the batch that holds all its images, a smaller last group of an epoch included.</summary>
     [TestMethod]
     public void MicroBatchesMakeTheBatchOfAllTheirImages()
