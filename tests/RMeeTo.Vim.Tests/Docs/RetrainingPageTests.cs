@@ -73,7 +73,8 @@ public sealed class RetrainingPageTests
         var result = Retrainer.Run(start, training, validation, RetrainOptions.FromScratch.WithBatchSize(128));
     }
 
-    private static void AssertCompiled(string page, [CallerFilePath] string source = "")
+    /// <summary>Every block of C# of a page stands in the calling file.</summary>
+    internal static void AssertCompiled(string page, [CallerFilePath] string source = "")
     {
         string path = Path.Combine(Path.GetDirectoryName(source)!, "..", "..", "..", "docs", page);
         if (!File.Exists(path)) Assert.Inconclusive($"The sources of the tests are not here: '{path}' is missing.");
