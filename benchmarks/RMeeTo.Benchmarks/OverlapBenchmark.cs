@@ -26,7 +26,8 @@ internal static class OverlapBenchmark
     public static void Run(BenchmarkOptions options)
     {
         int rounds = options.Smoke ? 1 : 5, batch = options.Smoke ? 2 : BatchSize;
-        Console.WriteLine($"{CpuDevice.Create().Name}, {Environment.ProcessorCount} threads, steps of {batch} images. Seconds an epoch; medians of {rounds} rounds, and of their ratios.");
+        Console.WriteLine($"{CpuDevice.Create().Name}, {Environment.ProcessorCount} threads, steps of {batch} images. Seconds an epoch; "
+            + $"medians of {rounds} rounds, and of their ratios.");
         Console.WriteLine($"{"",-22}{"images",8}{"augmented",12}{"ready",10}{"ratio",9}{"(least, most)",17}{"processor time",18}");
         foreach (var item in s_cases.Where(c => options.Selects(c.Name)))
         {
@@ -88,8 +89,9 @@ internal static class OverlapBenchmark
             double[] ratios = [.. augmented.Zip(ready, (a, b) => a.Wall / b.Wall).Order()];
             double processor = Median(augmented.Zip(ready, (a, b) => a.Processor / b.Processor));
             string spread = string.Create(CultureInfo.InvariantCulture, $"({ratios[0]:F3}, {ratios[^1]:F3})");
+            double augmentedSeconds = Median(augmented.Select(t => t.Wall)), readySeconds = Median(ready.Select(t => t.Wall));
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{name,-22}{_store.Count,8}{Median(augmented.Select(t => t.Wall)),12:F2}{Median(ready.Select(t => t.Wall)),10:F2}{Median(ratios),9:F3}{spread,17}{processor,18:F3}"));
+                $"{name,-22}{_store.Count,8}{augmentedSeconds,12:F2}{readySeconds,10:F2}{Median(ratios),9:F3}{spread,17}{processor,18:F3}"));
         }
 
         public void Dispose()

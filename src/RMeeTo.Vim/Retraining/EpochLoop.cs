@@ -27,7 +27,8 @@ internal sealed class EpochLoop
     /// <param name="processes">Those that compute the other lanes.</param>
     /// <param name="sum">Sums the gradients of all processes; null where this one is alone.</param>
     public EpochLoop(
-        RetrainState state, TrainingFeed feed, TrainingWorkers workers, Optimizer optimizer, RetrainOptions options, TrainingProcesses processes, OrderedSum? sum)
+        RetrainState state, TrainingFeed feed, TrainingWorkers workers, Optimizer optimizer, RetrainOptions options, TrainingProcesses processes,
+        OrderedSum? sum)
     {
         (_state, _feed, _workers, _optimizer, _options) = (state, feed, workers, optimizer, options);
         (_processes, _sum, _compute) = (processes, sum, Compute);

@@ -52,7 +52,9 @@ internal sealed class RetrainCheckpoint(string path, RunFingerprint fingerprint)
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             string before = File.Exists(path) ? "The one that is there is as it was, and the run can be resumed from it." : "There is none from before.";
-            throw new IOException($"The training checkpoint '{path}' of epoch {state.Epoch} cannot be written ({(long)sizeof(float) * Parts(state).Sum(part => (long)part.Values.Length):N0} bytes): {e.Message} {before} Free space there, or set CheckpointPath to a file in a folder that exists and can be written.", e);
+            long bytes = sizeof(float) * Parts(state).Sum(part => (long)part.Values.Length);
+            throw new IOException($"The training checkpoint '{path}' of epoch {state.Epoch} cannot be written ({bytes:N0} bytes): {e.Message} {before} Free space "
+                + "there, or set CheckpointPath to a file in a folder that exists and can be written.", e);
         }
     }
 
@@ -82,7 +84,8 @@ internal sealed class RetrainCheckpoint(string path, RunFingerprint fingerprint)
         }
         catch (Exception e) when (e is CheckpointFormatException or JsonException or KeyNotFoundException or ArgumentException)
         {
-            throw new CheckpointFormatException($"The training checkpoint '{path}' is damaged: {e.Message} Put a copy of it back, or delete the file to start again.", e);
+            throw new CheckpointFormatException(
+                $"The training checkpoint '{path}' is damaged: {e.Message} Put a copy of it back, or delete the file to start again.", e);
         }
         return true;
     }
@@ -100,8 +103,8 @@ internal sealed class RetrainCheckpoint(string path, RunFingerprint fingerprint)
         if (version is null)
             throw new InvalidDataException($"'{path}' is not a training checkpoint, and is left as it is; give another checkpoint path.");
         if (version != Version)
-            throw new InvalidDataException($"The training checkpoint '{path}' has format {version}, and this version of the library reads format {Version}; it is left as "
-                + "it is. Finish the run with the version that began it, or delete the file to start again.");
+            throw new InvalidDataException($"The training checkpoint '{path}' has format {version}, and this version of the library reads format {Version}; "
+                + "it is left as it is. Finish the run with the version that began it, or delete the file to start again.");
     }
 
     /// <summary>The values that a state is made of.</summary>

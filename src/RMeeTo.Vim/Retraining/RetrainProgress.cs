@@ -72,7 +72,8 @@ public sealed record RetrainProgress
         string left = Remaining is { } time ? $", {(long)time.TotalHours}:{time:mm\\:ss} left" : "";
         return Epoch == 0
             ? $"before training{top1}{left}"
-            : $"epoch {Epoch}/{Epochs}, step {Step}/{Steps}, loss {Loss:0.0000}, learning rate {LearningRate:0.00e+0}, {ImagesPerSecond:0.0} images/s{top1}{left}";
+            : $"epoch {Epoch}/{Epochs}, step {Step}/{Steps}, loss {Loss:0.0000}, learning rate {LearningRate:0.00e+0}, "
+                + $"{ImagesPerSecond:0.0} images/s{top1}{left}";
     }
 }
 

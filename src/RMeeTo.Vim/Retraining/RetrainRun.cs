@@ -81,8 +81,9 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
             throw;
         }
         _log?.End(ending.Value, _state.BestEpoch, _state.BestScore?.Top1);
+        var model = (TModel)_model.WithValues(_state.Best);
         return new RetrainResult<TModel>(
-            (TModel)_model.WithValues(_state.Best), _state.BestEpoch, _state.StartScore?.Top1, _state.BestScore?.Top1, _state.History, ending.Value, _clock.Elapsed);
+            model, _state.BestEpoch, _state.StartScore?.Top1, _state.BestScore?.Top1, _state.History, ending.Value, _clock.Elapsed);
     }
 
     public void Dispose()

@@ -38,7 +38,8 @@ internal sealed record RunFingerprint(IReadOnlyDictionary<string, string> Entrie
         void Add(string prefix, object settings)
         {
             // JSON and not ToString, which writes numbers in the language of the machine.
-            foreach (var property in JsonSerializer.SerializeToElement(settings, settings.GetType(), s_withFields).EnumerateObject()) entries[prefix + property.Name] = property.Value.GetRawText();
+            foreach (var property in JsonSerializer.SerializeToElement(settings, settings.GetType(), s_withFields).EnumerateObject())
+                entries[prefix + property.Name] = property.Value.GetRawText();
         }
     }
 
@@ -49,7 +50,8 @@ internal sealed record RunFingerprint(IReadOnlyDictionary<string, string> Entrie
         var differing = Entries.Where(entry => stored.GetValueOrDefault(entry.Key) != entry.Value)
             .Select(entry => $"{entry.Key}: {stored.GetValueOrDefault(entry.Key) ?? "none"} in the checkpoint, {entry.Value} now").ToList();
         if (differing.Count > 0)
-            throw new InvalidDataException($"The checkpoint '{path}' belongs to another run ({string.Join("; ", differing)}). Restore these settings, give another checkpoint path, or delete the file to start again.");
+            throw new InvalidDataException($"The checkpoint '{path}' belongs to another run ({string.Join("; ", differing)}). Restore these settings, give another "
+                + "checkpoint path, or delete the file to start again.");
     }
 
     /// <summary>Count, and a hash of every index and label, and of the pixels of some images.</summary>
@@ -73,5 +75,6 @@ internal sealed record RunFingerprint(IReadOnlyDictionary<string, string> Entrie
         return $"{images.Count} ({Convert.ToHexStringLower(hash.GetHashAndReset().AsSpan(0, 6))})";
     }
 
-    private static string Hash(ClassifierModel model) => Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(model.Weights.Values.AsSpan())).AsSpan(0, 8));
+    private static string Hash(ClassifierModel model) =>
+        Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(model.Weights.Values.AsSpan())).AsSpan(0, 8));
 }

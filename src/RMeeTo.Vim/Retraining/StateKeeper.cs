@@ -44,7 +44,8 @@ internal sealed class StateKeeper(RetrainState state, Optimizer optimizer, Retra
         optimizer.Save(state);
         // The last step has no loss after it: without this look a checkpoint, and the best weights, could be broken ones.
         if (!state.IsFinite)
-            throw new TrainingDivergedException("A weight or a moment of the optimizer is no longer a finite number", state.Epoch + 1, state.Sums.Steps, state.LearningRate);
+            throw new TrainingDivergedException(
+                "A weight or a moment of the optimizer is no longer a finite number", state.Epoch + 1, state.Sums.Steps, state.LearningRate);
     }
 
     /// <summary>Writes the state as it is.</summary>

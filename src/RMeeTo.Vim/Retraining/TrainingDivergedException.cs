@@ -9,7 +9,8 @@ public sealed class TrainingDivergedException : Exception
     /// <param name="step">Step of that epoch, from 1.</param>
     /// <param name="learningRate">Learning rate of the step.</param>
     public TrainingDivergedException(string what, int epoch, int step, double learningRate)
-        : base($"{what} at epoch {epoch}, step {step}, with learning rate {learningRate:0.###e+0}. Use a lower learning rate or a longer warm-up; the last checkpoint, where one was asked for, is intact.")
+        : base($"{what} at epoch {epoch}, step {step}, with learning rate {learningRate:0.###e+0}. Use a lower learning rate or "
+            + "a longer warm-up; the last checkpoint, where one was asked for, is intact.")
     {
         (Epoch, Step, LearningRate) = (epoch, step, learningRate);
     }

@@ -29,7 +29,8 @@ internal sealed class Validator : IDisposable
     /// <param name="threads">Thread budget; 0 means one a processor.</param>
     /// <param name="processes">Those that classify together, each a part.</param>
     public Validator(
-        ImageSet images, EvaluationPreprocessing preprocessing, ClassifierNetwork network, IVimDeviceProvider provider, int threads, TrainingProcesses processes)
+        ImageSet images, EvaluationPreprocessing preprocessing, ClassifierNetwork network, IVimDeviceProvider provider, int threads,
+        TrainingProcesses processes)
     {
         (_images, _preprocessing, _network, _processes) = (images, preprocessing, network, processes);
         _runner = new NetworkRunner(network, provider, threads);

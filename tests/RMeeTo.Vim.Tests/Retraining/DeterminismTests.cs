@@ -72,6 +72,7 @@ public sealed class DeterminismTests
         }
     }
 
+    /// <summary>It goes on after the last step, or, where gradients are being accumulated, after the one before.</summary>
     [TestMethod]
     [DataRow(false, 1, 1, 1)]
     [DataRow(false, 2, 3, 7)]

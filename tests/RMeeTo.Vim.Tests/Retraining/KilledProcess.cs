@@ -66,8 +66,12 @@ internal static class KilledProcess
     private static bool Kill(string checkpoint, int epoch, int step, Func<StreamReader, bool> wait)
     {
         // The test host may be a program of the test platform; the runtime's own folder leads to dotnet.
-        string dotnet = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet"));
-        var start = new ProcessStartInfo(dotnet, ["exec", typeof(KilledProcess).Assembly.Location, Command, checkpoint, $"{epoch}", $"{step}"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        string folder = Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..");
+        string dotnet = Path.GetFullPath(Path.Combine(folder, OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet"));
+        var start = new ProcessStartInfo(dotnet, ["exec", typeof(KilledProcess).Assembly.Location, Command, checkpoint, $"{epoch}", $"{step}"])
+        {
+            RedirectStandardOutput = true, RedirectStandardError = true,
+        };
         using var process = Process.Start(start)!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         bool waited = false;

@@ -47,6 +47,7 @@ internal static class RepeatedRuns
         Assert.AreEqual(expected.StartTop1, actual.StartTop1, what);
         CollectionAssert.AreEqual(Curve(expected), Curve(actual), what);
 
-        static double[] Curve(RetrainResult<TModel> result) => [.. result.Epochs.SelectMany(e => new[] { e.Loss, e.TrainingTop1!.Value, e.ValidationTop1!.Value, e.ValidationLoss!.Value })];
+        static double[] Curve(RetrainResult<TModel> result) =>
+            [.. result.Epochs.SelectMany(e => new[] { e.Loss, e.TrainingTop1!.Value, e.ValidationTop1!.Value, e.ValidationLoss!.Value })];
     }
 }

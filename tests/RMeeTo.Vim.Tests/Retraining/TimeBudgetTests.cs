@@ -3,11 +3,14 @@ using RMeeTo.Vim.Retraining;
 
 namespace RMeeTo.Vim.Tests.Retraining;
 
-/// <summary>Whole runs with a time budget or with patience. A step takes a second, the end of an epoch three, on a clock that only the listener moves.</summary>
+/// <summary>Whole runs with a time budget or with patience. A step takes a second, the end of an epoch three: only the listener moves the clock.</summary>
 [TestClass]
 public sealed class TimeBudgetTests
 {
-    private static readonly RetrainOptions s_options = RepeatedRuns.Options with { Epochs = 200, WarmupEpochs = 20, Accumulation = GradientAccumulation.Over(2) };
+    private static readonly RetrainOptions s_options = RepeatedRuns.Options with
+    {
+        Epochs = 200, WarmupEpochs = 20, Accumulation = GradientAccumulation.Over(2),
+    };
 
     [TestMethod]
     public void TheRunEndsInTimeAndAtTheEndOfItsSchedule()
@@ -65,7 +68,8 @@ public sealed class TimeBudgetTests
     public void WhereThereIsNoTimeNothingIsTrained()
     {
         var clock = new FakeClock();
-        var options = s_options with { Clock = clock, TimeBudget = TimeSpan.FromSeconds(1), Progress = new Told<RetrainProgress>(p => Assert.AreEqual(0, p.Step)) };
+        var progress = new Told<RetrainProgress>(p => Assert.AreEqual(0, p.Step));
+        var options = s_options with { Clock = clock, TimeBudget = TimeSpan.FromSeconds(1), Progress = progress };
         var images = new ImageSet(TinyTask.Images(30, seed: 2).Store, new SlowImages(clock, 30));
         var result = Retrainer.Run(TinyTask.Model(4), TinyTask.Images(65, seed: 1), images, options);
         Assert.AreEqual((RetrainEnding.OutOfTime, 0, 0), (result.Ending, result.BestEpoch, result.Epochs.Count));

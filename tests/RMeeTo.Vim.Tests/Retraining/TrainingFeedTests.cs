@@ -28,7 +28,10 @@ public sealed class TrainingFeedTests
         foreach (var mix in s_mixes)
             foreach (int repetitions in new[] { 1, 2 })
             {
-                var options = s_options with { PreparedBatches = batches, Mix = mix, MixGroupSize = 4, RepeatedAugmentation = repetitions, RepeatedEpoch = RepeatedEpoch.Copies };
+                var options = s_options with
+                {
+                    PreparedBatches = batches, Mix = mix, MixGroupSize = 4, RepeatedAugmentation = repetitions, RepeatedEpoch = RepeatedEpoch.Copies,
+                };
                 var images = Images(options);
                 using var feed = new TrainingFeed(images, options, LaneRange.All(Lanes), loaders, firstStep);
                 for (int n = firstStep; n < images.Plan.Steps * options.Epochs; n++)
@@ -161,7 +164,8 @@ public sealed class TrainingFeedTests
             float[] prepared = Prepared(own);
             mix.Apply(prepared, partner == own ? prepared : Prepared(partner), expected);
             mix.FillTarget(s_set.Label(own.Image), s_set.Label(partner.Image), 0.1, expectedTarget);
-            Assert.IsTrue(expected.AsSpan().SequenceEqual(batch.Input(i, mixed, new ImageReadBuffer())), $"{options.Mix}, epoch {epoch}, step {step}, image {i}");
+            var actual = batch.Input(i, mixed, new ImageReadBuffer());
+            Assert.IsTrue(actual.SequenceEqual(expected), $"{options.Mix}, epoch {epoch}, step {step}, image {i}");
             batch.FillTarget(i, 0.1, target);
             CollectionAssert.AreEqual(expectedTarget, target);
         }
