@@ -68,7 +68,7 @@ public sealed record RetrainProgress
     /// <summary>One line, for a log.</summary>
     public override string ToString()
     {
-        string top1 = ValidationTop1 is { } value ? $", validation top-1 {value:P1}" : "";
+        string top1 = ValidationTop1 is { } value ? $", validation top-1 {value:P1}" : TrainingTop1 is { } shown ? $", training top-1 {shown:P1}" : "";
         string left = Remaining is { } time ? $", {(long)time.TotalHours}:{time:mm\\:ss} left" : "";
         return Epoch == 0
             ? $"before training{top1}{left}"

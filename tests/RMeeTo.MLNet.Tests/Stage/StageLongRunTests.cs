@@ -57,15 +57,19 @@ public sealed class StageLongRunTests
     }
 
     [TestMethod]
-    public void EveryEpochIsInTheLogWithItsSpeedLossAndTimeLeft()
+    [DataRow(0.1, "validation top-1")]
+    [DataRow(0, "training top-1")]
+    public void EveryEpochIsInTheLogWithItsSpeedLossAccuracyAndTimeLeft(double validation, string top1)
     {
         var log = Tiny.Log(_ml);
-        using var fitted = Fit(Tiny.Options(epochs: 3));
+        var options = Tiny.Options(epochs: 3);
+        options.ValidationFraction = validation;
+        using var fitted = Fit(options);
         Assert.AreEqual(RetrainEnding.Completed, fitted.Retraining!.Ending);
         for (int epoch = 1; epoch <= 3; epoch++)
         {
             string line = log.Single(line => line.Contains($"epoch {epoch}/3"));
-            foreach (string part in (string[])["images/s", "loss", "top-1", "left"]) Assert.Contains(part, line);
+            foreach (string part in (string[])["images/s", "loss", top1, "left"]) Assert.Contains(part, line);
         }
     }
 
