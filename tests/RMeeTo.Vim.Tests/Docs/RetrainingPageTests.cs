@@ -1,16 +1,29 @@
 using System.Runtime.CompilerServices;
 using RMeeTo.Vim.Checkpoints;
+using RMeeTo.Vim.Images.Augmentation;
 using RMeeTo.Vim.Network;
 using RMeeTo.Vim.Retraining;
+using RMeeTo.Vim.Retraining.Distributed;
 
 namespace RMeeTo.Vim.Tests.Docs;
 
-/// <summary>The code of docs/retraining.md, which so compiles: every block of the page stands in a method below, line by line.</summary>
+/// <summary>The code of the pages on re-training, which so compiles: every block of them stands in a method below, line by line.</summary>
 [TestClass]
 public sealed class RetrainingPageTests
 {
     [TestMethod]
-    public void EveryBlockOfThePageIsCompiledHere() => AssertCompiled("retraining.md");
+    [DataRow("retraining.md")]
+    [DataRow("augmentation.md")]
+    [DataRow("distributed.md")]
+    public void EveryBlockOfThePageIsCompiledHere(string page) => AssertCompiled(page);
+
+    [TestMethod]
+    public void TheOptionsOfThePagesFitTogether()
+    {
+        Augmentation().Validate();
+        Stopping().Validate();
+        Clean().Validate();
+    }
 
     internal static void Run(VimModel merged, ImageSet training, ImageSet validation)
     {
@@ -25,7 +38,33 @@ public sealed class RetrainingPageTests
         RetrainOptions onOneMachine = RetrainOptions.Paper.WithBatchSize(64);              // learning rates in proportion
     }
 
-    internal static void Clean()
+    internal static RetrainOptions Augmentation()
+    {
+        var options = new RetrainOptions
+        {
+            BatchSize = 512,
+            RandAugment = RandAugment.Parse("rand-m9-mstd0.5-inc1"),   // clips: "rand-m5-n2-mstd0.25-inc1"
+            RandomErasing = 0.25,
+            Mix = new MixOptions(),                                    // mixup 0.8, CutMix 1.0, always one of them, evenly
+            MixGroupSize = 128,                                        // one decision for so many images, a divisor of BatchSize; 0: for the whole batch
+            RepeatedAugmentation = 3, LastBatch = LastBatch.Dropped,
+        };
+        return options;
+    }
+
+    internal static void Distributed(VimModel model, ImageSet training, ImageSet validation, IProgress<RetrainProgress> progress)
+    {
+        using IProcessGroup processes = MpiGroup.IsLaunched ? MpiGroup.Start() : SingleProcess.Instance;
+        var result = Retrainer.Run(model, training, validation, new RetrainOptions
+        {
+            Processes = processes,
+            CheckpointPath = "run.checkpoint",   // process 0 reads and writes it; the others get from it what they need
+            Progress = progress,                 // process 0 reports, and writes the LogPath
+        });
+        if (processes.Rank == 0) result.Model.Save("model.safetensors");   // every process has the result
+    }
+
+    internal static RetrainOptions Clean()
     {
         RetrainOptions clean = RetrainOptions.Paper with
         {
@@ -34,6 +73,7 @@ public sealed class RetrainingPageTests
             TeacherDropPath = TeacherDropPath.None,
             WeightDecayRule = WeightDecayRule.MatricesOnly,
         };
+        return clean;
     }
 
     internal static void Average(VimModel model, ImageSet training, ImageSet validation)
@@ -49,7 +89,7 @@ public sealed class RetrainingPageTests
         ImageSet published = training.ReferencePart(0.1);              // Python's random.seed(0); random.sample(…): the paper's table 8
     }
 
-    internal static void Stopping()
+    internal static RetrainOptions Stopping()
     {
         var options = RetrainOptions.Default with
         {
@@ -59,6 +99,7 @@ public sealed class RetrainingPageTests
             CheckpointPath = "run.checkpoint",
             CheckpointInterval = TimeSpan.FromMinutes(2),
         };
+        return options;
     }
 
     internal static void AddedClass(VimModel before, ImageSet training, ImageSet validation)
