@@ -227,7 +227,8 @@ public sealed partial record RetrainOptions
 
     /// <summary>
     /// The processes that train together, each with a part of the lanes, such as <see cref="MpiGroup.Start"/> gives; null, the default, means one. All give
-    /// the same model, images and options; <see cref="CheckpointPath"/>, <see cref="LogPath"/> and <see cref="Progress"/> are those of process 0. It does not change the result.
+    /// the same model, images and options; <see cref="CheckpointPath"/>, <see cref="LogPath"/> and <see cref="Progress"/> are those of process 0. It does not
+    /// change the result.
     /// </summary>
     [JsonIgnore]
     public IProcessGroup? Processes { get; init; }
@@ -258,6 +259,8 @@ public sealed partial record RetrainOptions
         if (WarmupLearningRate > LearningRate)
             throw new ArgumentException($"RetrainOptions.WarmupLearningRate is {WarmupLearningRate} and LearningRate {LearningRate}; the learning rate rises from "
                 + $"the one to the other, so set WarmupLearningRate to at most {LearningRate}.");
+        if (CheckpointPath is { } checkpoint && LogPath is { } log && Path.GetFullPath(checkpoint) == Path.GetFullPath(log))
+            throw new ArgumentException($"RetrainOptions.CheckpointPath and LogPath are the same file, '{checkpoint}'; give each its own.");
     }
 
     /// <summary>The epochs of a run over so many images.</summary>

@@ -13,6 +13,9 @@ namespace RMeeTo.Vim.Retraining;
 /// </remarks>
 public static class Retrainer
 {
+    // So that steps, and the up to three halves as many of the optimizer, can be counted in an int.
+    private const int MaxSteps = 1 << 30;
+
     /// <summary>
     /// Runs the epochs that are asked for, or what is left of them where <see cref="RetrainOptions.CheckpointPath"/> holds an earlier state of the same run.
     /// </summary>
@@ -28,8 +31,8 @@ public static class Retrainer
     /// </param>
     /// <param name="cancellation">Stops within one batch; the best weights so far are returned, not lost.</param>
     /// <exception cref="ArgumentException">
-    /// No training images, a label that is not a class, a clip for a network that takes images, a teacher with other classes or another image size, or
-    /// options that contradict each other.
+    /// No training images, a label that is not a class, a clip for a network that takes images, a teacher with other classes or another image size, options
+    /// that contradict each other, or more than 2³⁰ steps.
     /// </exception>
     /// <exception cref="ProcessGroupException">
     /// Of several processes another was lost, or failed, or they do not fit together; the message says where the run resumes.
@@ -67,6 +70,7 @@ public static class Retrainer
         options.Validate();
         options.Ema?.ThrowIfUnfit(model);
         if (training.Count == 0) throw new ArgumentException("There are no training images.", nameof(training));
+        CheckLength(training.Count, options);
         training.CheckLabels(model.ClassNames.Count, "training");
         validation?.CheckLabels(model.ClassNames.Count, "validation");
         training.CheckFrames(model.InputFrames, "training");
@@ -75,6 +79,20 @@ public static class Retrainer
             throw new ArgumentException($"RetrainOptions.Patience is {options.Patience}, and there are no validation images to tell what is better; give some, or set "
                 + "Patience to null.", nameof(options));
         if (teacher is not null) CheckTeacher(model, teacher, options);
+        bool isTaught = teacher is not null || (options.TeacherLossWeight > 0 && !model.IsDense);
+        if (options.TargetLossWeight == 0 && !isTaught && options.Epochs > 0)
+            throw new ArgumentException($"RetrainOptions.TargetLossWeight is 0, and there is no teacher (TeacherLossWeight is {options.TeacherLossWeight}"
+                + $"{(model.IsDense ? ", and a network without merges does not teach itself" : "")}), so there is nothing to learn. Set TargetLossWeight above 0, "
+                + "or give a teacher.", nameof(options));
+    }
+
+    private static void CheckLength(int images, RetrainOptions options)
+    {
+        int steps = options.EpochsOf(images).Steps;
+        double epochs = Math.Max(options.Epochs, options.WarmupEpochs);
+        if (epochs * steps > MaxSteps)
+            throw new ArgumentException($"{epochs} epochs (the larger of RetrainOptions.Epochs and WarmupEpochs) of {steps} steps are {epochs * steps:0} steps, and "
+                + $"a run has at most {MaxSteps}. Set at most {MaxSteps / steps} epochs, or a larger BatchSize.", nameof(options));
     }
 
     private static void CheckTeacher(ClassifierModel model, ClassifierModel teacher, RetrainOptions options)

@@ -43,6 +43,39 @@ public sealed class RetrainOptionsTests
         StringAssert.Contains(e.Message, "MixGroupSize is 5 and BatchSize 12");
     }
 
+    [TestMethod]
+    public void OneFileForCheckpointAndLogIsRefused()
+    {
+        var e = Assert.ThrowsExactly<ArgumentException>(() =>
+            Retrainer.Run(TinyTask.Model(), TinyTask.Images(3, 1), null, new() { CheckpointPath = "run.state", LogPath = Path.GetFullPath("run.state") }));
+        StringAssert.Contains(e.Message, "CheckpointPath and LogPath are the same file, 'run.state'");
+    }
+
+    /// <summary>Such as one that is to do as many epochs as fit into a time budget.</summary>
+    [TestMethod]
+    public void ARunOfMoreStepsThanCanBeCountedIsRefused()
+    {
+        var images = new ImageSet(TinyTask.Images(3, 1).Store, new int[20_000]);
+        var options = TinyTask.Options with { Epochs = 100_000, BatchSize = 1, TimeBudget = TimeSpan.FromHours(1) };
+        var e = Assert.ThrowsExactly<ArgumentException>(() => Retrainer.Run(TinyTask.Model(), images, null, options));
+        StringAssert.Contains(e.Message, "100000 epochs (the larger of RetrainOptions.Epochs and WarmupEpochs) of 20000 steps are 2000000000 steps");
+        StringAssert.Contains(e.Message, "at most 1073741824. Set at most 53687 epochs");
+        e = Assert.ThrowsExactly<ArgumentException>(() => Retrainer.Run(TinyTask.Model(), images, null, options with { Epochs = 1, WarmupEpochs = 99_999.5 }));
+        StringAssert.Contains(e.Message, "99999.5 epochs");
+    }
+
+    [TestMethod]
+    public void ARunThatHasNothingToLearnIsRefused()
+    {
+        var options = TinyTask.Options with { TargetLossWeight = 0 };
+        Refused(TinyTask.Model(4), options, "TargetLossWeight is 0, and there is no teacher (TeacherLossWeight is 0)");
+        Refused(TinyTask.Model(), options with { TeacherLossWeight = 0.5 }, "(TeacherLossWeight is 0.5, and a network without merges does not teach itself)");
+        Retrainer.Run(TinyTask.Model(4), TinyTask.Images(3, 1), null, options with { TeacherLossWeight = 0.5, Epochs = 1 });
+
+        static void Refused(VimModel model, RetrainOptions options, string message) =>
+            StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Retrainer.Run(model, TinyTask.Images(3, 1), null, options)).Message, message);
+    }
+
     /// <summary>A run must not be carried on with another augmentation.</summary>
     [TestMethod]
     public void TheFingerprintTellsAugmentationsApart()
