@@ -54,8 +54,30 @@ internal sealed class OrderedSum : IDisposable
     /// <param name="goesOn">
     /// Whether more will be added to the lanes, and summed again: then those of all processes are cleared, but lane 0 of process 0, which is the sum.
     /// </param>
-    /// <exception cref="ProcessGroupException">Another process, or the way to it, is lost.</exception>
+    /// <exception cref="ProcessGroupException">
+    /// Another process, or the way to it, is lost. Or the device failed here: then the others, in the middle of the sum, cannot be told.
+    /// </exception>
     public void Run(bool goesOn = false)
+    {
+        try
+        {
+            Wander();
+        }
+        catch (Exception e) when (e is not ProcessGroupException)
+        {
+            _group.Abandon();
+            throw new ProcessGroupException($"Process {_group.Rank} of {_group.Size} failed when gradients were summed: {e.Message} {_group.Advice}".TrimEnd(), e);
+        }
+        if (goesOn) _team.Run(_lanes.Length, _clear);
+    }
+
+    public void Dispose()
+    {
+        if (_group.Rank > 0) _sum.Dispose();
+        foreach (var device in _devices) device.Dispose();
+    }
+
+    private void Wander()
     {
         int chunks = checked((int)((_sum.Length + _chunk.Length - 1) / _chunk.Length));
         // Chunks that this process sends up before the first comes down: the way up to the last process and back. With less it would wait for them idly.
@@ -66,13 +88,6 @@ internal sealed class OrderedSum : IDisposable
             if (step >= lead) Down(step - lead);
         }
         _group.Flush();
-        if (goesOn) _team.Run(_lanes.Length, _clear);
-    }
-
-    public void Dispose()
-    {
-        if (_group.Rank > 0) _sum.Dispose();
-        foreach (var device in _devices) device.Dispose();
     }
 
     private void Up(int chunk)

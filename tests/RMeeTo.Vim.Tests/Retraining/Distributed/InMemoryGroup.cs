@@ -44,7 +44,8 @@ internal sealed class InMemoryGroup : IProcessGroup
 
     public void Send(ReadOnlySpan<byte> data, int to)
     {
-        if (!_hub.Messages[Rank, to].TryAdd(data.ToArray(), s_patience))
+        var message = data.ToArray();
+        if (!Wait(abandoned => _hub.Messages[Rank, to].TryAdd(message, (int)s_patience.TotalMilliseconds, abandoned)))
             throw new ProcessGroupException($"Thread {to} does not receive what thread {Rank} sends.");
     }
 
@@ -52,9 +53,10 @@ internal sealed class InMemoryGroup : IProcessGroup
 
     public void Receive(Span<byte> data, int from)
     {
-        if (!_hub.Messages[from, Rank].TryTake(out byte[]? message, s_patience))
+        byte[]? message = null;
+        if (!Wait(abandoned => _hub.Messages[from, Rank].TryTake(out message, (int)s_patience.TotalMilliseconds, abandoned)))
             throw new ProcessGroupException($"Thread {from} does not send to thread {Rank}.");
-        Assert.HasCount(data.Length, message, $"from {from} to {Rank}");
+        Assert.HasCount(data.Length, message!, $"from {from} to {Rank}");
         message.CopyTo(data);
     }
 
@@ -75,13 +77,26 @@ internal sealed class InMemoryGroup : IProcessGroup
         Meet();
     }
 
-    public void Abandon() { }
+    /// <summary>Ends what the others wait for, as the launcher does when this process ends.</summary>
+    public void Abandon() => _hub.Abandoned.Cancel();
 
     public void Dispose() { }
 
     private void Meet()
     {
-        if (!_hub.Meeting.SignalAndWait(s_patience)) throw new ProcessGroupException($"Thread {Rank} waits for others that do not come.");
+        if (!Wait(abandoned => _hub.Meeting.SignalAndWait((int)s_patience.TotalMilliseconds, abandoned))) throw new ProcessGroupException($"Thread {Rank} waits for others that do not come.");
+    }
+
+    private bool Wait(Func<CancellationToken, bool> wait)
+    {
+        try
+        {
+            return wait(_hub.Abandoned.Token);
+        }
+        catch (OperationCanceledException e)
+        {
+            throw new ProcessGroupException($"Thread {Rank} is ended, for another has abandoned the group.", e);
+        }
     }
 
     private sealed class Hub
@@ -93,6 +108,8 @@ internal sealed class InMemoryGroup : IProcessGroup
         }
 
         public int Size { get; }
+
+        public CancellationTokenSource Abandoned { get; } = new();
 
         public Barrier Meeting { get; }
 

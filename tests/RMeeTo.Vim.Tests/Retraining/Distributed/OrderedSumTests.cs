@@ -82,6 +82,25 @@ public sealed class OrderedSumTests
         }
     }
 
+    /// <summary>A lane that is too short stands for a device that fails. The others, which wait for values, are not left waiting.</summary>
+    [TestMethod]
+    [DataRow(0)]
+    [DataRow(1)]
+    [DataRow(2)]
+    public void ADeviceThatFailsEndsTheGroup(int failing)
+    {
+        var errors = InMemoryGroup.Run(3, group => Assert.ThrowsExactly<ProcessGroupException>(() =>
+        {
+            using var device = CpuDeviceProvider.Instance.CreateDevice();
+            using var team = new WorkerTeam(2);
+            using DeviceBuffer first = device.Allocate(300), second = device.Allocate(group.Rank == failing ? 150 : 300);
+            using var sum = new OrderedSum(group, team, CpuDeviceProvider.Instance, [first, second], chunk: 100);
+            sum.Run();
+        }));
+        StringAssert.StartsWith(errors[failing].Message, $"Process {failing} of 3 failed when gradients were summed: ");
+        Assert.IsNotNull(errors[failing].InnerException);
+    }
+
     /// <summary>Values of many sizes, so that the order of a sum shows.</summary>
     public static float[][] Lanes(int lanes, int length) => [.. Enumerable.Range(0, lanes).Select(lane =>
     {
