@@ -156,6 +156,7 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
             _state.StartScore = Validate(cancellation);
             _state.KeepIfBest(_state.StartScore);
             _pace.ExpectAtEpochEnd(_clock.Elapsed - started);
+            _state.EpochEndSeconds = _pace.EpochEnd;
         }
         _state.EpochBegan = _state.Step == 0 ? _clock.Used : _state.EpochBegan;
         Plan(now: true);

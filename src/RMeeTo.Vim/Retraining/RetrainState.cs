@@ -31,7 +31,7 @@ internal sealed class RetrainState(NetworkWeights weights, NetworkWeights? avera
     /// <summary>Time that it had used when the current epoch began.</summary>
     public TimeSpan EpochBegan { get; set; }
 
-    /// <summary>What validation and checkpoint of the last epoch took, in seconds.</summary>
+    /// <summary>What validation and checkpoint of the last epoch took, in seconds; of the first, what is known of it before its end.</summary>
     public double EpochEndSeconds { get; set; }
 
     /// <summary>Current weights.</summary>

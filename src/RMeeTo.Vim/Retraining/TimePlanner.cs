@@ -25,7 +25,7 @@ internal sealed class TimePlanner(TimeSpan budget, RetrainState state, RunClock 
     public void Look(bool now)
     {
         double left = (budget - clock.Used).TotalSeconds;
-        bool isScarce = pace.IsKnown ? left <= pace.AtMost(2, 1) : left <= 0;
+        bool isScarce = left <= pace.AtMost(pace.IsKnown ? 2 : 0, 1);
         if (!isScarce)
         {
             if (!pace.IsKnown || pace.Steps == 1) return; // the first step says too little

@@ -54,6 +54,34 @@ public sealed class TimeBudgetTests
         RepeatedRuns.AssertSame(result, again.Result, "finished");
     }
 
+    /// <summary>What a validation takes is known from that before the first step, also to a process that resumes in the first epoch and has made none.</summary>
+    [TestMethod]
+    public void AResumeInTheFirstEpochLeavesTimeForTheValidation()
+    {
+        using var folder = new TemporaryFolder();
+        var options = s_options with { BatchSize = 5, Accumulation = GradientAccumulation.None, CheckpointPath = folder.File("run.safetensors") };
+        var before = Train(cancelAt: 3);
+        var after = Train(cancelAt: 0);
+        Assert.AreEqual((RetrainEnding.Cancelled, RetrainEnding.OutOfTime, 1), (before.Ending, after.Ending, after.Epochs.Count));
+        Assert.IsLessThanOrEqualTo(30, (before.Duration + after.Duration).TotalSeconds);
+
+        RetrainResult<VimModel> Train(int cancelAt)
+        {
+            var clock = new FakeClock();
+            using var cancel = new CancellationTokenSource();
+            return Retrainer.Run(TinyTask.Model(4), TinyTask.Images(65, seed: 1), new ImageSet(TinyTask.Images(30, seed: 2).Store, new SlowImages(clock, 30)), options with
+            {
+                Clock = clock,
+                TimeBudget = TimeSpan.FromSeconds(30),
+                Progress = new Told<RetrainProgress>(p =>
+                {
+                    if (!p.EpochEnded) clock.Pass(1);
+                    if (p.Step == cancelAt && !p.EpochEnded) cancel.Cancel();
+                }),
+            }, cancellation: cancel.Token);
+        }
+    }
+
     [TestMethod]
     public void WhereThereIsTimeEnoughTheResultIsThatWithoutABudget()
     {

@@ -56,6 +56,15 @@ public sealed class TimePlannerTests
         Assert.IsLessThanOrEqualTo(2, run.Places.Count);
     }
 
+    /// <summary>There would be time for steps, but not for the validation after them: that before them tells.</summary>
+    [TestMethod]
+    public void NothingIsBegunThatCannotBeValidatedInTime()
+    {
+        var run = Simulate(_ => 1, budget: 19, validation: 10, epochs: 3);
+        Assert.AreEqual((10.0, 0), (run.Used, run.Places.Count));
+        Assert.IsNotEmpty(Simulate(_ => 1, budget: 23, validation: 10, epochs: 3).Places);
+    }
+
     [TestMethod]
     public void ARunDoesNotEndBetweenBatchesThatBelongTogether()
     {
