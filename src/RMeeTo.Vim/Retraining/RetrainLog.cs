@@ -11,7 +11,7 @@ internal sealed class RetrainLog : IProgress<RetrainProgress>, IDisposable
     private static readonly JsonSerializerOptions s_format = new(JsonSerializerDefaults.Web) { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
     private static readonly TimeSpan s_stepInterval = TimeSpan.FromSeconds(1);
 
-    private readonly StreamWriter _writer;
+    private readonly FileStream _stream;
     private readonly IProgress<RetrainProgress>? _listener;
     private readonly TimeProvider _clock;
     private readonly string _path;
@@ -27,14 +27,15 @@ internal sealed class RetrainLog : IProgress<RetrainProgress>, IDisposable
         (_path, _listener, _clock) = (path, listener, clock);
         try
         {
-            var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
-            _writer = new StreamWriter(stream) { NewLine = "\n", AutoFlush = true };
-            bool isCutOff = EndsInsideALine(stream);
-            stream.Seek(0, SeekOrigin.End);
-            if (isCutOff) _writer.WriteLine();
+            // Without a buffer: a line is written as a whole, and none that could not be written is tried again at the end.
+            _stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
+            bool isCutOff = EndsInsideALine(_stream);
+            _stream.Seek(0, SeekOrigin.End);
+            if (isCutOff) _stream.WriteByte((byte)'\n');
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
+            _stream?.Dispose();
             throw new IOException($"The training log '{path}' cannot be written: {e.Message} Set LogPath to a file in a folder that exists and can be written, or to null.", e);
         }
     }
@@ -52,24 +53,14 @@ internal sealed class RetrainLog : IProgress<RetrainProgress>, IDisposable
         _listener?.Report(value);
     }
 
-    /// <summary>A line for how the run ended.</summary>
-    public void End(RetrainEnding ending, int bestEpoch, double? bestTop1) => Write(new { Event = "ended", Time = Now, ending, bestEpoch, bestTop1 });
+    /// <summary>A line for how the run ended, where it can be written.</summary>
+    public void End(RetrainEnding ending, int bestEpoch, double? bestTop1) => TryWrite(new { Event = "ended", Time = Now, ending, bestEpoch, bestTop1 });
 
     /// <summary>A line for why the run failed, where it can be written.</summary>
-    public void Fail(Exception failure)
-    {
-        try
-        {
-            Write(new { Event = "failed", Time = Now, error = failure.Message });
-        }
-        catch (IOException)
-        {
-            // The failure itself reaches the caller.
-        }
-    }
+    public void Fail(Exception failure) => TryWrite(new { Event = "failed", Time = Now, error = failure.Message });
 
     /// <inheritdoc/>
-    public void Dispose() => _writer.Dispose();
+    public void Dispose() => _stream.Dispose();
 
     private DateTimeOffset Now => _clock.GetUtcNow();
 
@@ -99,11 +90,23 @@ internal sealed class RetrainLog : IProgress<RetrainProgress>, IDisposable
         });
     }
 
+    /// <summary>The last line: the result, or the failure itself, reaches the caller, and must not be lost for it.</summary>
+    private void TryWrite<T>(T line)
+    {
+        try
+        {
+            Write(line);
+        }
+        catch (IOException)
+        {
+        }
+    }
+
     private void Write<T>(T line)
     {
         try
         {
-            _writer.WriteLine(JsonSerializer.Serialize(line, s_format));
+            _stream.Write([.. JsonSerializer.SerializeToUtf8Bytes(line, s_format), (byte)'\n']);
         }
         catch (IOException e)
         {

@@ -35,15 +35,16 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         _state = new RetrainState(model.Weights, options.Ema is { } ema ? (ema.Start ?? model).Weights : null) { Plan = plan };
         if (options.CheckpointPath is not null || !processes.IsAlone) Resume(training, validation, teacher);
         _pace = new RunPace(epochs.Steps, _state.History.LastOrDefault()?.Seconds, _state.EpochEndSeconds);
-        processes.Together(() => _log = OpenLog(training, validation, teacher));
-        _reporter = new RunReporter(_state, _log ?? _options.Progress, _clock, _pace, epochs.Steps);
         if (options.TimeBudget is { } budget) _planner = new TimePlanner(budget, _state, _clock, _pace, epochs, options.Accumulation.MicroBatches);
         try
         {
+            processes.Together(() => OpenLog(training, validation, teacher));
+            _reporter = new RunReporter(_state, _log ?? _options.Progress, _clock, _pace, epochs.Steps);
             processes.Together(() => Allocate(training, validation, teacher));
         }
-        catch
+        catch (Exception e)
         {
+            _log?.Fail(e);
             Dispose();
             throw;
         }
@@ -109,12 +110,11 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         _clock.Resume(_state.Used);
     }
 
-    private RetrainLog? OpenLog(ImageSet training, ImageSet? validation, ClassifierModel? teacher)
+    private void OpenLog(ImageSet training, ImageSet? validation, ClassifierModel? teacher)
     {
-        if (_options.LogPath is not { } path) return null;
-        var log = Own(new RetrainLog(path, _options.Progress, _options.Clock));
-        log.Begin(RunFingerprint.Of(_model, training, validation, _options, teacher).Entries, _state.Epoch, _state.Step);
-        return log;
+        if (_options.LogPath is not { } path) return;
+        _log = Own(new RetrainLog(path, _options.Progress, _options.Clock));
+        _log.Begin(RunFingerprint.Of(_model, training, validation, _options, teacher).Entries, _state.Epoch, _state.Step);
     }
 
     private void Allocate(ImageSet training, ImageSet? validation, ClassifierModel? teacher)

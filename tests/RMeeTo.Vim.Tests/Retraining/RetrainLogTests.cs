@@ -84,6 +84,32 @@ public sealed class RetrainLogTests
         Assert.IsGreaterThan(3, told);
     }
 
+    /// <summary>What a run came to is not lost for the last line of its log.</summary>
+    [TestMethod]
+    public void WhereTheDiskIsFullTheLastLineIsLeftOut()
+    {
+        const string FullDisk = "/dev/full";
+        if (!File.Exists(FullDisk)) Assert.Inconclusive($"There is no {FullDisk} here.");
+        using var log = new RetrainLog(FullDisk, null, new FakeClock());
+        var error = Assert.ThrowsExactly<IOException>(() => log.Report(Progress(1, ended: true)));
+        StringAssert.Contains(error.Message, $"The training log '{FullDisk}' cannot be written");
+        log.Fail(error);
+        log.End(RetrainEnding.Completed, 1, null);
+    }
+
+    /// <summary>The file is closed where a run ends before its first step, and says why.</summary>
+    [TestMethod]
+    public void ARunThatCannotBeginClosesItsLog()
+    {
+        using var folder = new TemporaryFolder();
+        var options = TinyTask.Options with { LogPath = folder.File("run.jsonl") };
+        var images = TinyTask.Images(9, 1);
+        var unreadable = new ImageSet(images.Store, new OneBadImage(9, 0, new NotSupportedException("out of ink"), looksBefore: 3));
+        Assert.ThrowsExactly<NotSupportedException>(() => Retrainer.Run(TinyTask.Model(), unreadable, null, options));
+        using (new FileStream(options.LogPath, FileMode.Open, FileAccess.ReadWrite, FileShare.None)) { }
+        Assert.AreEqual("out of ink", Lines(options.LogPath).Single().GetProperty("error").GetString());
+    }
+
     [TestMethod]
     public void AnUnknownFolderIsNamed()
     {
