@@ -70,8 +70,9 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
             Start(cancellation);
             for (ending = Ending; ending is null; ending = Ending) RunEpoch(cancellation);
         }
-        catch (OperationCanceledException) when (cancellation.IsCancellationRequested || _processes.Cancelled)
+        catch (OperationCanceledException e) when (cancellation.IsCancellationRequested || _processes.Cancelled)
         {
+            _processes.Cancel(e);
             ending = RetrainEnding.Cancelled;
             // Nothing was compared: the latest weights are the best there are.
             if (_state.Step > 0 && _keeper.Cancelled() && _validator is null) _state.KeepIfBest(null);

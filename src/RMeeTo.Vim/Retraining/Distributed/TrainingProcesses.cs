@@ -10,7 +10,7 @@ namespace RMeeTo.Vim.Retraining.Distributed;
 /// being sent; process 0 alone reads and writes files, tells how far the run is, and decides by the clock.
 /// </summary>
 /// <remarks>
-/// Where one process fails, it tells the others when they next agree (<see cref="Agree"/>, <see cref="Together"/>, <see cref="Leave"/>): what else they say
+/// Where one process fails, it tells the others when they next agree (<see cref="Together"/>, <see cref="Cancel"/>, <see cref="Leave"/>): what else they say
 /// to each other comes right after they have agreed, so that none waits for a process that has gone.
 /// </remarks>
 /// <param name="group">The processes, or null for one.</param>
@@ -26,7 +26,7 @@ internal sealed class TrainingProcesses(IProcessGroup? group)
     /// <summary>True in the one process that reads and writes files and reports.</summary>
     public bool IsFirst => _group.Rank == 0;
 
-    /// <summary>True once another process was cancelled, and this one with it.</summary>
+    /// <summary>True once one of several processes was cancelled, and all with it.</summary>
     public bool Cancelled { get; private set; }
 
     /// <summary>The options of this process: only the first writes and reports.</summary>
@@ -46,36 +46,32 @@ internal sealed class TrainingProcesses(IProcessGroup? group)
     /// <inheritdoc cref="ProcessGroupExtensions.Together"/>
     public void Together(Action work)
     {
-        if (IsAlone)
-        {
-            work();
-            return;
-        }
-        Exception? failure = null;
         try
         {
-            work();
+            _group.Together(work);
         }
-        catch (Exception e) when (e is not ProcessGroupException)
+        catch (Exception e) when (!IsAlone)
         {
-            failure = e;
+            End(e);
+            throw;
         }
-        Agree(failure);
     }
 
-    /// <inheritdoc cref="ProcessGroupExtensions.Agree"/>
-    public void Agree(Exception? failure = null)
+    /// <summary>
+    /// The run is cancelled in this process. Where it was not in something that all do together, but by the listener, the others do not know: tells them when
+    /// they next agree.
+    /// </summary>
+    /// <exception cref="ProcessGroupException">Another failed, or was lost, meanwhile.</exception>
+    public void Cancel(OperationCanceledException cancellation)
     {
-        if (IsAlone) return;
+        if (IsAlone || _ended) return;
         try
         {
-            _group.Agree(failure);
+            Agree(cancellation);
         }
-        catch (Exception e)
+        catch (OperationCanceledException)
         {
-            _ended = true;
-            Cancelled = e is OperationCanceledException;
-            throw;
+            // It is the one that the others were told of.
         }
     }
 
@@ -84,10 +80,35 @@ internal sealed class TrainingProcesses(IProcessGroup? group)
     public void Leave(Exception? failure)
     {
         if (IsAlone) return;
-        if (failure is ProcessGroupException) _ended = true;
-        if (!_ended) _group.Agree(failure);
-        _group.Advice = null;
+        try
+        {
+            if (!_ended && failure is not ProcessGroupException) Agree(failure);
+        }
+        catch (OperationCanceledException) when (failure is null)
+        {
+            // Another was cancelled after the last step; here all is done.
+        }
+        finally
+        {
+            _group.Advice = null;
+        }
     }
+
+    private void Agree(Exception? failure)
+    {
+        try
+        {
+            _group.Agree(failure);
+        }
+        catch (Exception e)
+        {
+            End(e);
+            throw;
+        }
+    }
+
+    /// <summary>All processes know why the run ends, or cannot be told any more.</summary>
+    private void End(Exception why) => (_ended, Cancelled) = (true, why is OperationCanceledException);
 
     /// <summary>Checks that all processes run the same code on the same data with the same options.</summary>
     /// <exception cref="ProcessGroupException">One differs from process 0; the message names what differs.</exception>

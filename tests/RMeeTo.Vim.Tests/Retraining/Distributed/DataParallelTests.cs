@@ -77,6 +77,32 @@ public sealed class DataParallelTests
             }, group.Rank == size - 1 ? cancellation : default));
     }
 
+    /// <summary>The listener of the first process throws what it was cancelled with, of which the others do not know: inside an epoch, and when all is done.</summary>
+    [TestMethod]
+    public void AListenerThatCancelsEndsTheRunOfAll()
+    {
+        CollectionAssert.AreEqual(Enumerable.Repeat((RetrainEnding.Cancelled, 1), 3).ToArray(), Train(p => p is { Epoch: 2, Step: 2 }));
+        CollectionAssert.AreEqual(((RetrainEnding, int)[])[(RetrainEnding.Cancelled, 3), (RetrainEnding.Completed, 3), (RetrainEnding.Completed, 3)],
+            Train(p => p is { Epoch: 3, EpochEnded: true }));
+
+        static (RetrainEnding, int)[] Train(Predicate<RetrainProgress> cancels) => InMemoryGroup.Run(3, group =>
+        {
+            using var cancel = new CancellationTokenSource();
+            var options = RepeatedRuns.Options with
+            {
+                Processes = group,
+                Progress = new Told<RetrainProgress>(p =>
+                {
+                    if (!cancels(p)) return;
+                    cancel.Cancel();
+                    cancel.Token.ThrowIfCancellationRequested();
+                }),
+            };
+            var result = RepeatedRuns.Run(TinyTask.Model(4), options, cancel.Token);
+            return (result.Ending, result.Epochs.Count);
+        });
+    }
+
     /// <summary>The first process plans by its clock, and all keep to its plan.</summary>
     [TestMethod]
     public void ATimeBudgetIsThatOfTheFirstProcess()
@@ -107,6 +133,22 @@ public sealed class DataParallelTests
         })));
         Assert.IsInstanceOfType<IOException>(errors[0]);
         foreach (var error in errors[1..]) Assert.AreEqual("Process 0 of 3 failed, and all end with it. IOException: The log is full.", error.Message);
+    }
+
+    /// <summary>The last thing that the listener is told; the others have only to leave then.</summary>
+    [TestMethod]
+    public void AnErrorWhenAllIsDoneEndsTheRunOfAll()
+    {
+        var errors = InMemoryGroup.Run(2, group => Assert.Throws<Exception>(() => RepeatedRuns.Run(TinyTask.Model(4), RepeatedRuns.Options with
+        {
+            Processes = group,
+            Progress = new Told<RetrainProgress>(p =>
+            {
+                if (p is { Epoch: 3, EpochEnded: true }) throw new TimeoutException("Too late.");
+            }),
+        })));
+        Assert.IsInstanceOfType<TimeoutException>(errors[0]);
+        Assert.AreEqual("Process 0 of 2 failed, and all end with it. TimeoutException: Too late.", errors[1].Message);
     }
 
     [TestMethod]
