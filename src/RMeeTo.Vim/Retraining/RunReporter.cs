@@ -25,7 +25,7 @@ internal sealed class RunReporter(RetrainState state, IProgress<RetrainProgress>
     {
         var now = clock.Elapsed;
         if (_epochEnded) pace.AddEpochEnd(now - _mark);
-        (_mark, _epochBegan, _imagesBefore, _epochEnded) = (now, now, state.Sums.Images, false);
+        (_mark, _epochBegan, _imagesBefore, _epochEnded, _last) = (now, now, state.Sums.Images, false, state.Sums);
     }
 
     /// <summary>A step was taken.</summary>

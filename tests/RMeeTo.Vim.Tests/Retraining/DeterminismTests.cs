@@ -54,8 +54,6 @@ public sealed class DeterminismTests
         }
     }
 
-    /// <summary>It goes on after the last step, or, where gradients are being accumulated, after the one before.</summary>
-
     /// <summary>RandAugment and erasing reach the run, and are the same from any number of threads.</summary>
     [TestMethod]
     public void AugmentationComesFromTheSeedOfTheRun()
@@ -93,6 +91,35 @@ public sealed class DeterminismTests
         Assert.AreEqual(RetrainEnding.Completed, resumed.Ending);
         RepeatedRuns.AssertSame((full ? s_fullRecipe : s_uninterrupted).Value, resumed, "resumed");
         Assert.IsTrue(told.All(at => at == resumedAt), string.Join(", ", told));
+    }
+
+    /// <summary>Of an epoch that was trained before, and only validated here, the listener is told the same.</summary>
+    [TestMethod]
+    public void AnEpochThatIsOnlyValidatedIsToldAsAWhole()
+    {
+        using var folder = new TemporaryFolder();
+        var options = RepeatedRuns.Options with { CheckpointPath = folder.File("run.safetensors") };
+        RepeatedRuns.CancelledRun(TinyTask.Model(4), options, epoch: 2, step: 4);
+        RetrainProgress? first = null;
+        var result = Run(options with { Progress = new Told<RetrainProgress>(p => first ??= p) });
+        var epoch = result.Epochs[1];
+        Assert.AreEqual((true, 2, 4, epoch.Loss, epoch.TrainingTop1), (first!.EpochEnded, first.Epoch, first.Step, first.Loss, first.TrainingTop1));
+    }
+
+    /// <summary>Without validation images the weights after the last step are returned, also by a process that takes none.</summary>
+    [TestMethod]
+    public void AResumedRunThatIsCancelledAtOnceReturnsTheLatestWeights()
+    {
+        using var folder = new TemporaryFolder();
+        var options = RepeatedRuns.Options with { CheckpointPath = folder.File("run.safetensors") };
+        using var cancel = new CancellationTokenSource();
+        var first = Train(options with { Progress = RepeatedRuns.CancelAfter(cancel, epoch: 2, step: 2) });
+        var again = Train(options);
+        Assert.AreEqual((RetrainEnding.Cancelled, RetrainEnding.Cancelled, 1), (first.Ending, again.Ending, again.BestEpoch));
+        TinyTask.AssertSameWeights(first.Model, again.Model, "after two steps of the second epoch");
+
+        RetrainResult<VimModel> Train(RetrainOptions options) =>
+            Retrainer.Run(TinyTask.Model(4), TinyTask.Images(65, seed: 1), null, options, cancellation: cancel.Token);
     }
 
     /// <summary>Killed twice in the middle of an epoch, the second time a process that had itself resumed.</summary>
