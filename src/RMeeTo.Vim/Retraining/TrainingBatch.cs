@@ -20,7 +20,7 @@ internal sealed class TrainingBatch
     private EpochOrder? _order;
     private int _first;
     private int _next;
-    private (Exception Exception, ShownImage Image)? _failure;
+    private Failure? _failure;
 
     /// <summary>Room for a full step; an image takes memory when it is first prepared.</summary>
     /// <param name="source">Says which images there are, and prepares them.</param>
@@ -128,20 +128,20 @@ internal sealed class TrainingBatch
             else while (_states[position] == ImageState.Claimed) Monitor.Wait(_gate);
         }
         if (mine) Prepare(position, buffer);
-        if (_failure is { } failure) throw _source.Named(failure.Exception, failure.Image, Epoch);
+        if (Volatile.Read(ref _failure) is { } failure) throw _source.Named(failure.Exception, failure.Image, Epoch);
         return _inputs[position];
     }
 
     private void Prepare(int position, ImageReadBuffer buffer)
     {
-        (Exception, ShownImage)? failure = null;
+        Failure? failure = null;
         try
         {
             _source.Prepare(Image(position), Epoch, _inputs[position] ??= GC.AllocateUninitializedArray<float>(_source.InputLength), buffer);
         }
         catch (Exception e)
         {
-            failure = (e, Image(position)); // it is thrown to who needs the image
+            failure = new Failure(e, Image(position)); // it is thrown to who needs the image
         }
         lock (_gate)
         {
@@ -150,4 +150,7 @@ internal sealed class TrainingBatch
             Monitor.PulseAll(_gate);
         }
     }
+
+    /// <summary>What went wrong with an image; an object, so that who reads it without the gate sees all of it.</summary>
+    private sealed record Failure(Exception Exception, ShownImage Image);
 }
