@@ -36,6 +36,14 @@ internal sealed class DecodeAhead(ImageStore store, int threads, int clipFrames,
         return _next;
     }
 
+    /// <summary>The batch that the last <see cref="Exchange"/> began to decode, decoded.</summary>
+    /// <inheritdoc cref="Exchange" path="/exception"/>
+    public ReadBatch Last()
+    {
+        _decoding.GetAwaiter().GetResult();
+        return _decoded;
+    }
+
     /// <summary>Waits until nothing is decoded any more, however that ends.</summary>
     public void Dispose() => Task.WhenAny(_decoding).Wait(CancellationToken.None);
 }

@@ -163,13 +163,13 @@ internal sealed class TrainingRows : IDisposable
                 if (index < 0) leftOut.MissingLabels++;
                 else batch.Add(samples, cursor.Position, index, forValidation);
             }
-            KeepDecoded();
+            KeepDecoded(decoder.Exchange());
         }
-        KeepDecoded();
+        KeepDecoded(decoder.Last());
         foreach (string line in leftOut.Lines(what)) channel.Warning(MessageSensitivity.UserData, line);
         return new FitClasses(labels);
 
-        void KeepDecoded() => Keep(decoder.Exchange(), known is null ? null : Translate(labels.Classes(), known), leftOut, added);
+        void KeepDecoded(ReadBatch batch) => Keep(batch, known is null ? null : Translate(labels.Classes(), known), leftOut, added);
     }
 
     private void Keep(ReadBatch batch, int[]? translation, LeftOut leftOut, Action<int, bool> added)

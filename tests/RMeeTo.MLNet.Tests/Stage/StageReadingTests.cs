@@ -10,7 +10,7 @@ public sealed class StageReadingTests
     private const int Count = 90; // three batches
     private readonly MLContext _ml = new(seed: 1);
 
-    private T Read<T>(PathRow[] rows, int threads, UnreadableImages policy, Func<TrainingRows, T> look, CancellationToken cancel = default)
+    private T Read<T>(IEnumerable<PathRow> rows, int threads, UnreadableImages policy, Func<TrainingRows, T> look, CancellationToken cancel = default)
     {
         var environment = MlNetInternals.EnvironmentOf(_ml.Transforms);
         using var channel = StageLog.Open(environment, "Test");
@@ -51,6 +51,34 @@ public sealed class StageReadingTests
         Tiny.Throws<UnreadableImageException>(() => Read(rows, threads, UnreadableImages.Throw, Names), "absent-40.png");
         string[] names = Read(rows, threads, UnreadableImages.Missing, Names);
         CollectionAssert.AreEqual(rows.Where(row => !row.ImagePath.StartsWith("absent")).Select(row => row.ImagePath).ToArray(), names);
+    }
+
+    /// <summary>Files that are gone once they were decoded are not missed: one thread has done the first two batches when it reads the last row.</summary>
+    [TestMethod]
+    public void EveryImageIsDecodedOnce()
+    {
+        var folder = Directory.CreateTempSubdirectory("rmeeto");
+        try
+        {
+            Assert.HasCount(Count, Read(Rows(), 1, UnreadableImages.Throw, Names));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+
+        IEnumerable<PathRow> Rows()
+        {
+            var rows = Pictures.Rows(0, Count, wholePaths: true);
+            for (int i = 0; i < Count; i++)
+            {
+                string copy = Path.Combine(folder.FullName, $"{i}.png");
+                File.Copy(rows[i].ImagePath, copy, overwrite: true);
+                rows[i].ImagePath = copy;
+                if (i == Count - 1) foreach (var row in rows[..64]) File.Delete(row.ImagePath);
+                yield return rows[i];
+            }
+        }
     }
 
     [TestMethod]
