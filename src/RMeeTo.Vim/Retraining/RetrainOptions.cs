@@ -166,7 +166,8 @@ public sealed partial record RetrainOptions
     /// <summary>
     /// Time that the run may take, 1 ms to 1,000 days; null, the default: as long as its epochs take. <see cref="Epochs"/> is then the most that are done.
     /// From what steps, validations and checkpoints take, the run plans how many steps fit, and goes through its learning-rate schedule in larger strides, so
-    /// that it still reaches its end. It plans anew as it goes; the rate never jumps back. It ends at a step's end, with a validation.
+    /// that it still reaches its end. It plans anew as it goes; the rate never jumps back. It ends at a step's end, with a validation. Where the first validation
+    /// leaves no time for a second, nothing is trained, and the network is returned as it was.
     /// </summary>
     /// <remarks>
     /// Time is counted from the beginning of the run, and goes on where a run is resumed; what a killed process did after its last checkpoint does not count.
@@ -209,7 +210,7 @@ public sealed partial record RetrainOptions
 
     /// <summary>
     /// Told after every step and every epoch, on the thread that trains. An exception that it throws ends the run and reaches the caller of
-    /// <see cref="Retrainer.Run"/>.
+    /// <see cref="Retrainer.Run"/>; an <see cref="OperationCanceledException"/> of a run that is cancelled ends it as the cancellation does.
     /// </summary>
     [JsonIgnore]
     public IProgress<RetrainProgress>? Progress { get; init; }
