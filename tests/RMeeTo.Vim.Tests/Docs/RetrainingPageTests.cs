@@ -3,18 +3,16 @@ using RMeeTo.Vim.Checkpoints;
 using RMeeTo.Vim.Images.Augmentation;
 using RMeeTo.Vim.Network;
 using RMeeTo.Vim.Retraining;
-using RMeeTo.Vim.Retraining.Distributed;
 
 namespace RMeeTo.Vim.Tests.Docs;
 
-/// <summary>The code of the pages on re-training, which so compiles: every block of them stands in a method below, line by line.</summary>
+/// <summary>The code of docs/retraining.md and docs/augmentation.md, which so compiles: every block of them stands in a method below, line by line.</summary>
 [TestClass]
 public sealed class RetrainingPageTests
 {
     [TestMethod]
     [DataRow("retraining.md")]
     [DataRow("augmentation.md")]
-    [DataRow("distributed.md")]
     public void EveryBlockOfThePageIsCompiledHere(string page) => AssertCompiled(page);
 
     [TestMethod]
@@ -50,18 +48,6 @@ public sealed class RetrainingPageTests
             RepeatedAugmentation = 3, LastBatch = LastBatch.Dropped,
         };
         return options;
-    }
-
-    internal static void Distributed(VimModel model, ImageSet training, ImageSet validation, IProgress<RetrainProgress> progress)
-    {
-        using IProcessGroup processes = MpiGroup.IsLaunched ? MpiGroup.Start() : SingleProcess.Instance;
-        var result = Retrainer.Run(model, training, validation, new RetrainOptions
-        {
-            Processes = processes,
-            CheckpointPath = "run.checkpoint",   // process 0 reads and writes it; the others get from it what they need
-            Progress = progress,                 // process 0 reports, and writes the LogPath
-        });
-        if (processes.Rank == 0) result.Model.Save("model.safetensors");   // every process has the result
     }
 
     internal static RetrainOptions Clean()
