@@ -6,57 +6,36 @@ internal static class PointOperations
 {
     private const int Levels = 256;
 
+    /// <summary>Fills the table of one colour.</summary>
+    /// <param name="histogram">[256], how often every value occurs.</param>
+    /// <param name="pixels">Sum of the histogram.</param>
+    /// <param name="table">[256]</param>
+    /// <returns>False where the colour is to stay as it is.</returns>
+    private delegate bool TableOf(ReadOnlySpan<int> histogram, int pixels, Span<byte> table);
+
     /// <summary>Stretches every colour so that its least byte becomes 0 and its greatest 255.</summary>
-    public static void AutoContrast(Span<byte> rgb)
+    public static void AutoContrast(Span<byte> rgb) => ByHistogram(rgb, static (histogram, _, table) =>
     {
-        Span<int> histograms = stackalloc int[3 * Levels];
-        Count(rgb, histograms);
-        Span<byte> tables = stackalloc byte[3 * Levels];
-        for (var channel = 0; channel < 3; channel++)
-        {
-            var histogram = histograms.Slice(channel * Levels, Levels);
-            var table = tables.Slice(channel * Levels, Levels);
-            int low = histogram.IndexOfAnyExcept(0), high = histogram.LastIndexOfAnyExcept(0);
-            if (high <= low)
-            {
-                Identity(table);
-                continue;
-            }
-
-            double scale = 255.0 / (high - low), offset = -low * scale;
-            for (var i = 0; i < Levels; i++) table[i] = (byte)Math.Clamp((int)(i * scale + offset), 0, 255);
-        }
-
-        Apply(rgb, tables);
-    }
+        int low = histogram.IndexOfAnyExcept(0), high = histogram.LastIndexOfAnyExcept(0);
+        if (high <= low) return false;
+        double scale = 255.0 / (high - low), offset = -low * scale;
+        for (var i = 0; i < Levels; i++) table[i] = (byte)Math.Clamp((int)(i * scale + offset), 0, 255);
+        return true;
+    });
 
     /// <summary>Makes the histogram of every colour level.</summary>
-    public static void Equalize(Span<byte> rgb)
+    public static void Equalize(Span<byte> rgb) => ByHistogram(rgb, static (histogram, pixels, table) =>
     {
-        Span<int> histograms = stackalloc int[3 * Levels];
-        Count(rgb, histograms);
-        Span<byte> tables = stackalloc byte[3 * Levels];
-        for (var channel = 0; channel < 3; channel++)
+        var step = (pixels - histogram[histogram.LastIndexOfAnyExcept(0)]) / 255;
+        if (step == 0) return false;
+        var sum = step / 2;
+        for (var i = 0; i < Levels; i++)
         {
-            var histogram = histograms.Slice(channel * Levels, Levels);
-            var table = tables.Slice(channel * Levels, Levels);
-            var step = (rgb.Length / 3 - histogram[histogram.LastIndexOfAnyExcept(0)]) / 255;
-            if (step == 0)
-            {
-                Identity(table);
-                continue;
-            }
-
-            var sum = step / 2;
-            for (var i = 0; i < Levels; i++)
-            {
-                table[i] = (byte)Math.Min(sum / step, 255);
-                sum += histogram[i];
-            }
+            table[i] = (byte)Math.Min(sum / step, 255);
+            sum += histogram[i];
         }
-
-        Apply(rgb, tables);
-    }
+        return true;
+    });
 
     /// <summary>255 less the byte.</summary>
     public static void Invert(Span<byte> rgb)
@@ -95,6 +74,19 @@ internal static class PointOperations
             rgb[i + 1] = green[rgb[i + 1]];
             rgb[i + 2] = blue[rgb[i + 2]];
         }
+    }
+
+    private static void ByHistogram(Span<byte> rgb, TableOf tableOf)
+    {
+        Span<int> histograms = stackalloc int[3 * Levels];
+        Count(rgb, histograms);
+        Span<byte> tables = stackalloc byte[3 * Levels];
+        for (var channel = 0; channel < 3; channel++)
+        {
+            var table = tables.Slice(channel * Levels, Levels);
+            if (!tableOf(histograms.Slice(channel * Levels, Levels), rgb.Length / 3, table)) Identity(table);
+        }
+        Apply(rgb, tables);
     }
 
     /// <summary>How often every value occurs in every colour: [3, 256], which must be 0 before.</summary>
