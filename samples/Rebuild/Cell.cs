@@ -41,8 +41,8 @@ internal sealed record Cell(string Row, double Ratio, MergeOptions Merging, int 
         .. new[] { 0.54, 0.14 }.SelectMany(AfterThreeEpochs),
         new("merged", Middle, MergeOptions.Default, 30, 0.10),
         new("merged", Middle, MergeOptions.Default, 30, 0.01),
-        .. new[] { 0.42, 0.28 }.SelectMany(AfterThreeEpochs),
         new("merged", Middle, MergeOptions.Default, 5),
+        .. new[] { 0.42, 0.28 }.SelectMany(AfterThreeEpochs),
         new("merged", Middle, MergeOptions.Default, 15),
     ];
 
