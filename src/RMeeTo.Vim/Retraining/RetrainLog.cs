@@ -16,6 +16,7 @@ internal sealed class RetrainLog : IProgress<RetrainProgress>, IDisposable
     private readonly TimeProvider _clock;
     private readonly string _path;
     private long? _lastStep;
+    private bool _isCutOff;
 
     /// <summary>Opens the file, or makes it.</summary>
     /// <param name="path">The file; its folder must exist.</param>
@@ -29,14 +30,13 @@ internal sealed class RetrainLog : IProgress<RetrainProgress>, IDisposable
         {
             // Without a buffer: a line is written as a whole, and none that could not be written is tried again at the end.
             _stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
-            bool isCutOff = EndsInsideALine(_stream);
+            _isCutOff = EndsInsideALine(_stream);
             _stream.Seek(0, SeekOrigin.End);
-            if (isCutOff) _stream.WriteByte((byte)'\n');
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             _stream?.Dispose();
-            throw new IOException($"The training log '{path}' cannot be written: {e.Message} Set LogPath to a file in a folder that exists and can be written, or to null.", e);
+            throw Unwritable(e);
         }
     }
 
@@ -44,7 +44,18 @@ internal sealed class RetrainLog : IProgress<RetrainProgress>, IDisposable
     /// <param name="settings">All that decides the run's result, name by name.</param>
     /// <param name="epoch">Epochs that an earlier process has finished.</param>
     /// <param name="step">Steps in all that an earlier process has finished.</param>
-    public void Begin(IReadOnlyDictionary<string, string> settings, int epoch, int step) => Write(new { Event = step > 0 ? "resumed" : "started", Time = Now, epoch, step, settings });
+    /// <exception cref="IOException">It cannot be written.</exception>
+    public void Begin(IReadOnlyDictionary<string, string> settings, int epoch, int step)
+    {
+        try
+        {
+            Write(new { Event = step > 0 ? "resumed" : "started", Time = Now, epoch, step, settings });
+        }
+        catch (IOException e)
+        {
+            throw Unwritable(e);
+        }
+    }
 
     /// <inheritdoc/>
     public void Report(RetrainProgress value)
@@ -53,10 +64,10 @@ internal sealed class RetrainLog : IProgress<RetrainProgress>, IDisposable
         _listener?.Report(value);
     }
 
-    /// <summary>A line for how the run ended, where it can be written.</summary>
+    /// <summary>A line for how the run ended.</summary>
     public void End(RetrainEnding ending, int bestEpoch, double? bestTop1) => TryWrite(new { Event = "ended", Time = Now, ending, bestEpoch, bestTop1 });
 
-    /// <summary>A line for why the run failed, where it can be written.</summary>
+    /// <summary>A line for why the run failed.</summary>
     public void Fail(Exception failure) => TryWrite(new { Event = "failed", Time = Now, error = failure.Message });
 
     /// <inheritdoc/>
@@ -68,7 +79,7 @@ internal sealed class RetrainLog : IProgress<RetrainProgress>, IDisposable
     {
         if (!value.EpochEnded && _lastStep is { } last && _clock.GetElapsedTime(last) < s_stepInterval) return;
         _lastStep = _clock.GetTimestamp();
-        Write(new
+        TryWrite(new
         {
             Event = value.EpochEnded ? "epoch" : "step",
             Time = Now,
@@ -90,7 +101,7 @@ internal sealed class RetrainLog : IProgress<RetrainProgress>, IDisposable
         });
     }
 
-    /// <summary>The last line: the result, or the failure itself, reaches the caller, and must not be lost for it.</summary>
+    /// <summary>Hours of training must not be lost for a line: where it cannot be written, as on a full disk, it is left out.</summary>
     private void TryWrite<T>(T line)
     {
         try
@@ -99,20 +110,19 @@ internal sealed class RetrainLog : IProgress<RetrainProgress>, IDisposable
         }
         catch (IOException)
         {
+            _isCutOff = true;
         }
     }
 
     private void Write<T>(T line)
     {
-        try
-        {
-            _stream.Write([.. JsonSerializer.SerializeToUtf8Bytes(line, s_format), (byte)'\n']);
-        }
-        catch (IOException e)
-        {
-            throw new IOException($"The training log '{_path}' cannot be written: {e.Message} Free space there; the run goes on from its checkpoint, where it has one.", e);
-        }
+        byte[] text = JsonSerializer.SerializeToUtf8Bytes(line, s_format);
+        _stream.Write(_isCutOff ? [(byte)'\n', .. text, (byte)'\n'] : [.. text, (byte)'\n']);
+        _isCutOff = false;
     }
+
+    private IOException Unwritable(Exception e) => new(
+        $"The training log '{_path}' cannot be written: {e.Message} Set LogPath to a file in a folder that exists and can be written, or to null.", e);
 
     private static bool EndsInsideALine(FileStream stream)
     {

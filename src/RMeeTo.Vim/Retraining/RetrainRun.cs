@@ -19,6 +19,7 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
     private readonly RunReporter _reporter;
     private readonly TimePlanner? _planner;
     private RetrainCheckpoint? _checkpoint;
+    private RunFingerprint? _fingerprint;
     private RetrainLog? _log;
     private Optimizer _optimizer = null!;
     private EpochLoop _loop = null!;
@@ -96,13 +97,12 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
     /// <summary>Checks that all processes belong to one run, and takes its state from the checkpoint of the first.</summary>
     private void Resume(ImageSet training, ImageSet? validation, ClassifierModel? teacher)
     {
-        RunFingerprint? fingerprint = null;
-        _processes.Together(() => fingerprint = RunFingerprint.Of(_model, training, validation, _options, teacher));
-        _processes.CheckAlike(fingerprint!, _options.Device ?? CpuDeviceProvider.Instance);
+        _processes.Together(() => _fingerprint = RunFingerprint.Of(_model, training, validation, _options, teacher));
+        _processes.CheckAlike(_fingerprint!, _options.Device ?? CpuDeviceProvider.Instance);
         _processes.Together(() =>
         {
             if (_options.CheckpointPath is not { } path || _options.Epochs == 0) return;
-            _checkpoint = new RetrainCheckpoint(path, fingerprint!);
+            _checkpoint = new RetrainCheckpoint(path, _fingerprint!);
             _checkpoint.TryLoad(_state);
             if (Ending is null) _checkpoint.Begin(_state);
         });
@@ -115,7 +115,8 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
     {
         if (_options.LogPath is not { } path) return;
         _log = Own(new RetrainLog(path, _options.Progress, _options.Clock));
-        _log.Begin(RunFingerprint.Of(_model, training, validation, _options, teacher).Entries, _state.Epoch, _state.Step);
+        _fingerprint ??= RunFingerprint.Of(_model, training, validation, _options, teacher);
+        _log.Begin(_fingerprint.Entries, _state.Epoch, _state.Step);
     }
 
     private void Allocate(ImageSet training, ImageSet? validation, ClassifierModel? teacher)
