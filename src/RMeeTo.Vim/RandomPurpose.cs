@@ -27,7 +27,7 @@ public enum RandomPurpose : ushort
     /// <summary>Random erasing: where, and the noise.</summary>
     Erase = 6,
 
-    /// <summary>Mixup and CutMix; the sample is the number of the batch.</summary>
+    /// <summary>Mixup and CutMix; the sample is the number of the mix group in the epoch.</summary>
     Mix = 7,
 
     /// <summary>Stochastic depth: which samples skip which block.</summary>

@@ -21,6 +21,9 @@ internal sealed class FitRun(
 {
     private readonly RetrainOptions _recipe = options.Recipe;
 
+    /// <summary>Does it.</summary>
+    /// <param name="input">Rows with image and label.</param>
+    /// <inheritdoc cref="VimMergedClassifierEstimator.Fit(IDataView)" path="/exception"/>
     public VimMergedClassifierTransformer Execute(IDataView input)
     {
         var weights = WeightsSource.Open(options, checkpoint);

@@ -3,12 +3,16 @@ namespace RMeeTo.MLNet;
 /// <summary>Counts of rows that were left out.</summary>
 internal sealed class LeftOut
 {
+    /// <summary>Rows without a label.</summary>
     public long MissingLabels { get; set; }
 
+    /// <summary>Rows whose image cannot be read.</summary>
     public long UnreadableImages { get; set; }
 
+    /// <summary>Validation rows of classes that no training row has.</summary>
     public long UnknownClasses { get; set; }
 
+    /// <summary>Name of the first image that cannot be read.</summary>
     public string FirstUnreadable { get; set; } = "";
 
     /// <summary>Lines for the log.</summary>

@@ -14,7 +14,7 @@ internal static class ScheduleFinder
     /// <param name="start">The network before training; its head must know the classes.</param>
     /// <param name="rows">Training images, with labels.</param>
     /// <param name="target">What the schedule is to reach.</param>
-    /// <param name="options">How many images, seed and threads.</param>
+    /// <param name="options">How many images, and the seed of their choice.</param>
     /// <param name="threads">Thread budget.</param>
     /// <param name="channel">Told what was found, and the trade-off.</param>
     /// <param name="cancellation">Stops between batches.</param>

@@ -151,7 +151,7 @@ internal sealed class WeightsSource
             return inflated with { Report = report.Then(inflated.Report) };
         }
         if (model.Config.Frames != config.Frames) model = model.WithFrames(config.Frames);
-        // The caller's weights stay his: training starts from a copy, but merging alone would share them.
+        // The caller's weights are not shared: training starts from a copy, merging alone would not.
         return new(ReferenceEquals(model.Weights, _model!.Weights) ? model.Weights.Clone() : model.Weights, report);
     }
 

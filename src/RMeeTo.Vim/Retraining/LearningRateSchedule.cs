@@ -70,6 +70,7 @@ public readonly record struct LearningRateSchedule(double Base, double Minimum, 
     /// The learning rate of a step, counted from 0: min + ½ (base − min) (1 + cos(π · step / total)) with step and total counted after the warm-up, or what
     /// <see cref="Rule"/> says.
     /// </summary>
+    /// <param name="step">Step of the optimizer, over all epochs.</param>
     public double At(int step) => Rule switch
     {
         LearningRateRule.CosinePerEpoch => Cosine(step / StepsPerEpoch, WarmupEpochs, TotalSteps / StepsPerEpoch),

@@ -27,6 +27,13 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
     private Validator? _validator;
     private bool _saves;
 
+    /// <summary>Allocates all that the run needs, and takes its state from the checkpoint where there is one.</summary>
+    /// <param name="model">Start weights and merge schedule.</param>
+    /// <param name="training">Images to learn from, at least one.</param>
+    /// <param name="validation">Images that decide which epoch is best; null where the last is.</param>
+    /// <param name="options">The recipe, checked.</param>
+    /// <param name="teacher">Distilled from; null where nothing is.</param>
+    /// <param name="processes">Those that train together.</param>
     public RetrainRun(
         TModel model, ImageSet training, ImageSet? validation, RetrainOptions options, ClassifierModel? teacher, TrainingProcesses processes)
     {
@@ -63,6 +70,9 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         }
     }
 
+    /// <summary>Runs the epochs that are left.</summary>
+    /// <param name="cancellation">Ends the run with the best weights so far.</param>
+    /// <inheritdoc cref="Retrainer.Run" path="/exception"/>
     public RetrainResult<TModel> Execute(CancellationToken cancellation)
     {
         RetrainEnding? ending = null;

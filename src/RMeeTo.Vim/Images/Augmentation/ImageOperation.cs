@@ -12,7 +12,7 @@ public enum ImageOperationKind
     /// <summary>255 less the byte. No argument.</summary>
     Invert = 2,
 
-    /// <summary>Turns counter-clockwise around the centre. Argument: degrees, between −90 and 90.</summary>
+    /// <summary>Turns counter-clockwise around the centre. Argument: degrees, −89.9 … 89.9.</summary>
     Rotate = 3,
 
     /// <summary>Keeps the upper bits of every byte. Argument: how many, 0 … 8; 0 makes the image black.</summary>

@@ -75,6 +75,7 @@ public sealed unsafe class MpiGroup : IProcessGroup
     /// How long to wait for another process before it counts as lost; null means 30 minutes, <see cref="Timeout.InfiniteTimeSpan"/> for ever. It must be longer
     /// than what one process does alone, such as writing a checkpoint.
     /// </param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="patience"/> is neither positive nor infinite.</exception>
     /// <exception cref="DllNotFoundException">No MPI library was found; the message says what to install.</exception>
     /// <exception cref="NotSupportedException">The library is of an unknown kind.</exception>
     /// <exception cref="ProcessGroupException">MPI does not start, or the library is not that of the launcher.</exception>
