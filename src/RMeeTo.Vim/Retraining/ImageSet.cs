@@ -53,7 +53,8 @@ public sealed record ImageSet(ImageStore Store, IReadOnlyList<int> Indices)
     {
         CheckFraction(fraction);
         int count = (int)(Count * fraction);
-        if (count == 0) throw new ArgumentOutOfRangeException(nameof(fraction), fraction, $"{fraction} of {Count} images is less than one.");
+        if (count == 0)
+            throw new ArgumentOutOfRangeException(nameof(fraction), fraction, $"{fraction} of {Count} images is less than one; take a larger part.");
         return new ImageSet(Store, [.. new PythonRandom(seed).Sample(Count, count).Select(k => Indices[k])]);
     }
 
@@ -68,7 +69,8 @@ public sealed record ImageSet(ImageStore Store, IReadOnlyList<int> Indices)
     {
         for (int k = 0; k < Count; k++)
             if (Label(k) < 0 || Label(k) >= classes)
-                throw new ArgumentException($"Image '{Store.Name(Indices[k])}' of the {name} images has label {Label(k)}; the network has classes 0 to {classes - 1}. Leave the image out or replace the head.");
+                throw new ArgumentException($"Image '{Store.Name(Indices[k])}' of the {name} images has label {Label(k)}; the network has classes "
+                    + $"0 to {classes - 1}. Leave the image out or replace the head.");
     }
 
     /// <summary>Checks that no video is taken for an image.</summary>

@@ -35,8 +35,8 @@ public sealed record ModelEma
     {
         if (Start is null) return;
         if (!Start.ClassNames.SequenceEqual(model.ClassNames))
-            throw new ArgumentException($"ModelEma.Start has {Start.ClassNames.Count} classes and the network {model.ClassNames.Count}, or their names or order "
-                + "differ; it has to be the same network with other weights. Use WithHead with the same arguments for both, or leave Start out.");
+            throw new ArgumentException($"ModelEma.Start has {Start.ClassNames.Count} classes and the network {model.ClassNames.Count}, or their names or "
+                + "order differ; it has to be the same network with other weights. Use WithHead with the same arguments for both, or leave Start out.");
         IReadOnlyList<VimParameter> average = Start.Weights.Parameters.All, weights = model.Weights.Parameters.All;
         var odd = average.Zip(weights).FirstOrDefault(pair => pair.First.Name != pair.Second.Name || pair.First.ShapeText != pair.Second.ShapeText);
         if (odd.First is not null)

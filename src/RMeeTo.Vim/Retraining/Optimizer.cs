@@ -104,8 +104,11 @@ internal sealed class Optimizer : IDisposable
         device.SumBuffers(_lanes[0], _lanes, offset, count);
         for (int i = 1; i <= _batch.Updates; i++)
         {
-            var step = new AdamWStep(Updates + i, _rate * factor, _options.Beta1, _options.Beta2, _options.Epsilon, decay);
-            device.AdamW(step with { GradientScale = _batch.UpdateScale }, _weights.Values, _lanes[0], _firstMoment.Values, _secondMoment.Values, offset, count);
+            var step = new AdamWStep(Updates + i, _rate * factor, _options.Beta1, _options.Beta2, _options.Epsilon, decay)
+            {
+                GradientScale = _batch.UpdateScale,
+            };
+            device.AdamW(step, _weights.Values, _lanes[0], _firstMoment.Values, _secondMoment.Values, offset, count);
         }
         if (_average is not null && _batch.MovesAverage) device.MovingAverage(_options.Ema!.Decay, _average.Values, _weights.Values, offset, count);
     }

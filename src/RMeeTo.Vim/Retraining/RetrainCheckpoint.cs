@@ -53,8 +53,8 @@ internal sealed class RetrainCheckpoint(string path, RunFingerprint fingerprint)
         {
             string before = File.Exists(path) ? "The one that is there is as it was, and the run can be resumed from it." : "There is none from before.";
             long bytes = sizeof(float) * Parts(state).Sum(part => (long)part.Values.Length);
-            throw new IOException($"The training checkpoint '{path}' of epoch {state.Epoch} cannot be written ({bytes:N0} bytes): {e.Message} {before} Free space "
-                + "there, or set CheckpointPath to a file in a folder that exists and can be written.", e);
+            throw new IOException($"The training checkpoint '{path}' of epoch {state.Epoch} cannot be written ({bytes:N0} bytes): {e.Message} {before} Free "
+                + "space there, or set CheckpointPath to a file in a folder that exists and can be written.", e);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace RMeeTo.Vim.Retraining;
 
@@ -8,7 +9,10 @@ namespace RMeeTo.Vim.Retraining;
 /// </summary>
 internal sealed class RetrainLog : IProgress<RetrainProgress>, IDisposable
 {
-    private static readonly JsonSerializerOptions s_format = new(JsonSerializerDefaults.Web) { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
+    private static readonly JsonSerializerOptions s_format = new(JsonSerializerDefaults.Web)
+    {
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    };
     private static readonly TimeSpan s_stepInterval = TimeSpan.FromSeconds(1);
 
     private readonly FileStream _stream;

@@ -65,7 +65,8 @@ public static class RetrainMemory
 
     /// <inheritdoc cref="ThrowIfInsufficient(VimConfig, MergeSchedule, RetrainOptions, long, MergeOptions?, bool)"/>
     public static void ThrowIfInsufficient(
-        DeitConfig config, DeitMergeSchedule schedule, RetrainOptions options, long availableBytes, DeitMergeOptions? merging = null, bool ownTeacher = false) =>
+        DeitConfig config, DeitMergeSchedule schedule, RetrainOptions options, long availableBytes, DeitMergeOptions? merging = null,
+        bool ownTeacher = false) =>
         ThrowIfInsufficient(Estimate(config, schedule, options, options.Threads, merging, ownTeacher), availableBytes, new DeitParameters(config), options);
 
     private static long Estimate(

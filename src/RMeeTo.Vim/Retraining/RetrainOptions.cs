@@ -2,8 +2,8 @@ using System.Text.Json.Serialization;
 using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Images;
 using RMeeTo.Vim.Images.Augmentation;
-using RMeeTo.Vim.Retraining.Distributed;
 using RMeeTo.Vim.Network;
+using RMeeTo.Vim.Retraining.Distributed;
 
 namespace RMeeTo.Vim.Retraining;
 
@@ -19,11 +19,15 @@ public sealed partial record RetrainOptions
     /// <summary>Times that all training images are shown; 0 to 100,000. 0 trains nothing.</summary>
     public int Epochs { get; init => field = InRange(value, 0, 100_000, nameof(Epochs)); } = 3;
 
-    /// <summary>Images a batch, 1 to 1,048,576; the last batch of an epoch has what is left.</summary>
+    /// <summary>Images a batch, 1 to 1,048,576; <see cref="LastBatch"/> says what becomes of those that are left at the end of an epoch.</summary>
     public int BatchSize { get; init => field = InRange(value, 1, 1 << 20, nameof(BatchSize)); } = 64;
 
     /// <summary>How many batches make a step of the optimizer; one unless set.</summary>
-    public GradientAccumulation Accumulation { get; init => field = value ?? throw new ArgumentNullException(nameof(Accumulation)); } = GradientAccumulation.None;
+    public GradientAccumulation Accumulation
+    {
+        get;
+        init => field = value ?? throw new ArgumentNullException(nameof(Accumulation));
+    } = GradientAccumulation.None;
 
     /// <summary>Learning rate after the warm-up, 0 to 10, for the whole batch (it is not scaled by the batch size).</summary>
     public double LearningRate { get; init => field = InRange(value, 0, 10, nameof(LearningRate)); } = 2e-4;
@@ -85,12 +89,7 @@ public sealed partial record RetrainOptions
 
     /// <summary>Whether the teacher loses branches as well, at the rate of <see cref="DropPath"/>.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is set to a value that is none of <see cref="Retraining.TeacherDropPath"/>.</exception>
-    public TeacherDropPath TeacherDropPath
-    {
-        get;
-        init => field = Enum.IsDefined(value) ? value : throw new ArgumentOutOfRangeException(nameof(TeacherDropPath), value,
-            $"RetrainOptions.TeacherDropPath is {value}; it must be {string.Join(" or ", Enum.GetNames<TeacherDropPath>())}.");
-    }
+    public TeacherDropPath TeacherDropPath { get; init => field = Defined(value, nameof(TeacherDropPath)); }
 
     /// <summary>Which classes a teacher must have that is given to <see cref="Retrainer.Run"/>; <see cref="TeacherClasses.Same"/> unless set.</summary>
     public TeacherClasses TeacherClasses { get; init => field = Defined(value, nameof(TeacherClasses)); }
@@ -166,8 +165,8 @@ public sealed partial record RetrainOptions
     /// <summary>
     /// Time that the run may take, 1 ms to 1,000 days; null, the default: as long as its epochs take. <see cref="Epochs"/> is then the most that are done.
     /// From what steps, validations and checkpoints take, the run plans how many steps fit, and goes through its learning-rate schedule in larger strides, so
-    /// that it still reaches its end. It plans anew as it goes; the rate never jumps back. It ends at a step's end, with a validation. Where the first validation
-    /// leaves no time for a second, nothing is trained, and the network is returned as it was.
+    /// that it still reaches its end. It plans anew as it goes; the rate never jumps back. It ends at a step's end, with a validation. Where the first
+    /// validation leaves no time for a second, nothing is trained, and the network is returned as it was.
     /// </summary>
     /// <remarks>
     /// Time is counted from the beginning of the run, and goes on where a run is resumed; what a killed process did after its last checkpoint does not count.
@@ -253,13 +252,14 @@ public sealed partial record RetrainOptions
     internal void Validate()
     {
         if (MixGroupSize > 0 && BatchSize % MixGroupSize != 0)
-            throw new ArgumentException($"RetrainOptions.MixGroupSize is {MixGroupSize} and BatchSize {BatchSize}; a batch is cut into groups of one size, so set "
-                + "MixGroupSize to a divisor of BatchSize, or to 0 for the whole batch.");
+            throw new ArgumentException($"RetrainOptions.MixGroupSize is {MixGroupSize} and BatchSize {BatchSize}; a batch is cut into groups of one size, so "
+                + "set MixGroupSize to a divisor of BatchSize, or to 0 for the whole batch.");
         if (MinimumLearningRate > LearningRate)
-            throw new ArgumentException($"RetrainOptions.MinimumLearningRate is {MinimumLearningRate} and LearningRate {LearningRate}; the learning rate falls from the one to the other, so set MinimumLearningRate to at most {LearningRate}.");
+            throw new ArgumentException($"RetrainOptions.MinimumLearningRate is {MinimumLearningRate} and LearningRate {LearningRate}; the learning rate falls "
+                + $"from the one to the other, so set MinimumLearningRate to at most {LearningRate}.");
         if (WarmupLearningRate > LearningRate)
-            throw new ArgumentException($"RetrainOptions.WarmupLearningRate is {WarmupLearningRate} and LearningRate {LearningRate}; the learning rate rises from "
-                + $"the one to the other, so set WarmupLearningRate to at most {LearningRate}.");
+            throw new ArgumentException($"RetrainOptions.WarmupLearningRate is {WarmupLearningRate} and LearningRate {LearningRate}; the learning rate rises "
+                + $"from the one to the other, so set WarmupLearningRate to at most {LearningRate}.");
         if (CheckpointPath is { } checkpoint && LogPath is { } log && Path.GetFullPath(checkpoint) == Path.GetFullPath(log))
             throw new ArgumentException($"RetrainOptions.CheckpointPath and LogPath are the same file, '{checkpoint}'; give each its own.");
     }

@@ -40,8 +40,12 @@ public static class Retrainer
     /// <exception cref="TrainingDivergedException">The loss or the weights are no longer finite.</exception>
     /// <exception cref="InvalidDataException">The checkpoint belongs to another run, or is something else than a checkpoint. It is not touched.</exception>
     /// <exception cref="Checkpoints.CheckpointFormatException">The checkpoint is damaged. It is not touched.</exception>
-    /// <exception cref="IOException">The checkpoint cannot be written; the one before is as it was. Or images cannot be read.</exception>
-    public static RetrainResult<TModel> Run<TModel>(TModel model, ImageSet training, ImageSet? validation, RetrainOptions options, ClassifierModel? teacher = null, CancellationToken cancellation = default)
+    /// <exception cref="IOException">
+    /// The checkpoint cannot be written; the one before is as it was. Or the log cannot be written when the run begins, or images cannot be read.
+    /// </exception>
+    public static RetrainResult<TModel> Run<TModel>(
+        TModel model, ImageSet training, ImageSet? validation, RetrainOptions options, ClassifierModel? teacher = null,
+        CancellationToken cancellation = default)
         where TModel : ClassifierModel
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -76,14 +80,14 @@ public static class Retrainer
         training.CheckFrames(model.InputFrames, "training");
         validation?.CheckFrames(model.InputFrames, "validation");
         if (options.Patience is not null && validation is not { Count: > 0 })
-            throw new ArgumentException($"RetrainOptions.Patience is {options.Patience}, and there are no validation images to tell what is better; give some, or set "
-                + "Patience to null.", nameof(options));
+            throw new ArgumentException($"RetrainOptions.Patience is {options.Patience}, and there are no validation images to tell what is better; give some, "
+                + "or set Patience to null.", nameof(options));
         if (teacher is not null) CheckTeacher(model, teacher, options);
         bool isTaught = teacher is not null || (options.TeacherLossWeight > 0 && !model.IsDense);
         if (options.TargetLossWeight == 0 && !isTaught && options.Epochs > 0)
             throw new ArgumentException($"RetrainOptions.TargetLossWeight is 0, and there is no teacher (TeacherLossWeight is {options.TeacherLossWeight}"
-                + $"{(model.IsDense ? ", and a network without merges does not teach itself" : "")}), so there is nothing to learn. Set TargetLossWeight above 0, "
-                + "or give a teacher.", nameof(options));
+                + $"{(model.IsDense ? ", and a network without merges does not teach itself" : "")}), so there is nothing to learn. Set TargetLossWeight above "
+                + "0, or give a teacher.", nameof(options));
     }
 
     private static void CheckLength(int images, RetrainOptions options)
@@ -91,8 +95,8 @@ public static class Retrainer
         int steps = options.EpochsOf(images).Steps;
         double epochs = Math.Max(options.Epochs, options.WarmupEpochs);
         if (epochs * steps > MaxSteps)
-            throw new ArgumentException($"{epochs} epochs (the larger of RetrainOptions.Epochs and WarmupEpochs) of {steps} steps are {epochs * steps:0} steps, and "
-                + $"a run has at most {MaxSteps}. Set at most {MaxSteps / steps} epochs, or a larger BatchSize.", nameof(options));
+            throw new ArgumentException($"{epochs} epochs (the larger of RetrainOptions.Epochs and WarmupEpochs) of {steps} steps are {epochs * steps:0} "
+                + $"steps, and a run has at most {MaxSteps}. Set at most {MaxSteps / steps} epochs, or a larger BatchSize.", nameof(options));
     }
 
     private static void CheckTeacher(ClassifierModel model, ClassifierModel teacher, RetrainOptions options)
@@ -100,11 +104,16 @@ public static class Retrainer
         var (student, config) = (model.Preprocessing, teacher.Preprocessing);
         if (options.TeacherClasses == TeacherClasses.Some) CheckSomeClasses(model, teacher);
         else if (!teacher.ClassNames.SequenceEqual(model.ClassNames))
-            throw new ArgumentException($"The teacher has {teacher.ClassNames.Count} classes and the network {model.ClassNames.Count}, or their names or order differ; distillation needs the same classes in the same order. Use VimModel.WithHead, or set TeacherLossWeight to 0.", nameof(teacher));
+            throw new ArgumentException($"The teacher has {teacher.ClassNames.Count} classes and the network {model.ClassNames.Count}, or their names or order "
+                + "differ; distillation needs the same classes in the same order. Use VimModel.WithHead, TeacherClasses.Some, or set TeacherLossWeight to 0.",
+                nameof(teacher));
         if (teacher.InputFrames != model.InputFrames)
-            throw new ArgumentException($"The teacher takes {Input(teacher)} and the network {Input(model)}; both see the same input. Use another teacher, or set TeacherLossWeight to 0.", nameof(teacher));
+            throw new ArgumentException($"The teacher takes {Input(teacher)} and the network {Input(model)}; both see the same input. Use another teacher, or "
+                + "set TeacherLossWeight to 0.", nameof(teacher));
         if ((config.ImageHeight, config.ImageWidth) != (student.ImageHeight, student.ImageWidth) || !config.Normalization.Equals(student.Normalization))
-            throw new ArgumentException($"The teacher takes images of {config.ImageWidth}×{config.ImageHeight} pixels and the network {student.ImageWidth}×{student.ImageHeight}, or they are normalised otherwise; both see the same input, so use VimModel.WithImageSize, or set TeacherLossWeight to 0.", nameof(teacher));
+            throw new ArgumentException($"The teacher takes images of {config.ImageWidth}×{config.ImageHeight} pixels and the network "
+                + $"{student.ImageWidth}×{student.ImageHeight}, or they are normalised otherwise; both see the same input, so use "
+                + "VimModel.WithImageSize, or set TeacherLossWeight to 0.", nameof(teacher));
     }
 
     private static void CheckSomeClasses(ClassifierModel model, ClassifierModel teacher)

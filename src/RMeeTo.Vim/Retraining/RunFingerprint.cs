@@ -50,8 +50,8 @@ internal sealed record RunFingerprint(IReadOnlyDictionary<string, string> Entrie
         var differing = Entries.Where(entry => stored.GetValueOrDefault(entry.Key) != entry.Value)
             .Select(entry => $"{entry.Key}: {stored.GetValueOrDefault(entry.Key) ?? "none"} in the checkpoint, {entry.Value} now").ToList();
         if (differing.Count > 0)
-            throw new InvalidDataException($"The checkpoint '{path}' belongs to another run ({string.Join("; ", differing)}). Restore these settings, give another "
-                + "checkpoint path, or delete the file to start again.");
+            throw new InvalidDataException($"The checkpoint '{path}' belongs to another run ({string.Join("; ", differing)}). Restore these settings, give "
+                + "another checkpoint path, or delete the file to start again.");
     }
 
     /// <summary>Count, and a hash of every index and label, and of the pixels of some images.</summary>

@@ -16,7 +16,7 @@ public sealed class RetrainOptionsTests
         Check(() => new RetrainOptions { LabelSmoothing = 1 }, "LabelSmoothing is 1");
         Check(() => new RetrainOptions { FlipProbability = 1.5 }, "FlipProbability is 1.5");
         Check(() => new RetrainOptions { DropPath = 0.95 }, "DropPath is 0.95; it must be from 0 to 0.9");
-        Check(() => new RetrainOptions { TeacherDropPath = (TeacherDropPath)2 }, "TeacherDropPath is 2; it must be None or ReferenceTrainMode");
+        Check(() => new RetrainOptions { TeacherDropPath = (TeacherDropPath)2 }, "TeacherDropPath is 2; it must be one of None, ReferenceTrainMode");
         Check(() => new RetrainOptions { MinimumCropArea = 0 }, "MinimumCropArea is 0");
         Check(() => new RetrainOptions { RandomErasing = 1.5 }, "RandomErasing is 1.5; it must be from 0 to 1");
         Check(() => new RetrainOptions { MixGroupSize = -1 }, "MixGroupSize is -1");
@@ -26,7 +26,8 @@ public sealed class RetrainOptionsTests
         Check(() => new RetrainOptions { Lanes = 257 }, "Lanes is 257");
         Check(() => new RetrainOptions { Threads = -1 }, "Threads is -1");
 
-        static void Check(Func<RetrainOptions> make, string message) => StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => make()).Message, message);
+        static void Check(Func<RetrainOptions> make, string message) =>
+            StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => make()).Message, message);
     }
 
     [TestMethod]
@@ -39,7 +40,8 @@ public sealed class RetrainOptionsTests
     [TestMethod]
     public void AMixGroupThatDoesNotDivideTheBatchIsRefused()
     {
-        var e = Assert.ThrowsExactly<ArgumentException>(() => Retrainer.Run(TinyTask.Model(), TinyTask.Images(3, 1), null, new() { BatchSize = 12, MixGroupSize = 5 }));
+        var e = Assert.ThrowsExactly<ArgumentException>(
+            () => Retrainer.Run(TinyTask.Model(), TinyTask.Images(3, 1), null, new() { BatchSize = 12, MixGroupSize = 5 }));
         StringAssert.Contains(e.Message, "MixGroupSize is 5 and BatchSize 12");
     }
 

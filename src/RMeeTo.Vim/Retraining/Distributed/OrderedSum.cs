@@ -66,7 +66,8 @@ internal sealed class OrderedSum : IDisposable
         catch (Exception e) when (e is not ProcessGroupException)
         {
             _group.Abandon();
-            throw new ProcessGroupException($"Process {_group.Rank} of {_group.Size} failed when gradients were summed: {e.Message} {_group.Advice}".TrimEnd(), e);
+            throw new ProcessGroupException(
+                $"Process {_group.Rank} of {_group.Size} failed when gradients were summed: {e.Message} {_group.Advice}".TrimEnd(), e);
         }
         if (goesOn) _team.Run(_lanes.Length, _clear);
     }
