@@ -96,7 +96,9 @@ public abstract class VimDevice : IDisposable
     /// <param name="sumGradient">[M, C], added.</param>
     /// <param name="weightGradient">[1, C], added.</param>
     /// <param name="biasGradient">[1, C], added; none where there is no bias.</param>
-    public abstract void AddNormGradient(NormOperands norm, DeviceMatrix sum, DeviceMatrix statistics, DeviceMatrix dy, DeviceMatrix sumGradient, DeviceMatrix weightGradient, DeviceMatrix biasGradient);
+    public abstract void AddNormGradient(
+        NormOperands norm, DeviceMatrix sum, DeviceMatrix statistics, DeviceMatrix dy, DeviceMatrix sumGradient,
+        DeviceMatrix weightGradient, DeviceMatrix biasGradient);
 
     /// <summary>Depthwise causal convolution and SiLU.</summary>
     /// <param name="conv">Parameters and direction.</param>
@@ -112,7 +114,8 @@ public abstract class VimDevice : IDisposable
     /// <param name="accumulate">Adds to dx instead of writing it (both directions read the same x).</param>
     /// <param name="weightGradient">[D, K], added.</param>
     /// <param name="biasGradient">[1, D], added; none where there is no bias.</param>
-    public abstract void CausalConvGradient(ConvOperands conv, DeviceMatrix x, DeviceMatrix dy, DeviceMatrix dx, bool accumulate, DeviceMatrix weightGradient, DeviceMatrix biasGradient);
+    public abstract void CausalConvGradient(
+        ConvOperands conv, DeviceMatrix x, DeviceMatrix dy, DeviceMatrix dx, bool accumulate, DeviceMatrix weightGradient, DeviceMatrix biasGradient);
 
     /// <summary>Selective scan with softplus, skip and gate.</summary>
     /// <param name="scan">Operands.</param>
@@ -197,7 +200,8 @@ public abstract class VimDevice : IDisposable
     /// <param name="destinationGradient">[B·L', C]</param>
     /// <param name="sourceGradient">[B·L, C], written.</param>
     /// <param name="winners">[B·L', C] of <see cref="Merge"/>, for <see cref="MergeCombination.Max"/> and <see cref="MergeCombination.Min"/>.</param>
-    public abstract void MergeGradient(int batch, MergePlan plan, DeviceMatrix destinationGradient, DeviceMatrix sourceGradient, DeviceMatrix winners = default);
+    public abstract void MergeGradient(
+        int batch, MergePlan plan, DeviceMatrix destinationGradient, DeviceMatrix sourceGradient, DeviceMatrix winners = default);
 
     /// <summary>Takes the class row that every image has after a merge.</summary>
     /// <param name="plan">Filled by <see cref="Match"/>.</param>
@@ -252,7 +256,9 @@ public abstract class VimDevice : IDisposable
     /// <param name="gradientScale">Factor of the gradient: 1 / images in the whole batch.</param>
     /// <param name="losses">[B, 1], unscaled.</param>
     /// <param name="logitsGradient">[B, classes], written.</param>
-    public abstract void Loss(LossWeights weights, DeviceMatrix logits, DeviceMatrix targets, DeviceMatrix teacherLogits, float gradientScale, DeviceMatrix losses, DeviceMatrix logitsGradient);
+    public abstract void Loss(
+        LossWeights weights, DeviceMatrix logits, DeviceMatrix targets, DeviceMatrix teacherLogits, float gradientScale,
+        DeviceMatrix losses, DeviceMatrix logitsGradient);
 
     /// <summary>destination[i] = Σ sources[k][i], in the order of the sources, for a range of a flat buffer.</summary>
     public abstract void SumBuffers(DeviceBuffer destination, IReadOnlyList<DeviceBuffer> sources, long offset, long count);
@@ -265,7 +271,8 @@ public abstract class VimDevice : IDisposable
     /// <param name="secondMoment">Updated.</param>
     /// <param name="offset">First value of the range.</param>
     /// <param name="count">Values in the range.</param>
-    public abstract void AdamW(AdamWStep step, DeviceBuffer values, DeviceBuffer gradient, DeviceBuffer firstMoment, DeviceBuffer secondMoment, long offset, long count);
+    public abstract void AdamW(
+        AdamWStep step, DeviceBuffer values, DeviceBuffer gradient, DeviceBuffer firstMoment, DeviceBuffer secondMoment, long offset, long count);
 
     /// <summary>One step of an exponential moving average on a range of a flat buffer: average ← average + (1 − decay) · (values − average).</summary>
     /// <remarks>Not decay · average + …: rounded to single precision, decay and 1 − decay do not make 1, and the average would shrink or grow.</remarks>

@@ -47,7 +47,10 @@ public sealed record TrainingPreprocessing
     public TrainingCrop Crop
     {
         get;
-        init => field = Enum.IsDefined(value) ? value : throw new ArgumentOutOfRangeException(nameof(Crop), value, $"Crop {value} is not one of {string.Join(", ", Enum.GetNames<TrainingCrop>())}.");
+        init => field = Enum.IsDefined(value)
+            ? value
+            : throw new ArgumentOutOfRangeException(
+                nameof(Crop), value, $"Crop {value} is not one of {string.Join(", ", Enum.GetNames<TrainingCrop>())}.");
     } = TrainingCrop.RandomResized;
 
     /// <summary>Range of the area of a random crop, as a part of the image's: 0 &lt; Min ≤ Max ≤ 1.</summary>
@@ -65,7 +68,9 @@ public sealed record TrainingPreprocessing
     public double MaxAspect
     {
         get;
-        init => field = value is >= 1 and <= 100 ? value : throw new ArgumentOutOfRangeException(nameof(MaxAspect), value, $"MaxAspect is {value}; it must be in 1 … 100.");
+        init => field = value is >= 1 and <= 100
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(MaxAspect), value, $"MaxAspect is {value}; it must be in 1 … 100.");
     } = 4.0 / 3.0;
 
     /// <summary>Probability that an image is mirrored left to right, 0 … 1.</summary>
@@ -73,7 +78,9 @@ public sealed record TrainingPreprocessing
     public double FlipProbability
     {
         get;
-        init => field = value is >= 0 and <= 1 ? value : throw new ArgumentOutOfRangeException(nameof(FlipProbability), value, $"FlipProbability is {value}; it must be in 0 … 1.");
+        init => field = value is >= 0 and <= 1
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(FlipProbability), value, $"FlipProbability is {value}; it must be in 0 … 1.");
     } = 0.5;
 
     /// <summary>Operations on the bytes; null for none.</summary>

@@ -18,14 +18,17 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>(SimdWidth width) 
     public override void LinearInputGradient(DeviceMatrix dy, LinearWeight weight, DeviceMatrix dx, bool accumulate = false)
     {
         var (outputs, inputs) = (weight.Matrix.Rows, weight.Matrix.Columns);
-        var packed = ((CpuLinearWeight)weight).Backward ?? throw new InvalidOperationException("This weight was made for inference; make it with forTraining: true.");
-        Gemm<TSimd, TVector>.Multiply(Pointer(dy, dy.Rows, outputs, nameof(dy)), dy.Stride, dy.Rows, packed, Pointer(dx, dy.Rows, inputs, nameof(dx)), dx.Stride, accumulate, null);
+        var packed = ((CpuLinearWeight)weight).Backward
+            ?? throw new InvalidOperationException("This weight was made for inference; make it with forTraining: true.");
+        Gemm<TSimd, TVector>.Multiply(Pointer(dy, dy.Rows, outputs, nameof(dy)), dy.Stride, dy.Rows, packed,
+            Pointer(dx, dy.Rows, inputs, nameof(dx)), dx.Stride, accumulate, null);
     }
 
     public override void LinearWeightGradient(DeviceMatrix dy, DeviceMatrix x, DeviceMatrix weightGradient, DeviceMatrix biasGradient)
     {
         float* dyPointer = Pointer(dy, dy.Rows, weightGradient.Rows, nameof(dy));
-        GemmWeightGradient<TSimd, TVector>.Accumulate(dyPointer, dy.Stride, Pointer(x, dy.Rows, weightGradient.Columns, nameof(x)), x.Stride, dy.Rows, weightGradient.Rows, weightGradient.Columns,
+        GemmWeightGradient<TSimd, TVector>.Accumulate(dyPointer, dy.Stride, Pointer(x, dy.Rows, weightGradient.Columns, nameof(x)), x.Stride,
+            dy.Rows, weightGradient.Rows, weightGradient.Columns,
             Pointer(weightGradient, weightGradient.Rows, weightGradient.Columns, nameof(weightGradient)), weightGradient.Stride, _gemm);
         if (biasGradient.IsNone) return;
         float* bias = Pointer(biasGradient, 1, weightGradient.Rows, nameof(biasGradient));
@@ -45,7 +48,9 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>(SimdWidth width) 
         Cpu.AddNorm.Forward<TSimd, TVector>(arguments);
     }
 
-    public override void AddNormGradient(NormOperands norm, DeviceMatrix sum, DeviceMatrix statistics, DeviceMatrix dy, DeviceMatrix sumGradient, DeviceMatrix weightGradient, DeviceMatrix biasGradient)
+    public override void AddNormGradient(
+        NormOperands norm, DeviceMatrix sum, DeviceMatrix statistics, DeviceMatrix dy, DeviceMatrix sumGradient,
+        DeviceMatrix weightGradient, DeviceMatrix biasGradient)
     {
         var (rows, channels) = (sum.Rows, sum.Columns);
         Cpu.AddNorm.Backward<TSimd, TVector>(Norm(norm, sum, statistics, rows, channels), new AddNormGradients
@@ -71,7 +76,8 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>(SimdWidth width) 
         }
     }
 
-    public override void CausalConvGradient(ConvOperands conv, DeviceMatrix x, DeviceMatrix dy, DeviceMatrix dx, bool accumulate, DeviceMatrix weightGradient, DeviceMatrix biasGradient)
+    public override void CausalConvGradient(
+        ConvOperands conv, DeviceMatrix x, DeviceMatrix dy, DeviceMatrix dx, bool accumulate, DeviceMatrix weightGradient, DeviceMatrix biasGradient)
     {
         var (rows, channels) = (conv.Batch * conv.Length, x.Columns);
         float* scratch = Scratch(CausalConvSilu.ScratchFloats<TSimd, TVector>(channels));
@@ -97,15 +103,17 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>(SimdWidth width) 
 
     public override void ScaleChannels(DeviceMatrix x, DeviceMatrix factor, DeviceMatrix y)
     {
-        float* from = Pointer(x, x.Rows, x.Columns, nameof(x)), to = Pointer(y, x.Rows, x.Columns, nameof(y)), f = Pointer(factor, 1, x.Columns, nameof(factor));
+        float* from = Pointer(x, x.Rows, x.Columns, nameof(x)), to = Pointer(y, x.Rows, x.Columns, nameof(y));
+        float* f = Pointer(factor, 1, x.Columns, nameof(factor));
         for (int row = 0; row < x.Rows; row++) RowMath<TSimd, TVector>.Multiply(from + (long)row * x.Stride, f, to + (long)row * y.Stride, x.Columns);
     }
 
     public override void ScaleChannelsGradient(DeviceMatrix x, DeviceMatrix factor, DeviceMatrix dy, DeviceMatrix dx, DeviceMatrix factorGradient)
     {
         var (rows, channels) = (x.Rows, x.Columns);
-        float* xPointer = Pointer(x, rows, channels, nameof(x)), dyPointer = Pointer(dy, rows, channels, nameof(dy)), dxPointer = Pointer(dx, rows, channels, nameof(dx));
-        float* f = Pointer(factor, 1, channels, nameof(factor)), df = Pointer(factorGradient, 1, channels, nameof(factorGradient));
+        float* xPointer = Pointer(x, rows, channels, nameof(x)), dyPointer = Pointer(dy, rows, channels, nameof(dy));
+        float* dxPointer = Pointer(dx, rows, channels, nameof(dx)), f = Pointer(factor, 1, channels, nameof(factor));
+        float* df = Pointer(factorGradient, 1, channels, nameof(factorGradient));
         for (int row = 0; row < rows; row++)
         {
             RowMath<TSimd, TVector>.AddProduct(dyPointer + (long)row * dy.Stride, xPointer + (long)row * x.Stride, df, channels);
@@ -120,12 +128,14 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>(SimdWidth width) 
         LaneSum.Sum<TSimd, TVector>(pointers, sources.Count, Range(destination, offset, count, nameof(destination)), (nint)count);
     }
 
-    public override void AdamW(AdamWStep step, DeviceBuffer values, DeviceBuffer gradient, DeviceBuffer firstMoment, DeviceBuffer secondMoment, long offset, long count) =>
+    public override void AdamW(
+        AdamWStep step, DeviceBuffer values, DeviceBuffer gradient, DeviceBuffer firstMoment, DeviceBuffer secondMoment, long offset, long count) =>
         AdamWKernel.Step<TSimd, TVector>(step, Range(values, offset, count, nameof(values)), Range(gradient, offset, count, nameof(gradient)),
             Range(firstMoment, offset, count, nameof(firstMoment)), Range(secondMoment, offset, count, nameof(secondMoment)), (nint)count);
 
     public override void MovingAverage(double decay, DeviceBuffer average, DeviceBuffer values, long offset, long count) =>
-        MovingAverageKernel.Step<TSimd, TVector>(decay, Range(average, offset, count, nameof(average)), Range(values, offset, count, nameof(values)), (nint)count);
+        MovingAverageKernel.Step<TSimd, TVector>(
+            decay, Range(average, offset, count, nameof(average)), Range(values, offset, count, nameof(values)), (nint)count);
 
     protected override void Dispose(bool disposing)
     {

@@ -87,7 +87,8 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
     {
         if (rows.Rows == 0) return;
         int length = source.Rows / rows.Rows;
-        float* from = Pointer(source, length * rows.Rows, rows.Columns, nameof(source)) + (long)row * source.Stride, to = Pointer(rows, rows.Rows, rows.Columns, nameof(rows));
+        float* from = Pointer(source, length * rows.Rows, rows.Columns, nameof(source)) + (long)row * source.Stride;
+        float* to = Pointer(rows, rows.Rows, rows.Columns, nameof(rows));
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)row, (uint)length, nameof(row));
         for (int b = 0; b < rows.Rows; b++) RowMath<TSimd, TVector>.Copy(from + (long)b * length * source.Stride, to + (long)b * rows.Stride, rows.Columns);
     }
@@ -156,11 +157,14 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
         for (int b = 0; b < rows; b++) Probabilities(from + (long)b * logits.Stride, to + (long)b * probabilities.Stride, classes);
     }
 
-    public override void Loss(LossWeights weights, DeviceMatrix logits, DeviceMatrix targets, DeviceMatrix teacherLogits, float gradientScale, DeviceMatrix losses, DeviceMatrix logitsGradient)
+    public override void Loss(
+        LossWeights weights, DeviceMatrix logits, DeviceMatrix targets, DeviceMatrix teacherLogits, float gradientScale,
+        DeviceMatrix losses, DeviceMatrix logitsGradient)
     {
         var (rows, classes) = (logits.Rows, logits.Columns);
         float* logit = Pointer(logits, rows, classes, nameof(logits)), target = Pointer(targets, rows, classes, nameof(targets));
-        float* teacher = PointerOrNull(teacherLogits, rows, classes, nameof(teacherLogits)), gradient = Pointer(logitsGradient, rows, classes, nameof(logitsGradient));
+        float* teacher = PointerOrNull(teacherLogits, rows, classes, nameof(teacherLogits));
+        float* gradient = Pointer(logitsGradient, rows, classes, nameof(logitsGradient));
         float* loss = Pointer(losses, rows, 1, nameof(losses)), student = Scratch(2 * (nint)classes), taught = student + classes;
         for (int b = 0; b < rows; b++)
         {

@@ -18,7 +18,8 @@ public sealed partial class ReferenceDevice
 
     /// <inheritdoc/>
     public override void Loss(
-        LossWeights weights, DeviceMatrix logits, DeviceMatrix targets, DeviceMatrix teacherLogits, float gradientScale, DeviceMatrix losses, DeviceMatrix logitsGradient)
+        LossWeights weights, DeviceMatrix logits, DeviceMatrix targets, DeviceMatrix teacherLogits, float gradientScale,
+        DeviceMatrix losses, DeviceMatrix logitsGradient)
     {
         var (images, classes) = (logits.Rows, logits.Columns);
         var (z, target, teacher) = (Of(logits, images, classes), Of(targets, images, classes), OfOptional(teacherLogits, images, classes));
@@ -72,7 +73,8 @@ public sealed partial class ReferenceDevice
     }
 
     /// <inheritdoc/>
-    public override void AdamW(AdamWStep step, DeviceBuffer values, DeviceBuffer gradient, DeviceBuffer firstMoment, DeviceBuffer secondMoment, long offset, long count)
+    public override void AdamW(
+        AdamWStep step, DeviceBuffer values, DeviceBuffer gradient, DeviceBuffer firstMoment, DeviceBuffer secondMoment, long offset, long count)
     {
         double[] p = ((ReferenceBuffer)values).Values, g = ((ReferenceBuffer)gradient).Values;
         double[] m = ((ReferenceBuffer)firstMoment).Values, v = ((ReferenceBuffer)secondMoment).Values;

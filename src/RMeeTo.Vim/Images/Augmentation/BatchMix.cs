@@ -50,7 +50,9 @@ public readonly record struct BatchMix
     private float PartnerWeight => (float)(1 - Lambda);
 
     /// <summary>Decides for one mix group.</summary>
-    /// <param name="random">A stream of its own for every group: <see cref="RandomPurpose.Mix"/>, the sample being the number of the group in the epoch.</param>
+    /// <param name="random">
+    /// A stream of its own for every group: <see cref="RandomPurpose.Mix"/>, the sample being the number of the group in the epoch.
+    /// </param>
     /// <param name="options">Probabilities and distributions.</param>
     /// <param name="height">Rows of an image, at least 1.</param>
     /// <param name="width">Columns of an image, at least 1.</param>
@@ -198,8 +200,8 @@ public readonly record struct BatchMix
             throw new ArgumentException($"The image has {own} numbers, its partner {partner} and the output {output}; all three must have the same shape.");
         if (Kind != MixKind.None && own % (Height * Width) != 0)
         {
-            throw new ArgumentException($"The image has {own} numbers, which is no whole number of planes of {Height}×{Width}; draw the mix for the size of the "
-                + "network's input.");
+            throw new ArgumentException($"The image has {own} numbers, which is no whole number of planes of {Height}×{Width}; draw the mix for the "
+                + "size of the network's input.");
         }
     }
 

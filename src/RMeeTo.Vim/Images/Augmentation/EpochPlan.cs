@@ -57,7 +57,8 @@ public sealed record EpochPlan
     /// <exception cref="ArgumentOutOfRangeException">A number is out of range.</exception>
     /// <exception cref="OverflowException">An epoch would have more than 2³¹ − 1 samples.</exception>
     public EpochPlan(
-        int images, int batchSize, int repetitions = 1, RepeatedEpoch length = RepeatedEpoch.Images, LastBatch lastBatch = LastBatch.Kept, int batchesPerStep = 1)
+        int images, int batchSize, int repetitions = 1, RepeatedEpoch length = RepeatedEpoch.Images, LastBatch lastBatch = LastBatch.Kept,
+        int batchesPerStep = 1)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(images, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(batchSize, 1);

@@ -29,7 +29,11 @@ public readonly record struct MixGroups
         }
 
         if (groupSize % together != 0)
-            throw new ArgumentException($"{together} images that belong together do not divide a mix group of {groupSize}; choose a divisor.", nameof(together));
+        {
+            throw new ArgumentException(
+                $"{together} images that belong together do not divide a mix group of {groupSize}; choose a divisor.", nameof(together));
+        }
+
         Images = images;
         Count = groupSize == 0 ? 1 : batchSize / groupSize;
         Together = together;
