@@ -9,7 +9,8 @@ namespace RMeeTo.Benchmarks;
 /// <summary>A device that hands every operator on to another one and books its processor time, and the work of matrix products, under a name.</summary>
 internal sealed class TimedDevice(VimDevice device, VimConfig config, OperatorTimes times) : VimDevice
 {
-    private readonly Dictionary<long, string> _names = new VimParameters(config).All.ToDictionary(parameter => parameter.Offset, parameter => ShortName(parameter.Name));
+    private readonly Dictionary<long, string> _names =
+        new VimParameters(config).All.ToDictionary(parameter => parameter.Offset, parameter => ShortName(parameter.Name));
 
     public override string Name => device.Name;
 
@@ -69,7 +70,9 @@ internal sealed class TimedDevice(VimDevice device, VimConfig config, OperatorTi
         device.AddNorm(norm, residual, hidden, sum, y, statistics);
     }
 
-    public override void AddNormGradient(NormOperands norm, DeviceMatrix sum, DeviceMatrix statistics, DeviceMatrix dy, DeviceMatrix sumGradient, DeviceMatrix weightGradient, DeviceMatrix biasGradient)
+    public override void AddNormGradient(
+        NormOperands norm, DeviceMatrix sum, DeviceMatrix statistics, DeviceMatrix dy, DeviceMatrix sumGradient,
+        DeviceMatrix weightGradient, DeviceMatrix biasGradient)
     {
         using var _ = times.Book("norm back");
         device.AddNormGradient(norm, sum, statistics, dy, sumGradient, weightGradient, biasGradient);
@@ -87,7 +90,8 @@ internal sealed class TimedDevice(VimDevice device, VimConfig config, OperatorTi
         device.CausalConv(conv, x, y);
     }
 
-    public override void CausalConvGradient(ConvOperands conv, DeviceMatrix x, DeviceMatrix dy, DeviceMatrix dx, bool accumulate, DeviceMatrix weightGradient, DeviceMatrix biasGradient)
+    public override void CausalConvGradient(
+        ConvOperands conv, DeviceMatrix x, DeviceMatrix dy, DeviceMatrix dx, bool accumulate, DeviceMatrix weightGradient, DeviceMatrix biasGradient)
     {
         using var _ = times.Book("conv back");
         device.CausalConvGradient(conv, x, dy, dx, accumulate, weightGradient, biasGradient);
@@ -183,7 +187,9 @@ internal sealed class TimedDevice(VimDevice device, VimConfig config, OperatorTi
         device.Softmax(logits, probabilities);
     }
 
-    public override void Loss(LossWeights weights, DeviceMatrix logits, DeviceMatrix targets, DeviceMatrix teacherLogits, float gradientScale, DeviceMatrix losses, DeviceMatrix logitsGradient)
+    public override void Loss(
+        LossWeights weights, DeviceMatrix logits, DeviceMatrix targets, DeviceMatrix teacherLogits, float gradientScale,
+        DeviceMatrix losses, DeviceMatrix logitsGradient)
     {
         using var _ = times.Book("head");
         device.Loss(weights, logits, targets, teacherLogits, gradientScale, losses, logitsGradient);
@@ -195,7 +201,8 @@ internal sealed class TimedDevice(VimDevice device, VimConfig config, OperatorTi
         device.SumBuffers(destination, sources, offset, count);
     }
 
-    public override void AdamW(AdamWStep step, DeviceBuffer values, DeviceBuffer gradient, DeviceBuffer firstMoment, DeviceBuffer secondMoment, long offset, long count)
+    public override void AdamW(
+        AdamWStep step, DeviceBuffer values, DeviceBuffer gradient, DeviceBuffer firstMoment, DeviceBuffer secondMoment, long offset, long count)
     {
         using var _ = times.Book("AdamW");
         device.AdamW(step, values, gradient, firstMoment, secondMoment, offset, count);

@@ -9,8 +9,8 @@ using RMeeTo.Vim.Retraining;
 namespace RMeeTo.Benchmarks;
 
 /// <summary>
-/// Training steps of whole networks as <see cref="Retrainer"/> takes them: augmentation, forward, loss, backward, sum of the lanes, AdamW. The cases take turns; a sample
-/// is one step of sixteen images.
+/// Training steps of whole networks as <see cref="Retrainer"/> takes them: augmentation, forward, loss, backward, sum of the lanes, AdamW. The cases
+/// take turns; a sample is one step of sixteen images.
 /// </summary>
 internal static class TrainingBenchmark
 {
@@ -18,7 +18,8 @@ internal static class TrainingBenchmark
 
     private static readonly NetworkCase[] s_cases =
     [
-        NetworkCase.Dense("Vim-Ti", VimConfig.VimTiny), NetworkCase.Merged("Vim-Ti", VimConfig.VimTiny, 5), NetworkCase.Dense("96 px net", NetworkCase.SmallNet),
+        NetworkCase.Dense("Vim-Ti", VimConfig.VimTiny), NetworkCase.Merged("Vim-Ti", VimConfig.VimTiny, 5),
+        NetworkCase.Dense("96 px net", NetworkCase.SmallNet),
     ];
 
     private static readonly DeitCase[] s_transformers = [new("DeiT-Ti dense", DeitConfig.DeitTiny, 0), new("DeiT-Ti r=5", DeitConfig.DeitTiny, 5)];
@@ -29,8 +30,10 @@ internal static class TrainingBenchmark
         int batch = options.Smoke ? 2 : BatchSize;
         List<TrainingRun> runs =
         [
-            .. s_cases.Where(c => options.Selects(c.Name)).Select(c => new TrainingRun(c.Name, new VimModel(VimInitializer.Create(c.Config, 1), Names(c.Config.Classes), c.Schedule), batch, c.Config)),
-            .. s_transformers.Where(c => options.Selects(c.Name)).Select(c => new TrainingRun(c.Name, new DeitModel(DeitInitializer.Create(c.Config, 1), Names(c.Config.Classes), c.Schedule), batch, null)),
+            .. s_cases.Where(c => options.Selects(c.Name)).Select(c => new TrainingRun(
+                c.Name, new VimModel(VimInitializer.Create(c.Config, 1), Names(c.Config.Classes), c.Schedule), batch, c.Config)),
+            .. s_transformers.Where(c => options.Selects(c.Name)).Select(c => new TrainingRun(
+                c.Name, new DeitModel(DeitInitializer.Create(c.Config, 1), Names(c.Config.Classes), c.Schedule), batch, null)),
         ];
         foreach (var run in runs) run.WarmUp();
         for (int round = 0; round < (options.Smoke ? 1 : 8); round++)
@@ -73,7 +76,8 @@ internal static class TrainingBenchmark
                 random.NextBytes(pixels);
                 _store.Add(new RgbImage(pixels, 256, 256), i % model.ClassNames.Count);
             }
-            _trainees = [new(model, _store, shares is null ? CpuDeviceProvider.Instance : new TimedDeviceProvider(shares, _times), 1), new(model, _store, CpuDeviceProvider.Instance, 2)];
+            IVimDeviceProvider timed = shares is null ? CpuDeviceProvider.Instance : new TimedDeviceProvider(shares, _times);
+            _trainees = [new(model, _store, timed, 1), new(model, _store, CpuDeviceProvider.Instance, 2)];
             _samples = [new(), new()];
         }
 
