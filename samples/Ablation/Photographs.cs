@@ -17,7 +17,8 @@ internal static class Photographs
             {
                 using var image = MLImage.CreateFromFile(file);
                 bool blueFirst = image.PixelFormat == MLPixelFormat.Bgra32;
-                store.Add(blueFirst ? RgbImage.FromBgra(image.Pixels, image.Width, image.Height) : RgbImage.FromRgba(image.Pixels, image.Width, image.Height), label, file);
+                var (width, height) = (image.Width, image.Height);
+                store.Add(blueFirst ? RgbImage.FromBgra(image.Pixels, width, height) : RgbImage.FromRgba(image.Pixels, width, height), label, file);
             }
         }
         return store;

@@ -3,17 +3,22 @@ using RMeeTo.Vim;
 using RMeeTo.Vim.Analysis;
 using RMeeTo.Vim.Merging;
 
-// Top-1 of a network under every merge option at five reduction ratios, without re-training: a table in Markdown. In brackets the divergence from the un-merged network.
+// Top-1 of a network under every merge option at five reduction ratios, without re-training: a table in Markdown. In brackets the divergence from the
+// un-merged network.
 //   dotnet run -c Release --project samples/Ablation                              the demo's network on pictures that it draws
-//   dotnet run -c Release --project samples/Ablation -- MODEL.safetensors FOLDER  photographs in FOLDER/val/CLASS/*.jpg, and to search schedules on in FOLDER/train/CLASS/*.jpg
+//   dotnet run -c Release --project samples/Ablation -- MODEL.safetensors FOLDER  photographs in FOLDER/val/CLASS/*.jpg;
+//                                                                               schedules are searched on FOLDER/train/CLASS/*.jpg
 double[] ratios = [0.14, 0.28, 0.31, 0.42, 0.54];
 var model = VimModel.Load(args.Length == 2 ? args[0] : Path.Combine(AppContext.BaseDirectory, "demo-vim.safetensors"));
 using var test = args.Length == 2 ? Photographs.Read(Path.Combine(args[1], "val"), model.ClassNames) : Photographs.Draw(PictureSet.Test, 100);
-using var calibration = args.Length == 2 ? Photographs.Read(Path.Combine(args[1], "train"), model.ClassNames, perClass: 40) : Photographs.Draw(PictureSet.Train, 100);
+using var calibration = args.Length == 2
+    ? Photographs.Read(Path.Combine(args[1], "train"), model.ClassNames, perClass: 40)
+    : Photographs.Draw(PictureSet.Train, 100);
 using var evaluator = new ScheduleEvaluator(model, new(test));
 MergeOptions paper = new();
 Console.WriteLine($"{evaluator.DenseSchedule}; {evaluator.Images} pictures, un-merged top-1 {evaluator.DenseTop1:P1}\n");
-Console.WriteLine($"| | {string.Join(" | ", ratios.Select(ratio => $"{ratio:0.00} (r = {Nearest(paper, ratio)!.RemovedPerBlock.Max()})"))} |\n|---|{string.Concat(ratios.Select(_ => "---|"))}");
+var heads = ratios.Select(ratio => $"{ratio:0.00} (r = {Nearest(paper, ratio)!.RemovedPerBlock.Max()})");
+Console.WriteLine($"| | {string.Join(" | ", heads)} |\n|---|{string.Concat(ratios.Select(_ => "---|"))}");
 
 Row("merged, original order (paper)", paper);
 Row("odd–even order", paper with { Order = MergeOrder.OddEven });
@@ -34,9 +39,11 @@ foreach (var (name, merging) in new[] { ("", paper), (" with the exact position"
     Write($"schedule searched{name}, as fast as the paper's", ratio => ScheduleSearch.Find(model,
         MergeSchedule.ForSpeedup(evaluator.Evaluate(Nearest(paper, ratio)!).Speedup), new(calibration), new() { Merging = merging }).Chosen.Schedule, merging);
 
-void Row(string name, MergeOptions merging, int interval = 2, MergePhase phase = MergePhase.Even) => Write(name, ratio => Nearest(merging, ratio, interval, phase), merging);
+void Row(string name, MergeOptions merging, int interval = 2, MergePhase phase = MergePhase.Even) =>
+    Write(name, ratio => Nearest(merging, ratio, interval, phase), merging);
 
-void Write(string name, Func<double, MergeSchedule?> scheduleOf, MergeOptions merging) => Console.WriteLine($"| {name} | {string.Join(" | ", ratios.Select(ratio =>
+void Write(string name, Func<double, MergeSchedule?> scheduleOf, MergeOptions merging) =>
+    Console.WriteLine($"| {name} | {string.Join(" | ", ratios.Select(ratio =>
 {
     if (scheduleOf(ratio) is not { } schedule) return "–";
     var result = evaluator.Evaluate(schedule, merging);

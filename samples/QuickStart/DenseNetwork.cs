@@ -20,11 +20,15 @@ internal sealed class DenseNetwork(MLContext mlContext, PictureFolder pictures, 
             Console.WriteLine($"The network without merges was trained before: {File}");
             return File;
         }
-        Console.WriteLine(options.FromScratch ? "Training a network from scratch, without merges ..." : $"{checkpoint} has other classes; re-training it without merges first ...");
+        Console.WriteLine(options.FromScratch
+            ? "Training a network from scratch, without merges ..."
+            : $"{checkpoint} has other classes; re-training it without merges first ...");
         var stage = Stage(options.FromScratch ? null : checkpoint);
-        var model = mlContext.Transforms.LoadImages("Image", "", "ImagePath").Append(mlContext.Transforms.VimMergedClassifier(stage)).Fit(mlContext.Data.LoadFromEnumerable(pictures.Train));
+        var model = mlContext.Transforms.LoadImages("Image", "", "ImagePath").Append(mlContext.Transforms.VimMergedClassifier(stage))
+            .Fit(mlContext.Data.LoadFromEnumerable(pictures.Train));
         var network = model.LastTransformer;
-        if (network.Retraining is { Cancelled: true } && options.Work is not null) throw new OperationCanceledException($"Stopped; the same command goes on from {work}.");
+        if (network.Retraining is { Cancelled: true } && options.Work is not null)
+            throw new OperationCanceledException($"Stopped; the same command goes on from {work}.");
         network.SaveCheckpoint(File);
         System.IO.File.Delete(stage.Retraining.CheckpointPath!); // its job is done, and it takes four times the weights
         return File;
@@ -35,7 +39,11 @@ internal sealed class DenseNetwork(MLContext mlContext, PictureFolder pictures, 
         FromScratch = checkpoint is null,
         Checkpoint = checkpoint,
         Config = checkpoint is null
-            ? new VimConfig { ImageHeight = options.Size, ImageWidth = options.Size, PatchSize = options.Patch, Stride = options.Patch, Width = options.Width, Depth = options.Depth }
+            ? new VimConfig
+            {
+                ImageHeight = options.Size, ImageWidth = options.Size, PatchSize = options.Patch, Stride = options.Patch,
+                Width = options.Width, Depth = options.Depth,
+            }
             : null,
         CropRatio = checkpoint is null ? 1 : null,
         TokensPerMerge = 0,

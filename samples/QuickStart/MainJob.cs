@@ -28,7 +28,8 @@ internal static class MainJob
         string checkpoint = new DenseNetwork(mlContext, pictures, options, common, place.Folder).Find();
         var config = VimModel.Load(checkpoint).Config;
         int tokensPerMerge = options.TokensPerMerge ?? Recipe.TokensPerMerge(config);
-        Console.WriteLine($"{Path.GetFileName(checkpoint)}: width {config.Width}, {config.Depth} blocks; {tokensPerMerge} tokens a merge: {MergeSchedule.Uniform(config, tokensPerMerge)}");
+        Console.WriteLine($"{Path.GetFileName(checkpoint)}: width {config.Width}, {config.Depth} blocks; {tokensPerMerge} tokens a merge: "
+            + $"{MergeSchedule.Uniform(config, tokensPerMerge)}");
 
         var job = new Rebuilder(mlContext, pictures, common, options.Work);
         var dense = job.Merge(checkpoint, 0);

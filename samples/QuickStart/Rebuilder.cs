@@ -51,7 +51,8 @@ internal sealed class Rebuilder(MLContext mlContext, PictureFolder pictures, Vim
         var network = ((IEnumerable<ITransformer>)model).OfType<VimMergedClassifierTransformer>().Single();
         double minutes = (network.Retraining?.Epochs.Sum(epoch => epoch.Seconds) ?? 0) / 60;
         if (network.Retraining is { Cancelled: true } stopped)
-            Console.WriteLine($"Stopped; the network of epoch {stopped.BestEpoch}, the best so far, is shown{(work is null ? "" : "; the same command trains on")}.");
+            Console.WriteLine($"Stopped; the network of epoch {stopped.BestEpoch}, the best so far, is shown"
+                + $"{(work is null ? "" : "; the same command trains on")}.");
         double top1 = mlContext.MulticlassClassification.Evaluate(model.Transform(_test)).MicroAccuracy;
         return new(model, network, top1, minutes);
     }

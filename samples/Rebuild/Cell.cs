@@ -51,7 +51,8 @@ internal sealed record Cell(string Row, double Ratio, MergeOptions Merging, int 
     /// <summary>r at the reduction ratio nearest to the one aimed at.</summary>
     public MergeSchedule ScheduleFor(VimConfig config) => Ratio == 0
         ? MergeSchedule.Dense(config)
-        : Enumerable.Range(1, config.Tokens / 2).Select(r => MergeSchedule.Uniform(config, r, merging: Merging)).MinBy(schedule => Math.Abs(schedule.ReductionRatio - Ratio))!;
+        : Enumerable.Range(1, config.Tokens / 2).Select(r => MergeSchedule.Uniform(config, r, merging: Merging))
+            .MinBy(schedule => Math.Abs(schedule.ReductionRatio - Ratio))!;
 }
 
 /// <summary>What a cell came to with one seed.</summary>

@@ -9,7 +9,8 @@ using RMeeTo.Vim.Retraining;
 namespace RMeeTo.Samples;
 
 /// <summary>Runs cells; each result is a file of its own, and is not computed again where the file is there.</summary>
-internal sealed class Study(StudyOptions options, string work, ImageStore training, ImageStore test, IReadOnlyList<string> classNames, CancellationToken cancellation)
+internal sealed class Study(
+    StudyOptions options, string work, ImageStore training, ImageStore test, IReadOnlyList<string> classNames, CancellationToken cancellation)
 {
     private readonly List<RgbImage> _testImages = [.. Enumerable.Range(0, test.Count).Select(i => test.Read(i))];
 
@@ -40,7 +41,8 @@ internal sealed class Study(StudyOptions options, string work, ImageStore traini
         string file = Path.Combine(Folder(seed), "dense.safetensors");
         if (File.Exists(file)) return VimModel.Load(file);
         var config = options.Network(classNames.Count);
-        var start = new VimModel(VimInitializer.Create(config, (ulong)seed), classNames, preprocessing: new() { ImageHeight = config.ImageHeight, ImageWidth = config.ImageWidth, CropRatio = 1 });
+        var preprocessing = new EvaluationPreprocessing { ImageHeight = config.ImageHeight, ImageWidth = config.ImageWidth, CropRatio = 1 };
+        var start = new VimModel(VimInitializer.Create(config, (ulong)seed), classNames, preprocessing: preprocessing);
         string checkpoint = Path.Combine(Folder(seed), "dense.training");
         var result = Train(start, options.Dense((ulong)seed), checkpoint, new ImageSet(training), null);
         Save(Cell.Dense, seed, result.Model, Minutes(result));
@@ -51,7 +53,8 @@ internal sealed class Study(StudyOptions options, string work, ImageStore traini
 
     private RetrainResult<VimModel> Train(VimModel model, RetrainOptions recipe, string checkpoint, ImageSet images, VimModel? teacher)
     {
-        var result = Retrainer.Run(model, images, null, recipe with { CheckpointPath = checkpoint, LogPath = Path.ChangeExtension(checkpoint, "jsonl"), Progress = new ProgressPrinter() }, teacher, cancellation);
+        var watched = recipe with { CheckpointPath = checkpoint, LogPath = Path.ChangeExtension(checkpoint, "jsonl"), Progress = new ProgressPrinter() };
+        var result = Retrainer.Run(model, images, null, watched, teacher, cancellation);
         return result.Cancelled ? throw new OperationCanceledException(cancellation) : result;
     }
 

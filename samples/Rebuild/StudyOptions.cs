@@ -4,7 +4,7 @@ using RMeeTo.Vim.Retraining;
 
 namespace RMeeTo.Samples;
 
-/// <summary>What the study is run with. Everything that a result depends on goes into the name of the study's folder of results.</summary>
+/// <summary>What the study is run with. Other options need another folder <see cref="Work"/>: a result that is there is not computed again.</summary>
 internal sealed record StudyOptions
 {
     public string? Images { get; private set; }
@@ -38,10 +38,16 @@ internal sealed record StudyOptions
         """;
 
     /// <summary>The network to train.</summary>
-    public VimConfig Network(int classes) => new() { ImageHeight = Size, ImageWidth = Size, PatchSize = Patch, Stride = Patch, Width = Width, Depth = Depth, Classes = classes };
+    public VimConfig Network(int classes) => new()
+    {
+        ImageHeight = Size, ImageWidth = Size, PatchSize = Patch, Stride = Patch, Width = Width, Depth = Depth, Classes = classes,
+    };
 
     /// <summary>Training the un-merged network from scratch.</summary>
-    public RetrainOptions Dense(ulong seed) => Rebuild(seed, DenseEpochs) with { LearningRate = DenseLearningRate, WarmupEpochs = Math.Min(1, DenseEpochs / 10.0), TeacherLossWeight = 0 };
+    public RetrainOptions Dense(ulong seed) => Rebuild(seed, DenseEpochs) with
+    {
+        LearningRate = DenseLearningRate, WarmupEpochs = Math.Min(1, DenseEpochs / 10.0), TeacherLossWeight = 0,
+    };
 
     /// <summary>Re-training a merged one, with the un-merged network as the teacher.</summary>
     public RetrainOptions Rebuild(ulong seed, int epochs) => new()
