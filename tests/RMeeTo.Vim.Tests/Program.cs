@@ -8,7 +8,8 @@ internal static class Program
 {
     public static int Main(string[] arguments)
     {
-        if (arguments is [KilledProcess.Command, var checkpoint, var epoch, var step]) return KilledProcess.Train(checkpoint, int.Parse(epoch), int.Parse(step));
+        if (arguments is [KilledProcess.Command, var checkpoint, var epoch, var step])
+            return KilledProcess.Train(checkpoint, int.Parse(epoch), int.Parse(step));
         if (arguments is [MpiProcess.Command, var job, .. var rest]) return MpiProcess.Run(job, rest);
         Console.Error.WriteLine("Run the tests with 'dotnet test'.");
         return 1;

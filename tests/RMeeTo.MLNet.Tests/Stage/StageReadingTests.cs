@@ -16,8 +16,8 @@ public sealed class StageReadingTests
         using var channel = StageLog.Open(environment, "Test");
         using var cancellation = new FitCancellation(environment, cancel);
         var options = Tiny.FromPaths(new() { ValidationFraction = 0, UnreadableImages = policy });
-        using var read = TrainingRows.Read(_ml.Data.LoadFromEnumerable(rows), options, Tiny.Config, new ImageStoreOptions { ShorterEdge = 24 }, threads, channel,
-            cancellation);
+        using var read = TrainingRows.Read(_ml.Data.LoadFromEnumerable(rows), options, Tiny.Config, new ImageStoreOptions { ShorterEdge = 24 }, threads,
+            channel, cancellation);
         return look(read);
     }
 

@@ -61,7 +61,8 @@ public sealed class StageRecipeTests
             var ml = new MLContext();
             var options = Tiny.FromPaths(new()
             {
-                Model = Tiny.Model(Pictures.Classes), TokensPerMerge = 4, CropRatio = 1, Target = target ? MergeSchedule.ForSpeedup(1.1) : null, TargetImages = 12,
+                Model = Tiny.Model(Pictures.Classes), TokensPerMerge = 4, CropRatio = 1, Target = target ? MergeSchedule.ForSpeedup(1.1) : null,
+                TargetImages = 12,
                 Retraining = Small(RetrainOptions.Default with { BatchSize = 8, Processes = processes }),
             });
             using var fitted = ml.Transforms.VimMergedClassifier(options).Fit(Tiny.Data(ml, 0, Count, wholePaths: true));

@@ -47,7 +47,8 @@ public sealed class DeitConfigTests
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new DeitConfig { Heads = 0 });
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new DeitConfig { NormEpsilon = 0 });
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new DeitMergeOptions { Metric = (DeitMetric)9 });
-        Assert.Contains("192 does not divide by 5 heads", Assert.ThrowsExactly<ArgumentException>(() => (DeitConfig.DeitTiny with { Heads = 5 }).Validate()).Message);
+        Assert.Contains("192 does not divide by 5 heads",
+            Assert.ThrowsExactly<ArgumentException>(() => (DeitConfig.DeitTiny with { Heads = 5 }).Validate()).Message);
         Assert.ThrowsExactly<ArgumentException>(() => (DeitConfig.DeitTiny with { ImageWidth = 8 }).Validate());
         Assert.ThrowsExactly<ArgumentException>(() => (DeitConfig.DeitTiny with { ImageWidth = 1 << 20, ImageHeight = 1 << 20, PatchSize = 1 }).Validate());
         Assert.ThrowsExactly<ArgumentException>(() => DeitMergeSchedule.Custom(DeitConfig.DeitTiny, [1, 2]));
@@ -61,8 +62,10 @@ public sealed class DeitConfigTests
         using var device = new ReferenceDevice();
         using var vim = new DeviceWeights(device, VimInitializer.Create(Retraining.TinyTask.Config, 1), forTraining: false);
         using var deit = new DeviceWeights(device, DeitTask.Model().Weights, forTraining: false);
-        Assert.Contains("DeitWeights", Assert.ThrowsExactly<ArgumentException>(() => new DeitNetwork(vim, DeitMergeSchedule.Dense(DeitTask.Config), DeitMergeOptions.Default)).Message);
-        Assert.Contains("VimWeights", Assert.ThrowsExactly<ArgumentException>(() => new VimNetwork(deit, MergeSchedule.Dense(Retraining.TinyTask.Config), MergeOptions.Default)).Message);
+        Assert.Contains("DeitWeights",
+            Assert.ThrowsExactly<ArgumentException>(() => new DeitNetwork(vim, DeitMergeSchedule.Dense(DeitTask.Config), DeitMergeOptions.Default)).Message);
+        Assert.Contains("VimWeights",
+            Assert.ThrowsExactly<ArgumentException>(() => new VimNetwork(deit, MergeSchedule.Dense(Retraining.TinyTask.Config), MergeOptions.Default)).Message);
         var network = new DeitNetwork(deit, DeitMergeSchedule.Dense(DeitTask.Config), DeitMergeOptions.Default);
         var merging = new DeitNetwork(deit, DeitMergeSchedule.Uniform(DeitTask.Config, 2), DeitMergeOptions.Default);
         using var workspace = network.CreateWorkspace(device, 1, forTraining: false);

@@ -41,7 +41,9 @@ internal sealed class DeitRun : IDisposable
     public void Forward(float[] images, Action<int, double[], double[]?>? trace = null)
     {
         _workspace.Images.Buffer.Write(images);
-        _network.Forward(_device, _workspace, _batch, trace is null ? null : (block, tokens, sizes) => trace(block, GoldenRun.Read(tokens), sizes.IsNone ? null : GoldenRun.Read(sizes)));
+        _network.Forward(_device, _workspace, _batch, trace is null
+            ? null
+            : (block, tokens, sizes) => trace(block, GoldenRun.Read(tokens), sizes.IsNone ? null : GoldenRun.Read(sizes)));
     }
 
     /// <summary>Mean cross-entropy; leaves its gradient for <see cref="Backward"/>.</summary>
@@ -65,8 +67,10 @@ internal sealed class DeitRun : IDisposable
     /// <summary>Every merge against the recorded indices: sources, partners and the order of the rest.</summary>
     public void CheckDecisions(GoldenFile recorded, string prefix)
     {
-        string[] merges = [.. recorded.Names.Where(name => name.StartsWith(prefix + "merge.", StringComparison.Ordinal) && name.EndsWith(".src_idx", StringComparison.Ordinal)).Select(name => name[..^".src_idx".Length])
-            .OrderBy(name => int.Parse(name[(prefix + "merge.").Length..]))];
+        string start = prefix + "merge.";
+        const string End = ".src_idx";
+        string[] merges = [.. recorded.Names.Where(name => name.StartsWith(start, StringComparison.Ordinal) && name.EndsWith(End, StringComparison.Ordinal))
+            .Select(name => name[..^End.Length]).OrderBy(name => int.Parse(name[start.Length..]))];
         var plans = _workspace.Plans.OfType<DeitMergePlan>().ToArray();
         Assert.HasCount(plans.Length, merges);
         foreach (var (plan, name) in plans.Zip(merges)) DeitGoldenPlan.Check(plan, _batch, recorded, name);

@@ -10,14 +10,19 @@ namespace RMeeTo.Vim.Tests.Devices;
 /// <param name="Build">Makes the operands and sets the calls.</param>
 internal sealed record OperatorCase(string Name, int Tokens, OperandLayout Layout, Action<OperatorBench> Build);
 
-/// <summary>The table that every device is held to: each operator over lengths from 0 up, odd sizes, strided operands, both directions, one to three images.</summary>
+/// <summary>
+/// The table that every device is held to: each operator over lengths from 0 up, odd sizes, strided operands, both directions, one to three images.
+/// </summary>
 internal static partial class OperatorCases
 {
     private static readonly int[] s_lengths = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16, 17, 23, 24, 25, 31, 32, 33, 36, 40, 65, 98, 197];
     private static readonly int[] s_channels = [1, 8, 3, 16, 5, 17, 24, 31, 33, 7, 48, 64, 13];
 
     public static IReadOnlyList<OperatorCase> All { get; } =
-        [.. Embedding(), .. Linears(), .. Channels(), .. Norms(), .. Convolutions(), .. Scans(), .. Merges(), .. MergeVariants(), .. MergeEvidence(), .. Rows(), .. Losses(), .. Optimizer()];
+    [
+        .. Embedding(), .. Linears(), .. Channels(), .. Norms(), .. Convolutions(), .. Scans(), .. Merges(), .. MergeVariants(), .. MergeEvidence(), .. Rows(),
+        .. Losses(), .. Optimizer(),
+    ];
 
     public static OperatorCase Find(string name) => All.Single(c => c.Name == name);
 
@@ -48,7 +53,9 @@ internal static partial class OperatorCases
         {
             VimConfig config = configs[i];
             int batch = 1 + i % 3;
-            yield return new($"ExtractPatches {config.Frames}x{config.ImageHeight}x{config.ImageWidth} patch {config.TubeletSize}x{config.PatchSize}/{config.Stride}", config.Tokens, (OperandLayout)(i % 2), b =>
+            string patch = $"{config.TubeletSize}x{config.PatchSize}/{config.Stride}";
+            string name = $"ExtractPatches {config.Frames}x{config.ImageHeight}x{config.ImageWidth} patch {patch}";
+            yield return new(name, config.Tokens, (OperandLayout)(i % 2), b =>
             {
                 var images = b.Input("images", batch, config.InputLength);
                 var patches = b.Output("patches", batch * config.Patches, config.PatchLength, tolerance: Tolerances.Exact);
@@ -58,11 +65,15 @@ internal static partial class OperatorCases
         foreach (var (i, length, channels, batch, layout) in Shapes(shortest: 2, rounds: 1))
         {
             int classRow = i % 2 == 0 ? (length - 1) / 2 : i % length;
-            yield return new($"Embed L{length} C{channels} B{batch} {layout}", length, layout, b => Embed(b, batch, channels, length - 1, 0, classRow, tail: false));
-            yield return new($"Embed without class token L{length} C{channels} B{batch} {layout}", length, layout, b => Embed(b, batch, channels, length, 0, classRow: -1, tail: false));
-            yield return new($"Embed with two class tokens L{length} C{channels} B{batch} {layout}", length, layout, b => Embed(b, batch, channels, length - 1, 0, classRow: 0, tail: true));
+            yield return new($"Embed L{length} C{channels} B{batch} {layout}", length, layout,
+                b => Embed(b, batch, channels, length - 1, 0, classRow, tail: false));
+            yield return new($"Embed without class token L{length} C{channels} B{batch} {layout}", length, layout,
+                b => Embed(b, batch, channels, length, 0, classRow: -1, tail: false));
+            yield return new($"Embed with two class tokens L{length} C{channels} B{batch} {layout}", length, layout,
+                b => Embed(b, batch, channels, length - 1, 0, classRow: 0, tail: true));
             int frames = 1 + i % 4;
-            yield return new($"Embed {frames} frames of {length} C{channels} B{batch} {layout}", frames * length, layout, b => Embed(b, batch, channels, length, frames, classRow: i % 3 - 1 < 0 ? -1 : 0, tail: false));
+            yield return new($"Embed {frames} frames of {length} C{channels} B{batch} {layout}", frames * length, layout,
+                b => Embed(b, batch, channels, length, frames, classRow: i % 3 - 1 < 0 ? -1 : 0, tail: false));
         }
     }
 
@@ -100,8 +111,8 @@ internal static partial class OperatorCases
     {
         int[] outputs = [5, 16, 1, 64, 33, 44, 7, 128];
         foreach (var (i, rows, inputs, _, layout) in Shapes(shortest: 0))
-            yield return new($"Linear M{rows} {inputs}->{outputs[i % 8]} {layout}{(i % 4 < 2 ? " bias" : "")}{(i % 3 == 0 ? " accumulate" : "")} #{i}", rows, layout,
-                b => Linear(b, rows, inputs, outputs[i % 8], i % 4 < 2, i % 3 == 0));
+            yield return new($"Linear M{rows} {inputs}->{outputs[i % 8]} {layout}{(i % 4 < 2 ? " bias" : "")}{(i % 3 == 0 ? " accumulate" : "")} #{i}", rows,
+                layout, b => Linear(b, rows, inputs, outputs[i % 8], i % 4 < 2, i % 3 == 0));
         foreach (var (rows, inputs, width) in new[] { (197, 192, 96), (98, 384, 44), (65, 12, 384), (3, 768, 10) })
             yield return new($"Linear M{rows} {inputs}->{width}", rows, OperandLayout.Strided, b => Linear(b, rows, inputs, width, false, false));
     }
@@ -133,11 +144,13 @@ internal static partial class OperatorCases
         foreach (var (i, length, channels, batch, layout) in Shapes(shortest: 1))
         {
             bool accumulate = i % 3 == 0, dropped = i % 5 == 4;
-            yield return new($"ScaleImages L{length} C{channels} B{batch} {layout}{(accumulate ? " accumulate" : "")}{(dropped ? " dropped" : "")} #{i}", length,
-                layout, b => ScaleImages(b, length, channels, batch, accumulate, dropped));
+            string kind = (accumulate ? " accumulate" : "") + (dropped ? " dropped" : "");
+            yield return new($"ScaleImages L{length} C{channels} B{batch} {layout}{kind} #{i}", length, layout,
+                b => ScaleImages(b, length, channels, batch, accumulate, dropped));
         }
         foreach (var (i, rows, channels, _, layout) in Shapes(shortest: 1, rounds: 1))
-            yield return new($"ScaleChannels M{rows} C{channels} {layout}{(i % 2 == 0 ? " in place" : "")}", rows, layout, b => ScaleChannels(b, rows, channels, inPlace: i % 2 == 0));
+            yield return new($"ScaleChannels M{rows} C{channels} {layout}{(i % 2 == 0 ? " in place" : "")}", rows, layout,
+                b => ScaleChannels(b, rows, channels, inPlace: i % 2 == 0));
     }
 
     private static void ScaleImages(OperatorBench b, int length, int channels, int batch, bool accumulate, bool dropped)
@@ -188,7 +201,8 @@ internal static partial class OperatorCases
             {
                 int first = i * 5 % length, second = (first + 1 + i % (length - 1)) % length;
                 var source = b.Input("source", batch * length, channels);
-                var (rows, others) = (b.Output("rows", batch, channels, tolerance: Tolerances.Exact), b.Output("others", batch, channels, tolerance: Tolerances.Exact));
+                var rows = b.Output("rows", batch, channels, tolerance: Tolerances.Exact);
+                var others = b.Output("others", batch, channels, tolerance: Tolerances.Exact);
                 b.Forward(() =>
                 {
                     b.Device.GatherRows(first, source, rows);

@@ -53,7 +53,8 @@ public sealed class GoldenTrainingTests
         GoldenReport.AssertClose(group, "losses", losses, recorded["losses"].Values, LossLimit);
         GoldenReport.AssertClose(group, "final_logits", GoldenRun.Read(workspace.Logits), recorded["final_logits"].Values, LogitsLimit);
         long beyond = weights.Parameters.All.Sum(parameter => CompareParameter(group, parameter, weights, recorded, drift[parameter]));
-        Assert.IsLessThanOrEqualTo(weights.Parameters.Count / 1000, beyond, "values whose gradient is rounding, and that drifted beyond the limit of all others");
+        Assert.IsLessThanOrEqualTo(weights.Parameters.Count / 1000, beyond,
+            "values whose gradient is rounding, and that drifted beyond the limit of all others");
         if (device is not ReferenceDevice) return;
         GoldenReport.AssertClose(group, "losses_f64", losses, recorded["losses_f64"].Values, 1e-10);
         GoldenReport.AssertClose(group, "final_logits_f64", GoldenRun.Read(workspace.Logits), recorded["final_logits_f64"].Values, 1e-10);
@@ -115,7 +116,8 @@ public sealed class GoldenTrainingTests
     /// <summary>The recorded runs: the entries of the index that have losses of steps.</summary>
     private static IEnumerable<string> Files()
     {
-        foreach (var run in GoldenData.Index("train_index.json").EnumerateObject().Where(run => run.Value.TryGetProperty("losses", out var losses) && losses.ValueKind == JsonValueKind.Array))
+        var entries = GoldenData.Index("train_index.json").EnumerateObject();
+        foreach (var run in entries.Where(run => run.Value.TryGetProperty("losses", out var losses) && losses.ValueKind == JsonValueKind.Array))
             foreach (string path in Directory.GetFiles(GoldenData.Folder!, $"train_*_{run.Name}.safetensors").Order(StringComparer.Ordinal))
                 yield return Path.GetFileName(path);
     }

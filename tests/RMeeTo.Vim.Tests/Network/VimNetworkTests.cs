@@ -23,12 +23,15 @@ public sealed class VimNetworkTests
     [DataRow(MergeReduction.Merge, MergeOrder.Original, NormKind.Layer, false, ClassTokenPosition.Ends)]
     [DataRow(MergeReduction.Merge, MergeOrder.Original, NormKind.Rms, true, ClassTokenPosition.None, 0, 1, TokenPooling.Mean)]
     [DataRow(MergeReduction.Merge, MergeOrder.Original, NormKind.Rms, false, ClassTokenPosition.None, 0, 1, TokenPooling.Last)]
-    public void GradientIsTheDifferenceQuotient(MergeReduction reduction, MergeOrder order, NormKind norm, bool layerScale, ClassTokenPosition classToken, int frames = 0, int tubelet = 1, TokenPooling pooling = TokenPooling.Mean) =>
+    public void GradientIsTheDifferenceQuotient(
+        MergeReduction reduction, MergeOrder order, NormKind norm, bool layerScale, ClassTokenPosition classToken, int frames = 0, int tubelet = 1,
+        TokenPooling pooling = TokenPooling.Mean) =>
         CheckGradient(new() { Reduction = reduction, Order = order }, norm, layerScale, classToken, frames, tubelet, pooling);
 
     [TestMethod]
     [DynamicData(nameof(MergeVariants.Names), typeof(MergeVariants))]
-    public void GradientIsTheDifferenceQuotientUnderEveryOption(string variant) => CheckGradient(MergeVariants.Named(variant), NormKind.Rms, false, ClassTokenPosition.Middle);
+    public void GradientIsTheDifferenceQuotientUnderEveryOption(string variant) =>
+        CheckGradient(MergeVariants.Named(variant), NormKind.Rms, false, ClassTokenPosition.Middle);
 
     [TestMethod]
     [DynamicData(nameof(MergeVariants.Names), typeof(MergeVariants))]
@@ -48,8 +51,9 @@ public sealed class VimNetworkTests
     {
         var config = new VimConfig
         {
-            ImageHeight = 12, ImageWidth = 16, PatchSize = 4, Stride = 4, Width = 6, Depth = 3, StateSize = 3, Classes = 4, Norm = norm, LayerScale = layerScale, ClassToken = classToken,
-            Frames = frames, TubeletSize = tubelet, Pooling = pooling, ProjectionBias = norm == NormKind.Layer,
+            ImageHeight = 12, ImageWidth = 16, PatchSize = 4, Stride = 4, Width = 6, Depth = 3, StateSize = 3, Classes = 4, Norm = norm,
+            LayerScale = layerScale, ClassToken = classToken, Frames = frames, TubeletSize = tubelet, Pooling = pooling,
+            ProjectionBias = norm == NormKind.Layer,
         };
         int removed = classToken is ClassTokenPosition.Ends ? 0 : 2;
         var values = VimInitializer.Create(config, 3, layerScale: 0.7f);
@@ -61,7 +65,8 @@ public sealed class VimNetworkTests
         using var workspace = network.CreateWorkspace(device, 2, forTraining: true, new DropPath(dropPath));
         if (dropPath > 0) DropDifferentBranches(workspace, config.Depth);
         using var teacher = device.Allocate(2 * config.Classes);
-        foreach (var buffer in new[] { workspace.Images.Buffer, teacher }) buffer.Write([.. Enumerable.Range(0, (int)buffer.Length).Select(_ => random.NextSingle() * 2 - 1)]);
+        foreach (var buffer in new[] { workspace.Images.Buffer, teacher })
+            buffer.Write([.. Enumerable.Range(0, (int)buffer.Length).Select(_ => random.NextSingle() * 2 - 1)]);
         workspace.Targets.Buffer.Write([0.1f, 0.7f, 0.1f, 0.1f, 0.4f, 0, 0.6f, 0]);
 
         Loss();
@@ -79,14 +84,16 @@ public sealed class VimNetworkTests
                 at[i] = before - Step;
                 double below = Loss();
                 at[i] = before;
-                Assert.AreEqual((above - below) / (2 * Step), gradient[i], 1e-8 * Math.Max(1, Math.Abs(gradient[i]) * 10), $"{parameter.Name} [{i - parameter.Offset}]");
+                double tolerance = 1e-8 * Math.Max(1, Math.Abs(gradient[i]) * 10);
+                Assert.AreEqual((above - below) / (2 * Step), gradient[i], tolerance, $"{parameter.Name} [{i - parameter.Offset}]");
             }
 
         double Loss()
         {
             foreach (var linear in weights.Linear) device.Refresh(linear);
             network.Forward(device, workspace, 2);
-            device.Loss(new LossWeights(1, 0.5f), workspace.Logits, workspace.Targets, new DeviceMatrix(teacher, 2, config.Classes), 0.5f, workspace.Losses, workspace.LogitsGradient);
+            var taught = new DeviceMatrix(teacher, 2, config.Classes);
+            device.Loss(new LossWeights(1, 0.5f), workspace.Logits, workspace.Targets, taught, 0.5f, workspace.Losses, workspace.LogitsGradient);
             return GoldenRun.Read(workspace.Losses).Average();
         }
     }
@@ -142,8 +149,8 @@ public sealed class VimNetworkTests
     }
 
     /// <summary>
-    /// A picture of one colour, a class token like its patches, no positions, and mixers that look at one token at a time: all tokens are equal, so the mean of any of
-    /// them is the same token.
+    /// A picture of one colour, a class token like its patches, no positions, and mixers that look at one token at a time: all tokens are equal, so the mean of
+    /// any of them is the same token.
     /// </summary>
     [TestMethod]
     [DynamicData(nameof(Devices))]
@@ -199,7 +206,8 @@ public sealed class VimNetworkTests
             if (!training) return;
             device.Loss(new LossWeights(1, 0), workspace.Logits, workspace.Targets, default, 0.5f, workspace.Losses, workspace.LogitsGradient);
             network.Backward(device, workspace, 2, gradients);
-            device.AdamW(new AdamWStep(1, 1e-3, 0.9, 0.999, 1e-8, 0.05), weights.Values, gradients.Values, first.Values, second.Values, 0, weights.Parameters.BufferLength);
+            device.AdamW(new AdamWStep(1, 1e-3, 0.9, 0.999, 1e-8, 0.05),
+                weights.Values, gradients.Values, first.Values, second.Values, 0, weights.Parameters.BufferLength);
             for (int i = 0; i < weights.Linear.Count; i++) device.Refresh(weights.Linear[i]);
         }
     }
@@ -211,11 +219,16 @@ public sealed class VimNetworkTests
         using var device = CpuDevice.Create();
         using var weights = new DeviceWeights(device, TinyTask.Model().Weights, forTraining: false);
         var config = TinyTask.Config;
-        foreach (var other in (VimConfig[])[config with { ImageHeight = config.PatchSize }, config with { ClassToken = ClassTokenPosition.First }, config with { Depth = config.Depth + 1 }])
+        VimConfig[] others =
+        [
+            config with { ImageHeight = config.PatchSize }, config with { ClassToken = ClassTokenPosition.First }, config with { Depth = config.Depth + 1 },
+        ];
+        foreach (var other in others)
         {
             var schedule = MergeSchedule.Uniform(other, 1);
             var thrown = Assert.ThrowsExactly<ArgumentException>(() => new VimNetwork(weights, schedule, MergeOptions.Default));
-            StringAssert.Contains(thrown.Message, $"The schedule is for {other.Tokens} tokens, class row {other.ClassRow}, {other.Depth} blocks; the network has {config.Tokens}");
+            StringAssert.Contains(thrown.Message,
+                $"The schedule is for {other.Tokens} tokens, class row {other.ClassRow}, {other.Depth} blocks; the network has {config.Tokens}");
         }
     }
 
@@ -227,7 +240,8 @@ public sealed class VimNetworkTests
         var network = new VimNetwork(weights, MergeSchedule.Dense(TinyTask.Config), MergeOptions.Default);
         using var workspace = network.CreateWorkspace(device, 2, forTraining: false);
         using var gradients = new ParameterBuffer(device, weights.Parameters);
-        StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => network.Forward(device, workspace, 3)).Message, "The batch has 3 images; the workspace has room for 1 to 2.");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => network.Forward(device, workspace, 3)).Message,
+            "The batch has 3 images; the workspace has room for 1 to 2.");
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => network.Forward(device, workspace, 0));
         Assert.ThrowsExactly<InvalidOperationException>(() => network.Backward(device, workspace, 1, gradients));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => network.CreateWorkspace(device, 0, forTraining: false));

@@ -62,9 +62,9 @@ public sealed class ParameterGroupTests
             }
             Assert.IsGreaterThan(0, decayed, factory);
         }
-        var video = (ParameterLayout)new VimParameters(VimConfig.VimTiny);
-        Assert.AreEqual(0.1, GroupOf(video, s_video, video.Find("layers.7.mixer.A_log")!).WeightDecay, "a matrix: decayed");
-        Assert.AreEqual(0, GroupOf(video, s_video, video.Find("layers.7.mixer.D")!).WeightDecay);
+        ParameterLayout tiny = new VimParameters(VimConfig.VimTiny);
+        Assert.AreEqual(0.1, GroupOf(tiny, s_video, tiny.Find("layers.7.mixer.A_log")!).WeightDecay, "a matrix: decayed");
+        Assert.AreEqual(0, GroupOf(tiny, s_video, tiny.Find("layers.7.mixer.D")!).WeightDecay);
     }
 
     /// <summary>Spec 3.2: only patch embedding and tables learn at 0.75^25 (Middle: 0.75^33) of the rate, for the names of the blocks are not known.</summary>

@@ -63,13 +63,13 @@ public sealed class PartialTeacherTests
             matrix.Buffer.Read(values);
             return values;
         }
+    }
 
-        static double[] Softmax(ReadOnlySpan<float> values)
-        {
-            double[] powers = [.. values.ToArray().Select(value => Math.Exp(value))];
-            double sum = powers.Sum();
-            return [.. powers.Select(power => power / sum)];
-        }
+    private static double[] Softmax(ReadOnlySpan<float> values)
+    {
+        double[] powers = [.. values.ToArray().Select(value => Math.Exp(value))];
+        double sum = powers.Sum();
+        return [.. powers.Select(power => power / sum)];
     }
 
     [TestMethod]

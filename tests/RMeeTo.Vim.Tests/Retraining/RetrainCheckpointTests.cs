@@ -24,7 +24,8 @@ public sealed class RetrainCheckpointTests
         Refused(() => Retrainer.Run(TinyTask.Model(), s_images, s_images, options), "validation images: none in the checkpoint, 12 (");
         Refused(() => Retrainer.Run(TinyTask.Model(), TinyTask.Images(12, seed: 2), null, options), "training images: 12 (");
         Refused(() => Retrainer.Run(TinyTask.Model(), TinyTask.Mislabelled(s_images), null, options), "training images: 12 (");
-        Refused(() => Retrainer.Run(TinyTask.Model(), s_images, null, options with { TeacherLossWeight = 1 }, TinyTask.Model(seed: 5)), "teacher weights: none in the checkpoint, ");
+        Refused(() => Retrainer.Run(TinyTask.Model(), s_images, null, options with { TeacherLossWeight = 1 }, TinyTask.Model(seed: 5)),
+            "teacher weights: none in the checkpoint, ");
         Run(options with { Threads = 2, Lanes = 8 }); // what decides nothing may differ
 
         static void Refused(Action run, params string[] messages)
@@ -53,7 +54,8 @@ public sealed class RetrainCheckpointTests
         var options = Options(folder);
         SafetensorsWriter.Write(options.CheckpointPath!, [new("weights", [1], new float[1])], new Dictionary<string, string> { ["rmeeto.retrain"] = "2" });
         byte[] before = File.ReadAllBytes(options.CheckpointPath!);
-        StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => Run(options)).Message, "has format 2, and this version of the library reads format 3");
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => Run(options)).Message,
+            "has format 2, and this version of the library reads format 3");
         CollectionAssert.AreEqual(before, File.ReadAllBytes(options.CheckpointPath!));
     }
 
@@ -162,7 +164,11 @@ public sealed class RetrainCheckpointTests
         using var folder = new TemporaryFolder();
         var options = Options(folder);
         string remains = folder.File($".run.safetensors.{Guid.NewGuid():N}.tmp");
-        string[] strangers = [folder.File(".run.safetensors.mine.tmp"), folder.File(".run.safetensors.tmp"), folder.File("run.safetensors.tmp"), folder.File($".other.{Guid.NewGuid():N}.tmp")];
+        string[] strangers =
+        [
+            folder.File(".run.safetensors.mine.tmp"), folder.File(".run.safetensors.tmp"), folder.File("run.safetensors.tmp"),
+            folder.File($".other.{Guid.NewGuid():N}.tmp"),
+        ];
         foreach (string file in strangers.Append(remains)) File.WriteAllText(file, "half of something");
         Run(options);
         Assert.IsFalse(File.Exists(remains));

@@ -3,6 +3,7 @@ using RMeeTo.Vim.Retraining;
 
 namespace RMeeTo.Vim.Tests.Retraining;
 
+/// <summary>The lines of a log, one by one and of a whole run; what an error of the file does.</summary>
 [TestClass]
 public sealed class RetrainLogTests
 {

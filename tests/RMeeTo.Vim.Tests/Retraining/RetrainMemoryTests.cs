@@ -118,7 +118,8 @@ public sealed class RetrainMemoryTests
     /// <summary>Bytes that a run holds beyond the model.</summary>
     private static long Held<TModel>(TModel model, RetrainOptions options, ClassifierModel? teacher) where TModel : ClassifierModel
     {
-        using var run = new RetrainRun<TModel>(model, TinyTask.Images(24, 1), TinyTask.Images(24, 1), options, teacher, new TrainingProcesses(options.Processes));
+        using var run = new RetrainRun<TModel>(
+            model, TinyTask.Images(24, 1), TinyTask.Images(24, 1), options, teacher, new TrainingProcesses(options.Processes));
         run.Execute(CancellationToken.None);
         var walk = new Walk();
         walk.Visit(run);

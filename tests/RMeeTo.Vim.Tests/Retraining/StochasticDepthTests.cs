@@ -60,7 +60,8 @@ public sealed class StochasticDepthTests
         var options = s_both with { CheckpointPath = folder.File("run.safetensors"), Epochs = 1 };
         RepeatedRuns.Run(TinyTask.Model(4), options);
         Assert.Contains("DropPath: 0.4 in the checkpoint, 0.1 now", Refused(options with { DropPath = 0.1 }));
-        Assert.Contains("TeacherDropPath: \"ReferenceTrainMode\" in the checkpoint, \"None\" now", Refused(options with { TeacherDropPath = TeacherDropPath.None }));
+        Assert.Contains("TeacherDropPath: \"ReferenceTrainMode\" in the checkpoint, \"None\" now",
+            Refused(options with { TeacherDropPath = TeacherDropPath.None }));
 
         static string Refused(RetrainOptions options) =>
             Assert.ThrowsExactly<InvalidDataException>(() => RepeatedRuns.Run(TinyTask.Model(4), options)).Message;

@@ -54,7 +54,9 @@ public sealed class TimeBudgetTests
         RepeatedRuns.AssertSame(result, again.Result, "finished");
     }
 
-    /// <summary>What a validation takes is known from that before the first step, also to a process that resumes in the first epoch and has made none.</summary>
+    /// <summary>
+    /// What a validation takes is known from that before the first step, also to a process that resumes in the first epoch and has made none.
+    /// </summary>
     [TestMethod]
     public void AResumeInTheFirstEpochLeavesTimeForTheValidation()
     {
@@ -69,7 +71,8 @@ public sealed class TimeBudgetTests
         {
             var clock = new FakeClock();
             using var cancel = new CancellationTokenSource();
-            return Retrainer.Run(TinyTask.Model(4), TinyTask.Images(65, seed: 1), new ImageSet(TinyTask.Images(30, seed: 2).Store, new SlowImages(clock, 30)), options with
+            var validation = new ImageSet(TinyTask.Images(30, seed: 2).Store, new SlowImages(clock, 30));
+            return Retrainer.Run(TinyTask.Model(4), TinyTask.Images(65, seed: 1), validation, options with
             {
                 Clock = clock,
                 TimeBudget = TimeSpan.FromSeconds(30),

@@ -154,7 +154,8 @@ public sealed class TrainingFeedTests
         var order = images.Plan.Order(options.Seed, epoch);
         var (first, count) = images.Plan.Batch(step);
         Assert.AreEqual((epoch, count), (batch.Epoch, batch.Count));
-        var groups = new MixGroups(count, options.BatchSize, options.MixGroupSize, together: options.RepeatedEpoch == RepeatedEpoch.Copies ? options.RepeatedAugmentation : 1);
+        int together = options.RepeatedEpoch == RepeatedEpoch.Copies ? options.RepeatedAugmentation : 1;
+        var groups = new MixGroups(count, options.BatchSize, options.MixGroupSize, together);
         var (mixed, expected, target, expectedTarget) = (new float[images.InputLength], new float[images.InputLength], new float[3], new float[3]);
         for (int i = lanes.Images(count).First; i < lanes.Images(count).End; i++)
         {

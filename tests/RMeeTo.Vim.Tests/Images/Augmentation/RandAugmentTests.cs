@@ -109,7 +109,10 @@ public sealed class RandAugmentTests
     {
         var policy = new RandAugment { Magnitude = 7, MagnitudeStd = 0 };
         foreach (var operation in Draw(policy).Take(2000).SelectMany(drawn => drawn))
-            Assert.IsTrue(operation == ImageOperation.AtMagnitude(operation.Kind, 7, false) || operation == ImageOperation.AtMagnitude(operation.Kind, 7, true));
+        {
+            ImageOperation[] either = [ImageOperation.AtMagnitude(operation.Kind, 7, false), ImageOperation.AtMagnitude(operation.Kind, 7, true)];
+            CollectionAssert.Contains(either, operation);
+        }
     }
 
     [TestMethod]

@@ -77,7 +77,9 @@ public sealed class DataParallelTests
             }, group.Rank == size - 1 ? cancellation : default));
     }
 
-    /// <summary>The listener of the first process throws what it was cancelled with, of which the others do not know: inside an epoch, and when all is done.</summary>
+    /// <summary>
+    /// The listener of the first process throws what it was cancelled with, of which the others do not know: inside an epoch, and when all is done.
+    /// </summary>
     [TestMethod]
     public void AListenerThatCancelsEndsTheRunOfAll()
     {

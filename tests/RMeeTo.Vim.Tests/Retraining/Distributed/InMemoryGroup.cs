@@ -84,7 +84,8 @@ internal sealed class InMemoryGroup : IProcessGroup
 
     private void Meet()
     {
-        if (!Wait(abandoned => _hub.Meeting.SignalAndWait((int)s_patience.TotalMilliseconds, abandoned))) throw new ProcessGroupException($"Thread {Rank} waits for others that do not come.");
+        if (!Wait(abandoned => _hub.Meeting.SignalAndWait((int)s_patience.TotalMilliseconds, abandoned)))
+            throw new ProcessGroupException($"Thread {Rank} waits for others that do not come.");
     }
 
     private bool Wait(Func<CancellationToken, bool> wait)
