@@ -4,7 +4,7 @@ using RMeeTo.Vim.Retraining;
 
 namespace RMeeTo.Samples;
 
-/// <summary>What the study is run with. Other options need another folder <see cref="Work"/>: a result that is there is not computed again.</summary>
+/// <summary>What the study is run with. A folder of results belongs to one set of the settings that results depend on (<see cref="Claim"/>).</summary>
 internal sealed record StudyOptions
 {
     public string? Images { get; private set; }
@@ -59,6 +59,48 @@ internal sealed record StudyOptions
         Seed = seed,
         Threads = Threads,
     };
+
+    /// <summary>The classes: the folders in FOLDER/train, which FOLDER/val must have too, in the order of their names.</summary>
+    /// <exception cref="ArgumentException">There are no such folders.</exception>
+    public string[] ClassesOf(string folder)
+    {
+        string train = Path.Combine(folder, "train");
+        string[] names = Directory.Exists(train)
+            ? [.. Directory.GetDirectories(train).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)]
+            : [];
+        if (names.Length < 2)
+            throw new ArgumentException($"--images {folder}: there are {names.Length} class folders in '{Path.GetFullPath(train)}'; at least 2 are needed: "
+                + $"{folder}/train/CLASS/*.jpg and {folder}/val/CLASS/*.jpg.");
+        return names.FirstOrDefault(name => !Directory.Exists(Path.Combine(folder, "val", name))) is not { } missing
+            ? names
+            : throw new ArgumentException($"--images {folder}: class '{missing}' is in train and not in val; make the folder "
+                + $"'{Path.GetFullPath(Path.Combine(folder, "val", missing))}' with pictures to test.");
+    }
+
+    /// <summary>Makes a folder of results that of these settings, so that cells of other settings never stand in one table.</summary>
+    /// <exception cref="ArgumentException">It holds results of other settings.</exception>
+    public void Claim(string work, IReadOnlyList<string> classNames)
+    {
+        string file = Path.Combine(work, "settings.txt");
+        string[] now =
+        [
+            $"--images {(Images is null ? "(drawn)" : Path.GetFullPath(Images))}, classes {string.Join(' ', classNames)}",
+            Setting("--size", Size), Setting("--patch", Patch), Setting("--width", Width), Setting("--depth", Depth),
+            Setting("--dense-epochs", DenseEpochs), Setting("--dense-learning-rate", DenseLearningRate),
+            Setting("--learning-rate", LearningRate), Setting("--smallest-crop", SmallestCrop), Setting("--batch", BatchSize),
+        ];
+        if (!File.Exists(file))
+        {
+            File.WriteAllLines(file, now);
+            return;
+        }
+        string[] before = File.ReadAllLines(file);
+        if (!before.SequenceEqual(now))
+            throw new ArgumentException($"'{work}' holds results of other settings (there: {string.Join("; ", before.Except(now))}; "
+                + $"now: {string.Join("; ", now.Except(before))}). Restore them, or give another --work.");
+
+        static string Setting(string name, double value) => string.Create(CultureInfo.InvariantCulture, $"{name} {value}");
+    }
 
     public static StudyOptions Parse(string[] arguments)
     {
