@@ -31,8 +31,12 @@ static void Run(StudyOptions options)
     try
     {
         options.Claim(work, classNames);
-        using var training = options.Images is { } images ? Photographs.Read(Path.Combine(images, "train"), classNames) : Photographs.Draw(PictureSet.Train, 200);
-        using var test = options.Images is { } others ? Photographs.Read(Path.Combine(others, "val"), classNames) : Photographs.Draw(PictureSet.Test, 100);
+        using var training = options.Images is { } images
+            ? Photographs.Read(Path.Combine(images, "train"), classNames)
+            : Photographs.Draw(PictureSet.Train, 200);
+        using var test = options.Images is { } others
+            ? Photographs.Read(Path.Combine(others, "val"), classNames)
+            : Photographs.Draw(PictureSet.Test, 100);
         Console.WriteLine($"{training.Count:n0} pictures to train, {test.Count:n0} to test, {classNames.Length} classes");
 
         var study = new Study(options, work, training, test, classNames, stop.Token);
