@@ -52,8 +52,9 @@ internal sealed class RetrainCheckpoint(string path, RunFingerprint fingerprint)
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             string before = File.Exists(path) ? "The one that is there is as it was, and the run can be resumed from it." : "There is none from before.";
+            string reason = e.Message.TrimEnd('.');
             long bytes = sizeof(float) * Parts(state).Sum(part => (long)part.Values.Length);
-            throw new IOException($"The training checkpoint '{path}' of epoch {state.Epoch} cannot be written ({bytes:N0} bytes): {e.Message} {before} Free "
+            throw new IOException($"The training checkpoint '{path}' of epoch {state.Epoch} cannot be written ({bytes:N0} bytes): {reason}. {before} Free "
                 + "space there, or set CheckpointPath to a file in a folder that exists and can be written.", e);
         }
     }
