@@ -86,7 +86,8 @@ internal sealed class RetrainCheckpoint(string path, RunFingerprint fingerprint)
         catch (Exception e) when (e is CheckpointFormatException or JsonException or KeyNotFoundException or ArgumentException)
         {
             throw new CheckpointFormatException(
-                $"The training checkpoint '{path}' is damaged: {e.Message} Put a copy of it back, or delete the file to start again.", e);
+                $"The training checkpoint '{path}' is damaged, or something else: {e.Message} Put a copy of it back; or, to start again, give another "
+                + "checkpoint path or delete the file.", e);
         }
         return true;
     }
