@@ -63,8 +63,15 @@ public sealed class RetrainerTests
         using var cancel = new CancellationTokenSource();
         var images = new ImageSet(s_train.Store, [.. Enumerable.Repeat(s_train.Indices, 1000).SelectMany(i => i)]);
         var options = TinyTask.Options with { Epochs = 1, BatchSize = images.Count };
-        cancel.CancelAfter(50);
+        // A thread and no timer: that would wait for the thread pool, which other tests may keep busy until the batch is done.
+        var canceller = new Thread(() =>
+        {
+            Thread.Sleep(50);
+            cancel.Cancel();
+        });
+        canceller.Start();
         var result = Retrainer.Run(TinyTask.Model(), images, null, options, cancellation: cancel.Token);
+        canceller.Join();
         Assert.IsTrue(result.Cancelled);
         TinyTask.AssertSameWeights(TinyTask.Model(), result.Model, "no step was finished");
     }
