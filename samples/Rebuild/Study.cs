@@ -60,13 +60,7 @@ internal sealed class Study(
 
     private static double Minutes(RetrainResult<VimModel> result) => result.Epochs.Sum(epoch => epoch.Seconds) / 60;
 
-    private ImageSet Share(double share, int seed)
-    {
-        var all = new ImageSet(training);
-        if (share == 1) return all;
-        var split = StratifiedSplit.Make([.. Enumerable.Range(0, all.Count).Select(all.Label)], share, (ulong)seed);
-        return new ImageSet(training, [.. split.Validation.Select(k => all.Indices[k])]);
-    }
+    private ImageSet Share(double share, int seed) => share == 1 ? new ImageSet(training) : new ImageSet(training).StratifiedPart(share, (ulong)seed);
 
     private CellResult Save(Cell cell, int seed, VimModel model, double minutes)
     {
