@@ -295,13 +295,13 @@ public abstract class VimDevice : IDisposable
 
     /// <summary>L of [B·L, …].</summary>
     /// <exception cref="ArgumentException">The rows are not as many for every image.</exception>
-    private protected static int TokensPerImage(DeviceMatrix matrix, int batch, string name) => batch >= 1 && matrix.Rows % batch == 0
+    protected static int TokensPerImage(DeviceMatrix matrix, int batch, string name) => batch >= 1 && matrix.Rows % batch == 0
         ? matrix.Rows / batch
         : throw new ArgumentException($"{name} has {matrix.Rows} rows, which do not belong to {batch} images, as many to each.", name);
 
     /// <summary>Throws where a plan knows no class row.</summary>
     /// <exception cref="ArgumentException">It knows none.</exception>
-    private protected static void CheckClassToken(MergePlan plan)
+    protected static void CheckClassToken(MergePlan plan)
     {
         if (!plan.Step.HasClassToken) throw new ArgumentException($"{plan.Step} has no class token, so none can be taken out after it.", nameof(plan));
     }
