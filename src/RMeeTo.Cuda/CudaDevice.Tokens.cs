@@ -1,39 +1,86 @@
 using RMeeTo.Vim;
 using RMeeTo.Vim.Devices;
-using RMeeTo.Vim.Merging;
+using static RMeeTo.Cuda.TokenKernels;
 
 namespace RMeeTo.Cuda;
 
-// Patches, tokens, rows.
+// Patches and tokens.
 public sealed unsafe partial class CudaDevice
 {
     /// <inheritdoc/>
-    public override void ExtractPatches(VimConfig config, DeviceMatrix images, DeviceMatrix patches) => throw new NotImplementedException();
+    public override void ExtractPatches(VimConfig config, DeviceMatrix images, DeviceMatrix patches)
+    {
+        var argument = new PatchArguments
+        {
+            Images = Argument(images, images.Rows, config.InputLength, nameof(images)),
+            Patches = Argument(patches, checked(images.Rows * config.Patches), config.PatchLength, nameof(patches)),
+            Height = config.ImageHeight,
+            Width = config.ImageWidth,
+            Frames = Math.Max(1, config.Frames),
+            Edge = config.PatchSize,
+            Stride = config.Stride,
+            Tubelet = config.TubeletSize,
+            GridWidth = config.GridWidth,
+            FramePatches = config.FramePatches,
+            ImagePatches = config.Patches,
+        };
+        bool wide = argument.Images.IsVectorizable && argument.Patches.IsVectorizable && config.ImageWidth % 4 == 0 && config.PatchSize % 4 == 0 && config.Stride % 4 == 0;
+        LaunchRows(TokenKernels.ExtractPatches, wide, patches.Rows, argument);
+    }
 
     /// <inheritdoc/>
-    public override void Embed(int batch, in EmbeddingTables tables, DeviceMatrix patchTokens, DeviceMatrix tokens) => throw new NotImplementedException();
+    public override void Embed(int batch, in EmbeddingTables tables, DeviceMatrix patchTokens, DeviceMatrix tokens)
+    {
+        EmbedArguments argument = EmbedArgument(batch, tables, patchTokens, nameof(patchTokens), tokens, nameof(tokens));
+        LaunchRows(TokenKernels.Embed, argument.IsVectorizable, tokens.Rows, argument);
+    }
 
     /// <inheritdoc/>
-    public override void EmbedGradient(int batch, DeviceMatrix tokensGradient, DeviceMatrix patchTokensGradient, in EmbeddingTables gradients) => throw new NotImplementedException();
+    public override void EmbedGradient(int batch, DeviceMatrix tokensGradient, DeviceMatrix patchTokensGradient, in EmbeddingTables gradients)
+    {
+        EmbedArguments argument =
+            EmbedArgument(batch, gradients, patchTokensGradient, nameof(patchTokensGradient), tokensGradient, nameof(tokensGradient));
+        if (tokensGradient.Rows == 0) return;
+        LaunchTiles(TokenKernels.EmbedGradient, argument.IsVectorizable, Blocks(gradients.Positions.Rows, VectorKernel.Warps), tokensGradient.Columns, argument);
+        if (!gradients.TimePositions.IsNone) AddTimeGradient(batch, argument);
+    }
 
-    /// <inheritdoc/>
-    public override void ScaleChannels(DeviceMatrix x, DeviceMatrix factor, DeviceMatrix y) => throw new NotImplementedException();
+    /// <summary>Sums over the patches of each frame of each image, then over the images.</summary>
+    private void AddTimeGradient(int batch, in EmbedArguments embed)
+    {
+        var (channels, rows) = (embed.Tokens.Columns, batch * embed.Frames);
+        var partials = new MatrixArgument(Scratch((long)rows * channels), rows, channels, channels);
+        var argument = new FrameSumArguments
+        {
+            Tokens = embed.Tokens,
+            Partials = partials,
+            Length = embed.Length,
+            FramePatches = embed.FramePatches,
+            Frames = embed.Frames,
+            ClassRow = embed.ClassRow,
+        };
+        LaunchTiles(SumFrames, embed.IsVectorizable, rows, channels, argument);
+        AddPartials(partials, embed.Times);
+    }
 
-    /// <inheritdoc/>
-    public override void ScaleChannelsGradient(DeviceMatrix x, DeviceMatrix factor, DeviceMatrix dy, DeviceMatrix dx, DeviceMatrix factorGradient) => throw new NotImplementedException();
-
-    /// <inheritdoc/>
-    public override void ScaleImages(DeviceMatrix x, DeviceMatrix factors, DeviceMatrix y, bool accumulate = false) => throw new NotImplementedException();
-
-    /// <inheritdoc/>
-    public override void GatherRows(int row, DeviceMatrix source, DeviceMatrix rows) => throw new NotImplementedException();
-
-    /// <inheritdoc/>
-    public override void ScatterRows(int row, DeviceMatrix rows, DeviceMatrix destination, bool keepOthers = false) => throw new NotImplementedException();
-
-    /// <inheritdoc/>
-    public override void MeanRows(DeviceMatrix source, DeviceMatrix weights, DeviceMatrix means) => throw new NotImplementedException();
-
-    /// <inheritdoc/>
-    public override void MeanRowsGradient(DeviceMatrix meansGradient, DeviceMatrix weights, DeviceMatrix sourceGradient) => throw new NotImplementedException();
+    private EmbedArguments EmbedArgument(
+        int batch, in EmbeddingTables tables, DeviceMatrix patches, string patchesName, DeviceMatrix tokens, string tokensName)
+    {
+        tables.Check();
+        var (channels, positions, times) = (tokens.Columns, tables.Positions, tables.TimePositions);
+        return new EmbedArguments
+        {
+            Patches = Argument(patches, checked(batch * tables.Patches), channels, patchesName),
+            Tokens = Argument(tokens, checked(batch * tables.Tokens), channels, tokensName),
+            ClassToken = ArgumentOrNone(tables.ClassToken, 1, channels, nameof(tables.ClassToken)),
+            TailToken = ArgumentOrNone(tables.TailClassToken, 1, channels, nameof(tables.TailClassToken)),
+            Positions = Argument(positions, positions.Rows, channels, nameof(tables.Positions)),
+            Times = ArgumentOrNone(times, times.Rows, channels, nameof(tables.TimePositions)),
+            Batch = batch,
+            Length = tables.Tokens,
+            FramePatches = tables.FramePatches,
+            Frames = times.IsNone ? 1 : times.Rows,
+            ClassRow = tables.ClassToken.IsNone ? -1 : tables.ClassRow,
+        };
+    }
 }

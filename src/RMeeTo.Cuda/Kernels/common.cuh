@@ -26,6 +26,9 @@ __device__ __forceinline__ int lane_index() { return threadIdx.x & (WARP - 1); }
 
 __device__ __forceinline__ int warp_index() { return threadIdx.x / WARP; }
 
+// The row of this warp where each warp of a grid along x has one.
+__device__ __forceinline__ int64 warp_row() { return (int64)blockIdx.x * (blockDim.x / WARP) + warp_index(); }
+
 // Sum over a warp; every lane receives it.
 __device__ __forceinline__ float warp_sum(float value) {
 #pragma unroll
@@ -59,3 +62,45 @@ __device__ __forceinline__ float silu_slope(float x) {
     float s = sigmoid(x);
     return s * (1.0f + x * (1.0f - s));
 }
+
+#ifdef WIDTH
+// What a thread moves at once: WIDTH neighbouring values of a row. 4 where every row of every operand can be read so (MatrixArgument.IsVectorizable), else 1.
+#if WIDTH == 4
+typedef float4 Values;
+
+__device__ __forceinline__ Values splat(float v) { return make_float4(v, v, v, v); }
+
+__device__ __forceinline__ Values add(Values a, Values b) { return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w); }
+
+__device__ __forceinline__ Values multiply(Values a, Values b) { return make_float4(a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w); }
+
+// a * b + c, rounded once
+__device__ __forceinline__ Values multiply_add(Values a, Values b, Values c) {
+    return make_float4(fmaf(a.x, b.x, c.x), fmaf(a.y, b.y, c.y), fmaf(a.z, b.z, c.z), fmaf(a.w, b.w, c.w));
+}
+#else
+typedef float Values;
+
+__device__ __forceinline__ Values splat(float v) { return v; }
+
+__device__ __forceinline__ Values add(Values a, Values b) { return a + b; }
+
+__device__ __forceinline__ Values multiply(Values a, Values b) { return a * b; }
+
+// a * b + c, rounded once
+__device__ __forceinline__ Values multiply_add(Values a, Values b, Values c) { return fmaf(a, b, c); }
+#endif
+
+__device__ __forceinline__ Values load(const float* p) { return *reinterpret_cast<const Values*>(p); }
+
+__device__ __forceinline__ void store(float* p, Values v) { *reinterpret_cast<Values*>(p) = v; }
+
+// Sum over the warps of a block, lane by lane and in their order; warp 0 receives it. shared: one a thread. Once a kernel.
+__device__ __forceinline__ Values sum_over_warps(Values value, Values* shared) {
+    shared[threadIdx.x] = value;
+    __syncthreads();
+    if (warp_index() != 0) return value;
+    for (int w = 1; w < (int)(blockDim.x / WARP); w++) value = add(value, shared[w * WARP + lane_index()]);
+    return value;
+}
+#endif
