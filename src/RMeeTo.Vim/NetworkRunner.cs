@@ -35,7 +35,7 @@ internal sealed class NetworkRunner : IDisposable
         _provider = provider;
         _workers = provider.Workers(threads);
         _free = new SemaphoreSlim(_workers);
-        BatchCapacity = BatchFor(network.InputTokens);
+        BatchCapacity = provider.BatchFor(network.InputTokens);
     }
 
     /// <summary>Images that a worker takes at once.</summary>
@@ -47,7 +47,7 @@ internal sealed class NetworkRunner : IDisposable
     /// <summary>Features of an image.</summary>
     public int FeatureWidth => _network.FeatureWidth;
 
-    /// <summary>Images at once for sequences of this length.</summary>
+    /// <summary>Images at once for sequences of this length, where a worker's activations are to stay in its cache.</summary>
     public static int BatchFor(int tokens) => Math.Clamp(RowsPerBatch / tokens, 1, 32);
 
     /// <summary>Runs the network over images 0 … count − 1; the delegates are called on the workers.</summary>

@@ -10,7 +10,8 @@ namespace RMeeTo.Vim.Devices;
 /// Layout is token-major: an activation is [B·L, C], the tokens of image 0, then of image 1, and so on. Operators do not allocate once warm. Where a method
 /// says "added", the result is added to what the destination holds; otherwise it is overwritten. <c>ReferenceDevice</c> says what each operator means. A
 /// device is used by one thread at a time. Whoever calls an operator keeps its operands and the device alive until it returns: a buffer that nobody holds any
-/// more may be freed under it.
+/// more may be freed under it. An operator may return before it is done; then all devices of one provider, and the writes and reads of their buffers, share
+/// one order, that of the calls.
 /// </remarks>
 public abstract class VimDevice : IDisposable
 {
@@ -19,6 +20,56 @@ public abstract class VimDevice : IDisposable
 
     /// <summary>A buffer of zeros.</summary>
     public abstract DeviceBuffer Allocate(long length);
+
+    /// <summary>Bytes of any content, for <see cref="NormalizeImages"/>.</summary>
+    public virtual DeviceBytes AllocateBytes(long length) => new HostBytes(length);
+
+    /// <summary>Memory of the process to <see cref="Upload(HostBuffer, long, DeviceBuffer, long)"/> from, of any content.</summary>
+    /// <param name="bytes">Its length.</param>
+    public virtual HostBuffer AllocateHost(long bytes) => new NativeHostBuffer(bytes);
+
+    /// <summary>
+    /// Copies floats to the beginning of a buffer, in the order of the operators. It may return before that is done: leave the source as it is, and alive,
+    /// until something that was queued later has been read (<see cref="DeviceBuffer.Read"/>).
+    /// </summary>
+    /// <param name="source">From <see cref="AllocateHost"/>.</param>
+    /// <param name="first">First float of the source.</param>
+    /// <param name="destination">Its first values are written.</param>
+    /// <param name="count">Number of floats.</param>
+    /// <exception cref="ArgumentOutOfRangeException">They lie outside the source or the destination.</exception>
+    public virtual void Upload(HostBuffer source, long first, DeviceBuffer destination, long count)
+    {
+        source.CheckRange(first, count, sizeof(float));
+        for (long done = 0; done < count; done += int.MaxValue)
+            destination.Write(source.Floats(first + done, (int)Math.Min(int.MaxValue, count - done)), done);
+        GC.KeepAlive(source);
+    }
+
+    /// <summary>The same for bytes.</summary>
+    /// <inheritdoc cref="Upload(HostBuffer, long, DeviceBuffer, long)"/>
+    /// <param name="source">From <see cref="AllocateHost"/>.</param>
+    /// <param name="first">First byte of the source.</param>
+    /// <param name="destination">From <see cref="AllocateBytes"/>; its first bytes are written.</param>
+    /// <param name="count">Number of bytes.</param>
+    public virtual void Upload(HostBuffer source, long first, DeviceBytes destination, long count)
+    {
+        source.CheckRange(first, count);
+        for (long done = 0; done < count; done += int.MaxValue)
+            destination.Write(source.Bytes(first + done, (int)Math.Min(int.MaxValue, count - done)), done);
+        GC.KeepAlive(source);
+    }
+
+    /// <summary>
+    /// Runs a sequence of operators that is the same every time: the same operators, operands and numbers. A device may run it as it comes at first, record it
+    /// once it is warm, and from then on repeat the record without calling the action; this one always calls it.
+    /// </summary>
+    /// <remarks>
+    /// The action writes nothing to the device from ordinary memory (<see cref="DeviceBuffer.Write"/>, <see cref="MergePlan.SetRowOrder"/>), reads nothing
+    /// back and allocates nothing. What it leaves in ordinary memory is not left where a record is repeated.
+    /// </remarks>
+    /// <param name="recording">What the device keeps of the sequence: null at first, then the device's own. Whoever keeps it disposes it.</param>
+    /// <param name="operators">Calls operators of this device and nothing else.</param>
+    public virtual void Run(ref IDisposable? recording, Action operators) => operators();
 
     /// <summary>
     /// Prepares a weight matrix for <see cref="Linear"/>, and for <see cref="LinearInputGradient"/> where <paramref name="forTraining"/>. Call
@@ -42,6 +93,20 @@ public abstract class VimDevice : IDisposable
     /// [B·patches, 3·P·P], frame by frame and row by row, values in the order (channel, y, x); clips [B·patches, 3·tubelet·P·P], (channel, time, y, x).
     /// </param>
     public abstract void ExtractPatches(VimConfig config, DeviceMatrix images, DeviceMatrix patches);
+
+    /// <summary>
+    /// Turns pixels into network input: images[b, colour, frame, pixel] = table[colour, pixels[b, frame, pixel, colour]]. The same bits as
+    /// <see cref="Images.PixelNormalization.Apply"/>, whose numbers the table holds.
+    /// </summary>
+    /// <remarks>Only asked of devices whose provider <see cref="IVimDeviceProvider.TakesImageBytes"/>.</remarks>
+    /// <param name="frames">T of a clip; 1 for images.</param>
+    /// <param name="pixels">[at least B, T, H·W, 3], from <see cref="AllocateBytes"/>: red, green and blue interleaved.</param>
+    /// <param name="table">[3, 256]: for each colour the number that each byte becomes.</param>
+    /// <param name="images">[B, 3·T·H·W]: of each colour the planes of all frames; written.</param>
+    /// <exception cref="ArgumentException">The images are no whole frames, or there are fewer pixels.</exception>
+    /// <exception cref="NotSupportedException">The device has no such operator.</exception>
+    public virtual void NormalizeImages(int frames, DeviceBytes pixels, DeviceMatrix table, DeviceMatrix images) =>
+        throw new NotSupportedException($"{Name} does not normalise images; give it normalised ones.");
 
     /// <summary>Inserts the class tokens and adds the tables of positions and of places in time.</summary>
     /// <param name="batch">B.</param>
@@ -298,6 +363,17 @@ public abstract class VimDevice : IDisposable
     protected static int TokensPerImage(DeviceMatrix matrix, int batch, string name) => batch >= 1 && matrix.Rows % batch == 0
         ? matrix.Rows / batch
         : throw new ArgumentException($"{name} has {matrix.Rows} rows, which do not belong to {batch} images, as many to each.", name);
+
+    /// <summary>H·W of [B, 3·T·H·W], once there are pixels for all of it.</summary>
+    /// <exception cref="ArgumentException">The images are no whole frames, or there are fewer pixels.</exception>
+    protected static int PixelsPerFrame(int frames, DeviceBytes pixels, DeviceMatrix images)
+    {
+        if (frames < 1 || images.Columns % (3L * frames) != 0)
+            throw new ArgumentException($"images is {images}, which are no {frames} whole frames of three colours.", nameof(images));
+        if (pixels.Length < (long)images.Rows * images.Columns)
+            throw new ArgumentException($"There are {pixels.Length} bytes of pixels; images of {images} need {(long)images.Rows * images.Columns}.", nameof(pixels));
+        return images.Columns / (3 * frames);
+    }
 
     /// <summary>Throws where a plan knows no class row.</summary>
     /// <exception cref="ArgumentException">It knows none.</exception>

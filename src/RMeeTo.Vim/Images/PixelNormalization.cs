@@ -39,6 +39,9 @@ public sealed class PixelNormalization : IEquatable<PixelNormalization>
     /// <summary>Standard deviation of each colour, on the scale 0 … 1.</summary>
     public ChannelValues Std { get; }
 
+    /// <summary>[3, 256]: for each colour the number that each byte becomes.</summary>
+    internal ReadOnlySpan<float> Table => _table;
+
     /// <summary>Normalises an image.</summary>
     /// <param name="rgb">[n, 3], red, green, blue interleaved.</param>
     /// <param name="output">[3, n], one plane a colour.</param>

@@ -20,7 +20,7 @@ internal static partial class OperatorCases
 
     public static IReadOnlyList<OperatorCase> All { get; } =
     [
-        .. Embedding(), .. Linears(), .. Channels(), .. Norms(), .. Convolutions(), .. Scans(), .. Merges(), .. MergeVariants(), .. MergeEvidence(), .. Rows(),
+        .. Pixels(), .. Embedding(), .. Linears(), .. Channels(), .. Norms(), .. Convolutions(), .. Scans(), .. Merges(), .. MergeVariants(), .. MergeEvidence(), .. Rows(),
         .. Losses(), .. Optimizer(),
     ];
 
@@ -37,6 +37,22 @@ internal static partial class OperatorCases
                     yield return (i, length, s_channels[i % s_channels.Length], 1 + i % 3, (OperandLayout)((i + round) % 2));
                 i++;
             }
+    }
+
+    private static IEnumerable<OperatorCase> Pixels()
+    {
+        foreach (var (batch, frames, plane) in new[] { (1, 1, 1), (2, 1, 33), (3, 2, 16), (1, 3, 65), (2, 4, 7), (2, 1, 24 * 24) })
+            foreach (var layout in Enum.GetValues<OperandLayout>())
+                yield return new($"NormalizeImages B{batch} T{frames} {plane} pixels {layout}", plane, layout, b =>
+                {
+                    var bytes = new byte[batch * frames * plane * 3 + 5]; // more than are read
+                    new Random(plane).NextBytes(bytes);
+                    var pixels = b.Device.AllocateBytes(bytes.Length);
+                    pixels.Write(bytes);
+                    var table = b.Parameter("table", 3, 256);
+                    var images = b.Output("images", batch, 3 * frames * plane, tolerance: Tolerances.Exact);
+                    b.Forward(() => b.Device.NormalizeImages(frames, pixels, table, images));
+                });
     }
 
     private static IEnumerable<OperatorCase> Embedding()

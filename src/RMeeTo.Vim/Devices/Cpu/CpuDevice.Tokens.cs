@@ -3,6 +3,21 @@ namespace RMeeTo.Vim.Devices.Cpu;
 // The two ends of the network: images to tokens, class token to losses.
 internal sealed unsafe partial class CpuDevice<TSimd, TVector>
 {
+    public override void NormalizeImages(int frames, DeviceBytes pixels, DeviceMatrix table, DeviceMatrix images)
+    {
+        int plane = PixelsPerFrame(frames, pixels, images);
+        byte* pixel = (byte*)((HostBytes)pixels).Memory.Pointer;
+        float* values = Pointer(table, 3, 256, nameof(table)), image = Pointer(images, images.Rows, images.Columns, nameof(images));
+        float* red = values, green = values + table.Stride, blue = green + table.Stride;
+        for (int b = 0; b < images.Rows; b++, image += images.Stride)
+            for (int t = 0; t < frames; t++)
+            {
+                float* reds = image + (long)t * plane, greens = reds + (long)frames * plane, blues = greens + (long)frames * plane;
+                for (int i = 0; i < plane; i++, pixel += 3) (reds[i], greens[i], blues[i]) = (red[pixel[0]], green[pixel[1]], blue[pixel[2]]);
+            }
+        GC.KeepAlive(pixels);
+    }
+
     public override void ExtractPatches(VimConfig config, DeviceMatrix images, DeviceMatrix patches)
     {
         var (height, width, edge, frames, tubelet) = (config.ImageHeight, config.ImageWidth, config.PatchSize, Math.Max(1, config.Frames), config.TubeletSize);

@@ -6,6 +6,19 @@ namespace RMeeTo.Vim.Devices.Reference;
 public sealed partial class ReferenceDevice
 {
     /// <inheritdoc/>
+    public override void NormalizeImages(int frames, DeviceBytes pixels, DeviceMatrix table, DeviceMatrix images)
+    {
+        int plane = PixelsPerFrame(frames, pixels, images);
+        var (values, image, bytes) = (Of(table, 3, 256), Of(images, images.Rows, images.Columns), ((HostBytes)pixels).Memory);
+        for (int b = 0; b < image.Rows; b++)
+            for (int i = 0; i < image.Columns; i++)
+            {
+                var (colour, frame, pixel) = (i / (frames * plane), i / plane % frames, i % plane);
+                image[b, i] = values[colour, bytes.Bytes((((long)b * frames + frame) * plane + pixel) * 3 + colour, 1)[0]];
+            }
+    }
+
+    /// <inheritdoc/>
     public override void ExtractPatches(VimConfig config, DeviceMatrix images, DeviceMatrix patches)
     {
         var (height, width, edge, frames, tubelet) = (config.ImageHeight, config.ImageWidth, config.PatchSize, Math.Max(1, config.Frames), config.TubeletSize);
