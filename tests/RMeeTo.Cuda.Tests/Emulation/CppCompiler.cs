@@ -1,0 +1,70 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
+
+namespace RMeeTo.Cuda.Tests.Emulation;
+
+/// <summary>The C++ compiler of this machine: environment variable CXX, else g++, clang++ or c++. Tests that need one are skipped where there is none.</summary>
+internal sealed class CppCompiler
+{
+    // No -ffast-math: kernels see NaN and infinity. Contraction into fused operations as on the GPU, where this processor has them. The checks of arrays and
+    // alignment call functions of cuda_blocks.cpp.
+    private static readonly string[] s_options =
+        ["-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-fno-exceptions", "-fno-rtti", "-fno-strict-aliasing", "-ffp-contract=fast", "-U_FORTIFY_SOURCE", "-w"];
+
+    private readonly string _path;
+
+    private CppCompiler(string path)
+    {
+        _path = path;
+        Version = Run("--version").Split('\n')[0];
+    }
+
+    /// <summary>The compiler, or null.</summary>
+    public static CppCompiler? Installed { get; } = Find();
+
+    /// <summary>Why kernels cannot be emulated here.</summary>
+    public const string Missing =
+        "Emulating CUDA needs a C++ compiler (g++ or clang++, or the one that the environment variable CXX names) on Linux or macOS; there is none here.";
+
+    /// <summary>First line of what it says about itself.</summary>
+    public string Version { get; }
+
+    /// <summary>Options of every compilation on this machine.</summary>
+    public static IReadOnlyList<string> Options { get; } = Fma.IsSupported && Avx2.IsSupported ? [.. s_options, "-mfma", "-mavx2"] : s_options;
+
+    /// <summary>Expands macros and conditions.</summary>
+    public string Preprocess(string path, params string[] definitions) => Run(["-E", "-std=c++17", "-x", "c++", .. definitions.Select(d => "-D" + d), path]);
+
+    /// <summary>Compiles to an object file.</summary>
+    public void Compile(string source, string target) => Run([.. Options, "-fsanitize=bounds,alignment", "-c", source, "-o", target]);
+
+    /// <summary>Compiles what is itself a part of the emulator.</summary>
+    public void CompileUnchecked(string source, string target) => Run([.. Options, "-c", source, "-o", target]);
+
+    /// <summary>Links to a library. Without the sanitizer: its functions are ours.</summary>
+    public void Link(string target, params string[] objects) => Run(["-shared", .. objects, "-o", target, "-lm"]);
+
+    private string Run(params string[] arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo(_path, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return process.ExitCode == 0 ? output : throw new EmulationException($"{_path} {string.Join(' ', arguments)}\n{errors.Result}");
+    }
+
+    private static CppCompiler? Find()
+    {
+        if (RuntimeInformation.IsOSPlatform(OSPlatform.Windows)) return null;
+        string[] folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
+        string? found = new[] { Environment.GetEnvironmentVariable("CXX"), "g++", "clang++", "c++" }
+            .Where(name => !string.IsNullOrEmpty(name))
+            .SelectMany(name => folders.Select(folder => Path.Combine(folder, name!)))
+            .FirstOrDefault(File.Exists);
+        return found is null ? null : new CppCompiler(found);
+    }
+}
+
+/// <summary>What the emulator found wrong with a kernel or a launch.</summary>
+internal sealed class EmulationException(string message) : Exception(message);
