@@ -1,4 +1,5 @@
 using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Devices.Reference;
 using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Tests.Golden;
 
@@ -67,13 +68,15 @@ public sealed class DeviceMatrixTests
     }
 
     [TestMethod]
-    public void A_plan_of_another_device_is_refused_as_the_one_before()
+    [DynamicData(nameof(Names))]
+    public void A_plan_of_another_device_is_refused_as_the_one_before(string deviceName)
     {
-        using VimDevice reference = DevicesUnderTest.Create(DevicesUnderTest.Names[0]), cpu = DevicesUnderTest.Create(DevicesUnderTest.Names[^1]);
+        using VimDevice reference = new ReferenceDevice(), device = DevicesUnderTest.Create(deviceName);
+        if (device is ReferenceDevice) return;
         var options = new MergeOptions { ClassPosition = MergeClassPosition.Exact };
-        using MergePlan before = reference.CreateMergePlan(1, new MergeStep(1, 8, 1, 3, 3), options), plan = cpu.CreateMergePlan(1, new MergeStep(2, 7, 1, 3, 2), options);
-        var (metric, sizes) = (cpu.Matrix(7, 2), cpu.Matrix(6, 1));
-        Assert.ThrowsExactly<ArgumentException>(() => cpu.Match(1, new() { Metric = metric, Previous = before }, plan, sizes));
+        using MergePlan before = reference.CreateMergePlan(1, new MergeStep(1, 8, 1, 3, 3), options), plan = device.CreateMergePlan(1, new MergeStep(2, 7, 1, 3, 2), options);
+        var (metric, sizes) = (device.Matrix(7, 2), device.Matrix(6, 1));
+        Assert.ThrowsExactly<ArgumentException>(() => device.Match(1, new() { Metric = metric, Previous = before }, plan, sizes));
     }
 
     /// <summary>Tokens before, removed, class row before and after.</summary>

@@ -35,7 +35,8 @@ public sealed class OperatorTests
         }
     }
 
-    private static List<(string Name, double Tolerance, double[] Values)> Run(OperatorCase operatorCase, VimDevice device)
+    /// <summary>The results of a case on a device.</summary>
+    internal static List<(string Name, double Tolerance, double[] Values)> Run(OperatorCase operatorCase, VimDevice device)
     {
         var bench = new OperatorBench(device, operatorCase.Layout, seed: 1);
         operatorCase.Build(bench);

@@ -22,7 +22,7 @@ public sealed class GoldenRealSizeTests
         where GoldenNets.UnsupportedMerge(item.Value.GetProperty("merge")) is null
         let name = $"{model.Name}/{item.Name}"
         from device in DevicesUnderTest.Names
-        where name == ReferenceCase || device.StartsWith("CPU")
+        where name == ReferenceCase || DevicesUnderTest.RunsAllRealSizes(device)
         select new object[] { name, device }, DevicesUnderTest.Names[0]);
 
     [TestMethod]
