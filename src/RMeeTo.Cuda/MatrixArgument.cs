@@ -16,5 +16,8 @@ internal readonly struct MatrixArgument(nint data, int rows, int columns, int st
     public bool IsNone => Data == 0;
 
     /// <summary>True where every row begins at a multiple of 16 bytes and holds whole groups of four values: it can be read by float4.</summary>
-    public bool IsVectorizable => Data % 16 == 0 && Stride % 4 == 0 && Columns % 4 == 0;
+    public bool IsVectorizable => IsReadableBy(4);
+
+    /// <summary>True where every row begins at a multiple of some values (1, 2 or 4) and holds whole groups of them; true for an operand that is not there.</summary>
+    public bool IsReadableBy(int width) => Data % (width * sizeof(float)) == 0 && Stride % width == 0 && Columns % width == 0;
 }

@@ -63,6 +63,33 @@ __device__ __forceinline__ float silu_slope(float x) {
     return s * (1.0f + x * (1.0f - s));
 }
 
+// COUNT neighbouring values (1, 2 or 4) in one access; they begin at a multiple of their size.
+template <int COUNT>
+__device__ __forceinline__ void load(const float* from, float (&values)[COUNT]) {
+    if constexpr (COUNT == 4) {
+        float4 v = *reinterpret_cast<const float4*>(from);
+        values[0] = v.x, values[1] = v.y, values[2] = v.z, values[3] = v.w;
+    } else if constexpr (COUNT == 2) {
+        float2 v = *reinterpret_cast<const float2*>(from);
+        values[0] = v.x, values[1] = v.y;
+    } else {
+        static_assert(COUNT == 1, "values are read by 1, 2 or 4");
+        values[0] = *from;
+    }
+}
+
+template <int COUNT>
+__device__ __forceinline__ void store(float* to, const float (&values)[COUNT]) {
+    if constexpr (COUNT == 4) {
+        *reinterpret_cast<float4*>(to) = make_float4(values[0], values[1], values[2], values[3]);
+    } else if constexpr (COUNT == 2) {
+        *reinterpret_cast<float2*>(to) = make_float2(values[0], values[1]);
+    } else {
+        static_assert(COUNT == 1, "values are written by 1, 2 or 4");
+        *to = values[0];
+    }
+}
+
 #ifdef WIDTH
 // What a thread moves at once: WIDTH neighbouring values of a row. 4 where every row of every operand can be read so (MatrixArgument.IsVectorizable), else 1.
 #if WIDTH == 4
