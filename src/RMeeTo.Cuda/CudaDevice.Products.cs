@@ -1,24 +1,128 @@
-using RMeeTo.Vim;
+using System.Runtime.InteropServices;
 using RMeeTo.Vim.Devices;
-using RMeeTo.Vim.Merging;
 
 namespace RMeeTo.Cuda;
 
 // Matrix products.
 public sealed unsafe partial class CudaDevice
 {
-    /// <inheritdoc/>
-    public override LinearWeight CreateLinear(DeviceMatrix weight, bool forTraining) => throw new NotImplementedException();
+    private const int LinearThreads = 256, LinearRows = LinearThreads / 32;
+
+    private static readonly CudaKernel s_writeBias = new("linear.cu", "write_bias"), s_writeBias4 = new("linear.cu", "write_bias4");
+    private static readonly CudaKernel s_convert = new("linear.cu", "convert_to_bfloat16"), s_convert4 = new("linear.cu", "convert_to_bfloat16_4");
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct AddBiasArguments
+    {
+        public MatrixArgument Y;
+        public nint Bias;
+        public int Accumulate, Padding;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct ConvertArguments
+    {
+        public MatrixArgument Source;
+        public nint Destination;
+        public int Stride, Padding;
+    }
+
+    private bool InBFloat16 => _context.Products.Precision == MatrixPrecision.BFloat16;
 
     /// <inheritdoc/>
-    public override void Refresh(LinearWeight weight) => throw new NotImplementedException();
+    public override LinearWeight CreateLinear(DeviceMatrix weight, bool forTraining)
+    {
+        Argument(weight, weight.Rows, weight.Columns, nameof(weight));
+        return new CudaLinearWeight(Runtime, weight, forTraining, InBFloat16);
+    }
 
     /// <inheritdoc/>
-    public override void Linear(DeviceMatrix x, LinearWeight weight, DeviceMatrix bias, DeviceMatrix y, bool accumulate = false) => throw new NotImplementedException();
+    public override void Refresh(LinearWeight weight)
+    {
+        var linear = (CudaLinearWeight)weight;
+        if (linear.Copy != 0) Convert(WeightArgument(linear), linear.Copy);
+    }
 
     /// <inheritdoc/>
-    public override void LinearInputGradient(DeviceMatrix dy, LinearWeight weight, DeviceMatrix dx, bool accumulate = false) => throw new NotImplementedException();
+    public override void Linear(DeviceMatrix x, LinearWeight weight, DeviceMatrix bias, DeviceMatrix y, bool accumulate = false)
+    {
+        var linear = (CudaLinearWeight)weight;
+        var w = WeightArgument(linear);
+        var (input, output) = (Argument(x, x.Rows, w.Columns, nameof(x)), Argument(y, x.Rows, w.Rows, nameof(y)));
+        var b = ArgumentOrNone(bias, 1, w.Rows, nameof(bias));
+        if (output.Rows == 0) return;
+        if (!b.IsNone)
+        {
+            bool vectors = output.IsVectorizable && b.Data % 16 == 0;
+            Launch(vectors ? s_writeBias4 : s_writeBias, Blocks(output.Rows, LinearRows), LinearThreads,
+                new AddBiasArguments { Y = output, Bias = b.Data, Accumulate = accumulate ? 1 : 0 });
+            accumulate = true;
+        }
+        if (linear.Copy == 0)
+        {
+            Multiply(AsItLies(input), Transposed(w), output, w.Columns, accumulate);
+            return;
+        }
+        nint copy = Scratch(BFloat16Matrix.Floats(input.Rows, input.Columns));
+        Convert(input, copy);
+        Multiply(Copied(copy, w.Columns), Copied(linear.Copy, w.Columns, transposed: true), output, BFloat16Matrix.Padded(w.Columns), accumulate);
+    }
 
     /// <inheritdoc/>
-    public override void LinearWeightGradient(DeviceMatrix dy, DeviceMatrix x, DeviceMatrix weightGradient, DeviceMatrix biasGradient) => throw new NotImplementedException();
+    public override void LinearInputGradient(DeviceMatrix dy, LinearWeight weight, DeviceMatrix dx, bool accumulate = false)
+    {
+        var linear = (CudaLinearWeight)weight;
+        if (!linear.ForTraining) throw new InvalidOperationException("This weight was made for inference; make it with forTraining: true.");
+        var w = WeightArgument(linear);
+        var (output, input) = (Argument(dy, dy.Rows, w.Rows, nameof(dy)), Argument(dx, dy.Rows, w.Columns, nameof(dx)));
+        if (input.Rows == 0) return;
+        if (linear.Copy == 0)
+        {
+            Multiply(AsItLies(output), AsItLies(w), input, w.Rows, accumulate);
+            return;
+        }
+        nint copy = Scratch(BFloat16Matrix.Floats(output.Rows, output.Columns));
+        Convert(output, copy);
+        Multiply(Copied(copy, w.Rows), Copied(linear.Copy, w.Columns), input, BFloat16Matrix.Padded(w.Rows), accumulate);
+    }
+
+    /// <inheritdoc/>
+    public override void LinearWeightGradient(DeviceMatrix dy, DeviceMatrix x, DeviceMatrix weightGradient, DeviceMatrix biasGradient)
+    {
+        var (rows, outputs, inputs) = (dy.Rows, weightGradient.Rows, weightGradient.Columns);
+        var (output, input) = (Argument(dy, rows, outputs, nameof(dy)), Argument(x, rows, inputs, nameof(x)));
+        var dw = Argument(weightGradient, outputs, inputs, nameof(weightGradient));
+        var db = ArgumentOrNone(biasGradient, 1, outputs, nameof(biasGradient));
+        if (rows == 0) return;
+        long outputFloats = InBFloat16 ? BFloat16Matrix.Floats(rows, outputs) : 0, inputFloats = InBFloat16 ? BFloat16Matrix.Floats(rows, inputs) : 0;
+        nint outputCopy = Scratch(outputFloats + inputFloats + (db.IsNone ? 0 : ColumnSumFloats(rows, outputs)));
+        nint inputCopy = outputCopy + (nint)(outputFloats * sizeof(float)), sums = inputCopy + (nint)(inputFloats * sizeof(float));
+        if (InBFloat16)
+        {
+            Convert(output, outputCopy);
+            Convert(input, inputCopy);
+            Multiply(Copied(outputCopy, outputs, transposed: true), Copied(inputCopy, inputs), dw, rows, accumulate: true);
+        }
+        else
+        {
+            Multiply(Transposed(output), AsItLies(input), dw, rows, accumulate: true);
+        }
+        if (!db.IsNone) AddColumnSums(output, db, sums);
+    }
+
+    /// <summary>c (+)= op(a) · op(b), summed over <paramref name="inner"/> values.</summary>
+    private void Multiply(ProductOperand a, ProductOperand b, MatrixArgument c, int inner, bool accumulate) =>
+        _context.Products.Multiply(a, b, c.Data, c.Stride, c.Rows, c.Columns, inner, accumulate);
+
+    private static ProductOperand AsItLies(MatrixArgument matrix) => new(matrix.Data, matrix.Stride, Transposed: false);
+
+    private static ProductOperand Transposed(MatrixArgument matrix) => new(matrix.Data, matrix.Stride, Transposed: true);
+
+    private static ProductOperand Copied(nint copy, int columns, bool transposed = false) => new(copy, BFloat16Matrix.Padded(columns), transposed, IsBFloat16: true);
+
+    private void Convert(MatrixArgument source, nint destination) =>
+        Launch(source.IsVectorizable ? s_convert4 : s_convert, Blocks(source.Rows, LinearRows), LinearThreads,
+            new ConvertArguments { Source = source, Destination = destination, Stride = BFloat16Matrix.Padded(source.Columns) });
+
+    private MatrixArgument WeightArgument(CudaLinearWeight weight) => Argument(weight.Matrix, weight.Matrix.Rows, weight.Matrix.Columns, nameof(weight));
 }
