@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace RMeeTo.Cuda;
 
 /// <summary>
@@ -30,6 +32,18 @@ internal unsafe interface ICudaRuntime : IDisposable
 
     /// <summary>Copies to the GPU, in order. The source may be used again on return.</summary>
     void CopyToDevice(nint destination, void* source, long bytes);
+
+    /// <summary>Memory of the process that the GPU copies from by itself, of any content, aligned to 64 bytes; ordinary memory where there is no such.</summary>
+    nint AllocateHost(long bytes) => (nint)NativeMemory.AlignedAlloc((nuint)bytes, 64);
+
+    /// <summary>Frees memory of <see cref="AllocateHost"/>, once all that was queued has used it.</summary>
+    void FreeHost(nint memory) => NativeMemory.AlignedFree((void*)memory);
+
+    /// <summary>Copies to the GPU, in order, and may return before: the source stays as it is until something queued later has been read.</summary>
+    /// <param name="destination">On the GPU.</param>
+    /// <param name="source">Inside memory of <see cref="AllocateHost"/>.</param>
+    /// <param name="bytes">Number of bytes.</param>
+    void CopyToDeviceLater(nint destination, void* source, long bytes) => CopyToDevice(destination, source, bytes);
 
     /// <summary>Copies to the host; waits for all that was queued.</summary>
     void CopyToHost(void* destination, nint source, long bytes);
