@@ -22,6 +22,22 @@ struct Matrix {
     __device__ __forceinline__ float* row(int64 r) const { return data + r * stride; }
 };
 
+// One source row of a merged row: its row in its image, and its factor.
+struct __align__(8) MergeSource {
+    int row;
+    float weight;
+};
+
+// What a merge does to each image of a batch. Rows count within their image.
+struct MergePlan {
+    int* destinations;    // [B, L]: row afterwards, or -1
+    float* weights;       // [B, L]: factor in that row; 0 for a dropped row
+    int* offsets;         // [B, L' + 1]: sources of row d of an image are numbers offsets[d] to offsets[d + 1] - 1 of the image's
+    MergeSource* sources; // [B, L]: in order of the rows that they make, then of their own
+    int* class_rows;      // [B]: class row afterwards, or -1
+    int tokens, merged_tokens; // L, L'
+};
+
 __device__ __forceinline__ int lane_index() { return threadIdx.x & (WARP - 1); }
 
 __device__ __forceinline__ int warp_index() { return threadIdx.x / WARP; }
