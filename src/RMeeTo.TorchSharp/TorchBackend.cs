@@ -1,0 +1,102 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace RMeeTo.TorchSharp;
+
+/// <summary>
+/// Finds out whether libtorch can be used before TorchSharp is asked to. Its own answer to a missing library is a page on the console and a
+/// <see cref="TypeInitializationException"/> at every later call; ours names the package for this system.
+/// </summary>
+internal static class TorchBackend
+{
+    private const string NativeLibraryName = "LibTorchSharp";
+
+    /// <summary>The version of TorchSharp that this program runs with.</summary>
+    public static string Version { get; } = InformationalVersion(typeof(torch).Assembly);
+
+    /// <summary>The package that gives this system a GPU, or on a Mac everything.</summary>
+    public static string GpuPackage => OperatingSystem.IsWindows() ? "TorchSharp-cuda-windows" : OperatingSystem.IsMacOS() ? CpuPackage : "TorchSharp-cuda-linux";
+
+    private static string CpuPackage => "TorchSharp-cpu";
+
+    /// <summary>Throws where libtorch cannot be used on a kind of device.</summary>
+    /// <exception cref="PlatformNotSupportedException">TorchSharp does not exist for this system, or has no such device on it.</exception>
+    /// <exception cref="InvalidOperationException">The libraries are not there, cannot be loaded, or find no GPU; the message names the package to add.</exception>
+    public static void Require(DeviceType type)
+    {
+        CheckSystem(type);
+        bool gpu = type == DeviceType.CUDA;
+        // In this order: on Windows the second finds what it needs among what is loaded.
+        bool device = TryLoad(gpu ? "torch_cuda" : "torch_cpu"), library = TryLoad(NativeLibraryName);
+        if (!library)
+            throw new InvalidOperationException($"The native libraries of TorchSharp {Version} are not there ({NativeLibraryName} cannot be loaded). Add the " +
+                $"package {(gpu ? GpuPackage : CpuPackage)} {Version} to the application.");
+        if (!gpu) return;
+        if (!device)
+            throw new InvalidOperationException($"The libtorch that is there is the one for the CPU (torch_cuda cannot be loaded). Add the package {GpuPackage} " +
+                $"{Version} to the application in the place of TorchSharp-cpu.");
+        if (!TryInitialize(DeviceType.CUDA))
+            throw new InvalidOperationException(TryLoad(OperatingSystem.IsWindows() ? "nvcuda" : "libcuda.so.1")
+                ? "libtorch finds no GPU that it can use, although an NVIDIA driver is installed; CUDA 12.8 needs driver 570 or later and a GPU of compute " +
+                "capability 5.0 or higher that is not hidden by CUDA_VISIBLE_DEVICES."
+                : "No NVIDIA driver is installed. CUDA 12.8 needs driver 570 or later.");
+    }
+
+    /// <summary>Throws where there is no GPU of this number.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is none.</exception>
+    public static void RequireGpu(int gpu)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(gpu);
+        Require(DeviceType.CUDA);
+        int count = cuda.device_count();
+        if (gpu >= count)
+            throw new ArgumentOutOfRangeException(nameof(gpu), gpu, $"There is no GPU {gpu}: libtorch sees {count}, numbered from 0.");
+    }
+
+    /// <summary>For messages, such as "cuda:0 (TorchSharp 0.107.0, libtorch 2.10.0)".</summary>
+    public static string NameOf(Device device) => $"{device} (TorchSharp {Version}, {LibTorch})";
+
+    /// <summary>The libtorch that is loaded, as far as it says: from 2.9 on it does.</summary>
+    public static string LibTorch => field ??= LoadedVersion() is { } version ? $"libtorch {version}" : $"a libtorch before 2.9; {__version__} expected";
+
+    private static unsafe string? LoadedVersion()
+    {
+        if (!NativeLibrary.TryLoad("torch_cpu", typeof(torch).Assembly, null, out nint library)
+            || !NativeLibrary.TryGetExport(library, "torch_get_abi_version", out nint function)) return null;
+        ulong version = ((delegate* unmanaged[Cdecl]<ulong>)function)(); // a byte each, from the highest
+        return $"{version >> 56}.{version >> 48 & 255}.{version >> 40 & 255}";
+    }
+
+    private static void CheckSystem(DeviceType type)
+    {
+        var architecture = RuntimeInformation.ProcessArchitecture;
+        bool apple = OperatingSystem.IsMacOS() && architecture == Architecture.Arm64;
+        bool supported = apple || (OperatingSystem.IsWindows() && architecture is Architecture.X64 or Architecture.Arm64)
+            || (OperatingSystem.IsLinux() && architecture == Architecture.X64);
+        if (!supported)
+            throw new PlatformNotSupportedException($"TorchSharp {Version} has no native libraries for {RuntimeInformation.OSDescription} on {architecture}; it has " +
+                "them for Windows on x64 and Arm64, Linux on x64 and macOS on Arm64.");
+        if (type == DeviceType.MPS && !apple) throw new PlatformNotSupportedException("MPS is the GPU of a Mac with an Apple processor, and this is none.");
+        if (type == DeviceType.CUDA && (apple || architecture != Architecture.X64))
+            throw new PlatformNotSupportedException($"TorchSharp has CUDA for Windows and Linux on x64; this is {RuntimeInformation.RuntimeIdentifier}.");
+    }
+
+    private static bool TryLoad(string library) => NativeLibrary.TryLoad(library, typeof(torch).Assembly, null, out _);
+
+    private static bool TryInitialize(DeviceType type)
+    {
+        try
+        {
+            return TryInitializeDeviceType(type);
+        }
+        catch (Exception failure) when (failure is TypeInitializationException or NotSupportedException)
+        {
+            throw new InvalidOperationException($"libtorch is there and cannot be started: {(failure.InnerException ?? failure).Message}", failure);
+        }
+    }
+
+    private static string InformationalVersion(Assembly assembly) =>
+        assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? assembly.GetName().Version!.ToString();
+}
