@@ -65,6 +65,9 @@ public sealed class DeitNetwork : ClassifierNetwork
     /// <inheritdoc/>
     public override void Forward(VimDevice device, ClassifierWorkspace workspace, int batch) => Forward(device, Own<DeitWorkspace>(workspace), batch, null);
 
+    internal override void ForwardDrawn(VimDevice device, ClassifierWorkspace workspace, int batch) =>
+        ForwardDrawn(device, Own<DeitWorkspace>(workspace), batch, null);
+
     /// <summary>Computes <c>workspace.Logits</c> [B, classes] from <c>workspace.Images</c>.</summary>
     /// <param name="device">The caller's device.</param>
     /// <param name="workspace">The caller's activations.</param>
@@ -73,7 +76,13 @@ public sealed class DeitNetwork : ClassifierNetwork
     public void Forward(VimDevice device, DeitWorkspace workspace, int batch, DeitBlockObserver? observer)
     {
         CheckBatch(workspace, batch);
-        workspace.DrawDropPath(batch);
+        workspace.DrawChoices(batch);
+        ForwardDrawn(device, workspace, batch, observer);
+    }
+
+    private void ForwardDrawn(VimDevice device, DeitWorkspace workspace, int batch, DeitBlockObserver? observer)
+    {
+        CheckBatch(workspace, batch);
         Embed(device, workspace, batch);
         for (int i = 0; i < Config.Depth; i++)
         {

@@ -36,7 +36,7 @@ public abstract class HostBuffer(long length) : IDisposable
         return new Span<float>((float*)Pointer + offset, count);
     }
 
-    /// <summary>Frees the memory. Using the buffer, or a span of it, afterwards is an error.</summary>
+    /// <summary>Frees the memory, once a device has copied what it was told to. Using the buffer, or a span of it, afterwards is an error.</summary>
     public void Dispose()
     {
         Dispose(true);

@@ -37,11 +37,20 @@ public abstract class ClassifierNetwork(DeviceWeights weights)
     /// </param>
     public abstract ClassifierWorkspace CreateWorkspace(VimDevice device, int batchCapacity, bool forTraining, DropPath dropPath = default);
 
+    /// <summary>
+    /// True where a pass of a batch calls the same operators every time, so that <see cref="VimDevice.Run"/> may record it: all but shuffled merges, whose
+    /// row orders devices take from ordinary memory.
+    /// </summary>
+    internal virtual bool IsRecordable => false;
+
     /// <summary>Computes <c>workspace.Logits</c> [B, classes] from <c>workspace.Images</c>.</summary>
     /// <param name="device">The caller's device.</param>
     /// <param name="workspace">The caller's activations, made by this network.</param>
     /// <param name="batch">B, at most the workspace's capacity.</param>
     public abstract void Forward(VimDevice device, ClassifierWorkspace workspace, int batch);
+
+    /// <summary>The operators of <see cref="Forward"/>, after <see cref="ClassifierWorkspace.DrawChoices"/>.</summary>
+    internal abstract void ForwardDrawn(VimDevice device, ClassifierWorkspace workspace, int batch);
 
     /// <summary>Adds the gradients of all parameters, from <c>workspace.LogitsGradient</c> and what the forward pass left in the workspace.</summary>
     /// <param name="device">The caller's device.</param>

@@ -70,8 +70,8 @@ public abstract class ClassifierWorkspace : IDisposable
         DropPath?.SetKey(image, key);
     }
 
-    /// <summary>Draws the factors of the branches.</summary>
-    internal void DrawDropPath(int batch) => DropPath?.Draw(batch);
+    /// <summary>Makes the random choices of the next forward pass, and writes them to the device: what cannot be recorded with it.</summary>
+    internal virtual void DrawChoices(int batch) => DropPath?.Draw(batch);
 
     /// <summary>The factors [B, 1] of an addition, by its number in the network; none where every image's is 1.</summary>
     internal DeviceMatrix BranchFactors(int addition, int batch) => DropPath is null ? default : DropPath.At(addition, batch);

@@ -60,6 +60,8 @@ public sealed class VimNetwork : ClassifierNetwork
 
     internal override int Classes => Config.Classes;
 
+    internal override bool IsRecordable => Schedule.IsDense || Options.ShuffleRate == 0;
+
     /// <summary>Names, shapes and places.</summary>
     public VimParameters Parameters { get; }
 
@@ -75,8 +77,13 @@ public sealed class VimNetwork : ClassifierNetwork
     public void Forward(VimDevice device, Workspace workspace, int batch, BlockObserver? observer = null)
     {
         CheckBatch(workspace, batch);
-        workspace.DrawRowOrders(batch);
-        workspace.DrawDropPath(batch);
+        workspace.DrawChoices(batch);
+        ForwardDrawn(device, workspace, batch, observer);
+    }
+
+    private void ForwardDrawn(VimDevice device, Workspace workspace, int batch, BlockObserver? observer)
+    {
+        CheckBatch(workspace, batch);
         Embed(device, workspace, batch);
         for (int i = 0; i < Config.Depth; i++)
         {
@@ -111,6 +118,9 @@ public sealed class VimNetwork : ClassifierNetwork
 
     /// <inheritdoc/>
     public override void Forward(VimDevice device, ClassifierWorkspace workspace, int batch) => Forward(device, Own<Workspace>(workspace), batch, null);
+
+    internal override void ForwardDrawn(VimDevice device, ClassifierWorkspace workspace, int batch) =>
+        ForwardDrawn(device, Own<Workspace>(workspace), batch, null);
 
     /// <inheritdoc/>
     public override void Backward(VimDevice device, ClassifierWorkspace workspace, int batch, ParameterBuffer gradients) =>

@@ -114,9 +114,10 @@ public sealed class Workspace : ClassifierWorkspace
         _shuffleKeys[image] = key;
     }
 
-    /// <summary>Draws the row orders of all merges, where the options shuffle.</summary>
-    internal void DrawRowOrders(int batch)
+    /// <inheritdoc/>
+    internal override void DrawChoices(int batch)
     {
+        base.DrawChoices(batch);
         if (_shuffle is null || KeepsRowOrders) return;
         for (int image = 0; image < batch; image++) _shuffle.Apply(Plans, image, _shuffleKeys[image]);
     }

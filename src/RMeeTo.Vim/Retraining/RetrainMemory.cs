@@ -11,13 +11,16 @@ namespace RMeeTo.Vim.Retraining;
 public static class RetrainMemory
 {
     // Weights, both moments and the best weights in ordinary memory; weights and moments on the device.
-    private const int Copies = 4 + 3;
+    private const int HostCopies = 4, DeviceCopies = 3;
 
     /// <summary>
     /// Bytes that a run takes in this process beyond the model and the image store: weights, moments, the lanes' gradients, prepared images, and the
     /// activations of every thread.
     /// </summary>
-    /// <remarks>Within some percent of what is allocated. On a device of its own memory most of it lies there.</remarks>
+    /// <remarks>
+    /// Within some percent of what is allocated. Where the device has its own memory (<see cref="IVimDeviceProvider.FreeMemory"/>), most lies there and is not
+    /// counted here, but by <see cref="EstimateOnDevice(VimConfig, MergeSchedule, RetrainOptions, MergeOptions?, bool)"/>.
+    /// </remarks>
     /// <param name="config">The network.</param>
     /// <param name="schedule">Its merges.</param>
     /// <param name="options">Batch size, lanes, teacher and device are taken from here. A teacher is counted as the same network without merges.</param>
@@ -30,10 +33,7 @@ public static class RetrainMemory
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(schedule);
         ArgumentNullException.ThrowIfNull(options);
-        merging ??= MergeOptions.Default;
-        return Estimate(new VimParameters(config), config.Tokens, config.InputLength, config.Depth + 1, schedule.IsDense && !ownTeacher, options, threads,
-            (device, batch, merged, forTraining) =>
-                WorkspaceLength.Of(device, config, merged ? schedule : MergeSchedule.Dense(config), merging, batch, forTraining));
+        return Needs(config, schedule, options, threads, merging, ownTeacher).Process;
     }
 
     /// <inheritdoc cref="Estimate(VimConfig, MergeSchedule, RetrainOptions, int, MergeOptions?, bool)"/>
@@ -43,10 +43,23 @@ public static class RetrainMemory
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(schedule);
         ArgumentNullException.ThrowIfNull(options);
-        merging ??= DeitMergeOptions.Default;
-        return Estimate(new DeitParameters(config), config.Tokens, config.InputLength, 2 * config.Depth, schedule.IsDense && !ownTeacher, options, threads,
-            (_, batch, merged, forTraining) =>
-                WorkspaceLength.Of(config, merged ? schedule : DeitMergeSchedule.Dense(config), merging, batch, forTraining));
+        return Needs(config, schedule, options, threads, merging, ownTeacher).Process;
+    }
+
+    /// <summary>Bytes that a run takes of the device's own memory; 0 where it has none (<see cref="IVimDeviceProvider.FreeMemory"/>).</summary>
+    /// <remarks>Within some percent of what is allocated, what a device sets aside for itself not counted.</remarks>
+    /// <param name="config">The network.</param>
+    /// <param name="schedule">Its merges.</param>
+    /// <param name="options">Batch size, lanes, teacher and device are taken from here. A teacher is counted as the same network without merges.</param>
+    /// <param name="merging">How it merges; the default of its kind unless given.</param>
+    /// <param name="ownTeacher">True where a teacher is given to the run, which a network without merges has none of otherwise.</param>
+    public static long EstimateOnDevice(
+        VimConfig config, MergeSchedule schedule, RetrainOptions options, MergeOptions? merging = null, bool ownTeacher = false)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        ArgumentNullException.ThrowIfNull(schedule);
+        ArgumentNullException.ThrowIfNull(options);
+        return Needs(config, schedule, options, options.Threads, merging, ownTeacher).Device;
     }
 
     /// <summary>Throws where a run would not fit.</summary>
@@ -58,51 +71,84 @@ public static class RetrainMemory
     /// </param>
     /// <param name="merging">How it merges; the default of its kind unless given.</param>
     /// <param name="ownTeacher">True where a teacher is given to the run, which a network without merges has none of otherwise.</param>
-    /// <exception cref="InsufficientMemoryException">It would not fit; the message says how much it takes and what takes less.</exception>
+    /// <exception cref="InsufficientMemoryException">
+    /// It would not fit, or not into the device's own memory; the message says how much it takes and what takes less.
+    /// </exception>
     public static void ThrowIfInsufficient(
         VimConfig config, MergeSchedule schedule, RetrainOptions options, long availableBytes, MergeOptions? merging = null, bool ownTeacher = false) =>
-        ThrowIfInsufficient(Estimate(config, schedule, options, options.Threads, merging, ownTeacher), availableBytes, new VimParameters(config), options);
+        ThrowIfInsufficient(Needs(config, schedule, options, options.Threads, merging, ownTeacher), availableBytes, new VimParameters(config), options);
 
     /// <inheritdoc cref="ThrowIfInsufficient(VimConfig, MergeSchedule, RetrainOptions, long, MergeOptions?, bool)"/>
     public static void ThrowIfInsufficient(
         DeitConfig config, DeitMergeSchedule schedule, RetrainOptions options, long availableBytes, DeitMergeOptions? merging = null,
         bool ownTeacher = false) =>
-        ThrowIfInsufficient(Estimate(config, schedule, options, options.Threads, merging, ownTeacher), availableBytes, new DeitParameters(config), options);
+        ThrowIfInsufficient(Needs(config, schedule, options, options.Threads, merging, ownTeacher), availableBytes, new DeitParameters(config), options);
 
-    private static long Estimate(
+    private static Bytes Needs(VimConfig config, MergeSchedule schedule, RetrainOptions options, int threads, MergeOptions? merging, bool ownTeacher)
+    {
+        merging ??= MergeOptions.Default;
+        return Needs(new VimParameters(config), config.Tokens, config.InputLength, config.Depth + 1, schedule.IsDense && !ownTeacher, options, threads,
+            (device, batch, merged, forTraining) =>
+                WorkspaceLength.Of(device, config, merged ? schedule : MergeSchedule.Dense(config), merging, batch, forTraining));
+    }
+
+    private static Bytes Needs(DeitConfig config, DeitMergeSchedule schedule, RetrainOptions options, int threads, DeitMergeOptions? merging, bool ownTeacher)
+    {
+        merging ??= DeitMergeOptions.Default;
+        return Needs(new DeitParameters(config), config.Tokens, config.InputLength, 2 * config.Depth, schedule.IsDense && !ownTeacher, options, threads,
+            (_, batch, merged, forTraining) =>
+                WorkspaceLength.Of(config, merged ? schedule : DeitMergeSchedule.Dense(config), merging, batch, forTraining));
+    }
+
+    private static Bytes Needs(
         ParameterLayout parameters, int tokens, int inputLength, int additions, bool isDense, RetrainOptions options, int threads, Activations activations)
     {
-        var provider = options.Device ?? CpuDeviceProvider.Instance;
+        var provider = Provider(options);
         using var device = provider.CreateDevice();
         var processes = new TrainingProcesses(options.Processes);
         long weights = parameters.BufferLength, packed = Packed(parameters);
-        int workers = provider.Workers(threads), lanes = processes.LanesOf(options.LanesFor(weights * sizeof(float))).Count;
-        bool teacher = options.TeacherLossWeight > 0 && !isDense;
-        int batch = NetworkRunner.BatchFor(tokens);
+        var lanes = processes.LanesOf(Lanes(parameters, options));
+        int workers = provider.Workers(threads), batch = TrainingWorkers.BatchCapacity(provider, tokens, lanes, options.BatchSize);
+        bool teacher = options.TeacherLossWeight > 0 && !isDense, average = options.Ema is not null;
 
         // An average of the weights lies in both memories, and is packed to be validated.
-        long average = options.Ema is null ? 0 : 2 * weights + packed;
+        long host = (HostCopies + (average ? 1 : 0)) * weights + (long)options.PreparedBatches * options.BatchSize * inputLength;
         int sums = processes.IsFirst ? 0 : 1; // the first process sums in its first lane
-        long shared = (Copies + lanes + sums) * weights + 2 * packed + (teacher ? weights + packed : 0) + average;
-        shared += (long)options.PreparedBatches * options.BatchSize * inputLength;
+        long own = (DeviceCopies + lanes.Count + sums) * weights + 2 * packed + (teacher ? weights + packed : 0) + (average ? weights + packed : 0);
         long gradientWorker = activations(device, batch, merged: true, forTraining: true) + Factors(options.DropPath)
             + (teacher ? activations(device, batch, merged: false, forTraining: false) + Factors(options.DropPathOfTeacher.Rate) : 0)
-            + (options.Mix.IsNone ? 0 : inputLength);
-        long validationWorker = activations(device, batch, merged: true, forTraining: false);
-        return sizeof(float) * (shared + Math.Min(workers, lanes) * gradientWorker + workers * validationWorker);
+            + (options.Mix.IsNone || provider.TakesWholeBatches ? 0 : inputLength);
+        long validationWorker = activations(device, provider.BatchFor(tokens), merged: true, forTraining: false);
+        own += Math.Min(workers, lanes.Count) * gradientWorker + workers * validationWorker;
+        return provider.FreeMemory is null ? new(sizeof(float) * (host + own), 0) : new(sizeof(float) * host, sizeof(float) * own);
 
         long Factors(double dropPathRate) => dropPathRate > 0 ? 2L * batch * additions : 0; // drawn here, used on the device
     }
 
-    private static void ThrowIfInsufficient(long needed, long availableBytes, ParameterLayout parameters, RetrainOptions options)
+    private static void ThrowIfInsufficient(Bytes needed, long availableBytes, ParameterLayout parameters, RetrainOptions options)
     {
-        if (needed <= availableBytes) return;
-        var provider = options.Device ?? CpuDeviceProvider.Instance;
-        throw new InsufficientMemoryException($"Re-training this network takes about {Show(needed)} of memory, and {Show(availableBytes)} are available. Every "
-            + $"thread takes a part of it ({provider.Workers(options.Threads)} threads), every lane another "
-            + $"({options.LanesFor(parameters.BufferLength * sizeof(float))} lanes), and so do {options.PreparedBatches} times {options.BatchSize} prepared "
-            + "images: set fewer Threads, Lanes or PreparedBatches, a smaller BatchSize, or take a smaller network or image size.");
+        var provider = Provider(options);
+        int lanes = Lanes(parameters, options);
+        if (provider.FreeMemory is { } free && needed.Device > free)
+            throw new InsufficientMemoryException($"Re-training this network takes about {Show(needed.Device)} of the memory of {provider.Name}, and "
+                + $"{Show(free)} are free. Most of it is for the {options.BatchSize} images of a step in {lanes} {(lanes == 1 ? "lane" : "lanes")}: set more "
+                + "Lanes, which are computed one after the other; or a smaller BatchSize, with Accumulation for steps of the same size; or take a smaller "
+                + "network or image size.");
+        if (needed.Process <= availableBytes) return;
+        if (provider.FreeMemory is not null)
+            throw new InsufficientMemoryException($"Re-training this network takes about {Show(needed.Process)} of memory, and {Show(availableBytes)} are "
+                + $"available, beside what it takes of {provider.Name}. Most of it is for {options.PreparedBatches} times {options.BatchSize} prepared images: "
+                + "set fewer PreparedBatches or a smaller BatchSize, or take a smaller image size.");
+        throw new InsufficientMemoryException($"Re-training this network takes about {Show(needed.Process)} of memory, and {Show(availableBytes)} are "
+            + $"available. Every thread takes a part of it ({provider.Workers(options.Threads)} threads), every lane another ({lanes} lanes), and so do "
+            + $"{options.PreparedBatches} times {options.BatchSize} prepared images: set fewer Threads, Lanes or PreparedBatches, a smaller BatchSize, or "
+            + "take a smaller network or image size.");
     }
+
+    private static IVimDeviceProvider Provider(RetrainOptions options) => options.Device ?? CpuDeviceProvider.Instance;
+
+    private static int Lanes(ParameterLayout parameters, RetrainOptions options) =>
+        options.LanesOn(Provider(options), parameters.BufferLength * sizeof(float), new TrainingProcesses(options.Processes).Count);
 
     private static string Show(long bytes) => bytes >= 1L << 30 ? $"{bytes / (double)(1L << 30):0.0} GiB" : $"{bytes / (double)(1L << 20):0} MiB";
 
@@ -115,6 +161,11 @@ public static class RetrainMemory
     }
 
     private static int Up(int edge) => (edge + 15) / 16 * 16;
+
+    /// <summary>What a run takes.</summary>
+    /// <param name="Process">Of the memory of this process.</param>
+    /// <param name="Device">Of the device's own; 0 where it has none.</param>
+    private readonly record struct Bytes(long Process, long Device);
 
     /// <summary>Values of one worker's activations.</summary>
     /// <param name="device">Knows how it lays scans out.</param>

@@ -140,7 +140,8 @@ public sealed partial record RetrainOptions
     /// <summary>
     /// Parts into which a batch is cut; each sums its gradients by itself, and the parts are added in order. It decides the last bits of the result, the
     /// number of threads does not; but no more threads than lanes compute gradients at once. 0, the default, means 8, halved while the gradients of all lanes
-    /// together take more than 1 GiB, but at least 2; and never more than <see cref="BatchSize"/>.
+    /// together take more than 1 GiB, but at least 2; and never more than <see cref="BatchSize"/>. On a GPU 0 means one for each process, and lanes are
+    /// computed one after the other: more of them take less of its memory for activations, and more time.
     /// </summary>
     public int Lanes { get; init => field = InRange(value, 0, 256, nameof(Lanes)); }
 
@@ -240,13 +241,17 @@ public sealed partial record RetrainOptions
     /// <summary>Where time comes from.</summary>
     internal TimeProvider Clock { get; init; } = TimeProvider.System;
 
-    /// <summary>The lanes in effect for gradients of so many bytes.</summary>
+    /// <summary>The lanes in effect on a CPU for gradients of so many bytes.</summary>
     internal int LanesFor(long gradientBytes)
     {
         int lanes = Lanes > 0 ? Lanes : DefaultLanes;
         while (Lanes == 0 && lanes > 2 && lanes * gradientBytes > LaneBudget) lanes /= 2;
         return Math.Min(lanes, BatchSize); // a lane without images would only cost memory
     }
+
+    /// <summary>The lanes in effect on a device: unless they are set, one for each process where it takes whole batches.</summary>
+    internal int LanesOn(IVimDeviceProvider device, long gradientBytes, int processes) =>
+        Lanes == 0 && device.TakesWholeBatches ? Math.Min(processes, BatchSize) : LanesFor(gradientBytes);
 
     /// <summary>Checks what no single property can see.</summary>
     internal void Validate()

@@ -202,7 +202,7 @@ public sealed class DropPathTests
             for (int sample = 0; ; sample++)
             {
                 SetKey(0, new SampleKey(3, 1, sample));
-                _workspace.DrawDropPath(1);
+                _workspace.DrawChoices(1);
                 double[] factors = [.. Enumerable.Range(0, s_config.Depth + 1).SelectMany(Factors)];
                 if (wanted(factors)) return factors;
             }

@@ -103,7 +103,7 @@ public sealed class VimNetworkTests
             for (int sample = 0; ; sample++)
             {
                 workspace.SetSampleKey(image, new SampleKey(1, 0, sample));
-                workspace.DrawDropPath(2);
+                workspace.DrawChoices(2);
                 double before = GoldenRun.Read(workspace.BranchFactors(depth - 1, 2))[image], last = GoldenRun.Read(workspace.BranchFactors(depth, 2))[image];
                 if ((before == 0, last == 0) == (image == 0, image == 1)) break;
             }

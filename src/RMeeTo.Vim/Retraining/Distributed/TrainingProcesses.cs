@@ -20,6 +20,9 @@ internal sealed class TrainingProcesses(IProcessGroup? group)
     private bool _ended;
     private float[] _mine = [], _all = [];
 
+    /// <summary>Number of processes.</summary>
+    public int Count => _group.Size;
+
     /// <summary>True where this process trains alone.</summary>
     public bool IsAlone => _group.Size == 1;
 
@@ -117,7 +120,7 @@ internal sealed class TrainingProcesses(IProcessGroup? group)
         if (IsAlone) return;
         var mine = new Dictionary<string, string>(fingerprint.Entries)
         {
-            ["device"] = provider.Name,
+            ["device"] = provider.Kind,
             ["processor"] = $"{RuntimeInformation.ProcessArchitecture}",
             ["RMeeTo.Vim"] = $"{Assembly.GetExecutingAssembly().GetName().Version} ({Assembly.GetExecutingAssembly().ManifestModule.ModuleVersionId:N})",
         };
@@ -130,7 +133,7 @@ internal sealed class TrainingProcesses(IProcessGroup? group)
             if (differing.Count == 0) continue;
             _ended = true;
             throw new ProcessGroupException($"The processes would not train the same network bit for bit ({string.Join("; ", differing)}). Give all of "
-                + "them the same program, images and options, on machines whose processors have the same vector width.");
+                + "them the same program, images and options, on machines whose processors have the same vector width, or GPUs of one kind.");
         }
     }
 

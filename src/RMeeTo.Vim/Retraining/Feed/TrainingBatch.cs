@@ -1,3 +1,4 @@
+using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Images;
 using RMeeTo.Vim.Images.Augmentation;
 
@@ -5,30 +6,37 @@ namespace RMeeTo.Vim.Retraining;
 
 /// <summary>
 /// The network inputs of one step while they are prepared and used. Loaders claim its images one by one; a worker that needs an image that nobody has claimed
-/// prepares it itself, so that nobody waits while there is work. Images are mixed when a worker asks for them, for that takes two of them.
+/// prepares it itself, so that nobody waits while there is work. Images are mixed when a worker asks for them, for that takes two of them; or, where a device
+/// takes all inputs at once, in place by whoever prepares the second of a pair.
 /// </summary>
 /// <remarks>An image is a function of (seed, epoch, sample): who prepares it, and when, changes nothing.</remarks>
-internal sealed class TrainingBatch
+internal sealed class TrainingBatch : IDisposable
 {
     private readonly object _gate = new(); // a Lock cannot be waited on
     private readonly TrainingImages _source;
     private readonly ImageState[] _states;
     // Rows of their own: a large batch of large images has more values than an array takes, and rows that this process does not need take no memory.
     private readonly float[]?[] _inputs;
+    private readonly HostBuffer? _staged; // all rows, where a device takes them at once
     private readonly BatchMix[] _mixes;
     private MixGroups _groups;
     private EpochOrder? _order;
     private int _first;
     private int _next;
+    private int _missing;
     private Failure? _failure;
 
     /// <summary>Room for a full step; an image takes memory when it is first prepared.</summary>
     /// <param name="source">Says which images there are, and prepares them.</param>
-    public TrainingBatch(TrainingImages source)
+    /// <param name="staging">
+    /// The device that takes all inputs at once (<see cref="Complete"/>); null: they are asked for one by one (<see cref="Input"/>).
+    /// </param>
+    public TrainingBatch(TrainingImages source, VimDevice? staging = null)
     {
         _source = source;
         int capacity = Math.Min(source.Plan.BatchSize, source.Plan.Samples);
         (_states, _inputs, _mixes) = (new ImageState[capacity], new float[capacity][], new BatchMix[source.Groups(capacity).Count]);
+        _staged = staging?.AllocateHost((long)capacity * source.InputLength * sizeof(float));
     }
 
     private enum ImageState : byte
@@ -36,6 +44,7 @@ internal sealed class TrainingBatch
         NotNeeded,
         Waiting,
         Claimed,
+        Unmixed,
         Ready,
     }
 
@@ -65,6 +74,7 @@ internal sealed class TrainingBatch
                 _states[i] = ImageState.Waiting;
                 if (MixOf(i).Kind != MixKind.None) _states[_groups.PartnerOf(i)] = ImageState.Waiting;
             }
+            _missing = _states.AsSpan(0, Count).Count(ImageState.Waiting);
         }
     }
 
@@ -106,6 +116,26 @@ internal sealed class TrainingBatch
         return mixed;
     }
 
+    /// <summary>
+    /// The network inputs of all images of the lanes, mixed where they are to be, once the last is there: prepares those that nobody has begun.
+    /// </summary>
+    /// <param name="buffer">The caller's own.</param>
+    /// <param name="cancellation">Looked at between images.</param>
+    /// <returns>[<see cref="Count"/>, values of an input], floats; valid until the next <see cref="Begin"/>. Of any content outside of the lanes.</returns>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    /// <inheritdoc cref="Input" path="/exception"/>
+    public HostBuffer Complete(ImageReadBuffer buffer, CancellationToken cancellation)
+    {
+        while (PrepareNext(buffer)) cancellation.ThrowIfCancellationRequested();
+        lock (_gate)
+            while (_missing > 0) Monitor.Wait(_gate);
+        ThrowFailure();
+        return _staged!;
+    }
+
+    /// <summary>Frees the memory; nobody may be preparing images.</summary>
+    public void Dispose() => _staged?.Dispose();
+
     /// <summary>Writes the target of an image, mixed like the image.</summary>
     /// <param name="position">0 … <see cref="Count"/> − 1.</param>
     /// <param name="smoothing">Share that is spread over all classes.</param>
@@ -128,8 +158,19 @@ internal sealed class TrainingBatch
             else while (_states[position] == ImageState.Claimed) Monitor.Wait(_gate);
         }
         if (mine) Prepare(position, buffer);
+        ThrowFailure();
+        return Row(position);
+    }
+
+    private void ThrowFailure()
+    {
         if (Volatile.Read(ref _failure) is { } failure) throw _source.Named(failure.Exception, failure.Image, Epoch);
-        return _inputs[position];
+    }
+
+    private Span<float> Row(int position)
+    {
+        int length = _source.InputLength;
+        return _staged is null ? _inputs[position] ??= GC.AllocateUninitializedArray<float>(length) : _staged.Floats((long)position * length, length);
     }
 
     private void Prepare(int position, ImageReadBuffer buffer)
@@ -137,18 +178,38 @@ internal sealed class TrainingBatch
         Failure? failure = null;
         try
         {
-            _source.Prepare(Image(position), Epoch, _inputs[position] ??= GC.AllocateUninitializedArray<float>(_source.InputLength), buffer);
+            _source.Prepare(Image(position), Epoch, Row(position), buffer);
         }
         catch (Exception e)
         {
             failure = new Failure(e, Image(position)); // it is thrown to who needs the image
         }
+        bool mixes = _staged is not null && MixOf(position).Kind != MixKind.None;
+        int partner = mixes ? _groups.PartnerOf(position) : position;
         lock (_gate)
         {
             _failure ??= failure;
-            _states[position] = ImageState.Ready;
-            Monitor.PulseAll(_gate);
+            if (mixes)
+            {
+                _states[position] = ImageState.Unmixed;
+                if (_states[partner] != ImageState.Unmixed) return; // whoever prepares the partner mixes both
+            }
+            else SetReady(position);
         }
+        if (!mixes) return;
+        MixOf(position).ApplyToPair(Row(position), Row(partner));
+        lock (_gate)
+        {
+            SetReady(position);
+            if (partner != position) SetReady(partner);
+        }
+    }
+
+    private void SetReady(int position)
+    {
+        _states[position] = ImageState.Ready;
+        _missing--;
+        Monitor.PulseAll(_gate);
     }
 
     /// <summary>What went wrong with an image; an object, so that who reads it without the gate sees all of it.</summary>

@@ -1,3 +1,4 @@
+using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Images;
 using RMeeTo.Vim.Images.Augmentation;
 
@@ -27,12 +28,13 @@ internal sealed class TrainingFeed : IDisposable
     /// <param name="lanes">The lanes that are computed here: only their images are prepared.</param>
     /// <param name="loaders">Threads; at least 0, where every image is prepared when it is needed.</param>
     /// <param name="firstStep">First step, counted over all epochs from 0.</param>
-    public TrainingFeed(TrainingImages images, RetrainOptions options, LaneRange lanes, int loaders, long firstStep)
+    /// <param name="staging">The device that takes all inputs of a step at once; null: they are asked for one by one.</param>
+    public TrainingFeed(TrainingImages images, RetrainOptions options, LaneRange lanes, int loaders, long firstStep, VimDevice? staging = null)
     {
         (_images, _lanes, _taken, _begun) = (images, lanes, firstStep, firstStep);
         _end = (long)images.Plan.Steps * options.Epochs;
         _batches = new TrainingBatch[options.PreparedBatches];
-        for (int i = 0; i < _batches.Length; i++) _batches[i] = new TrainingBatch(images);
+        for (int i = 0; i < _batches.Length; i++) _batches[i] = new TrainingBatch(images, staging);
         _loaders = new Thread[loaders];
         for (int i = 0; i < loaders; i++)
         {
@@ -76,7 +78,7 @@ internal sealed class TrainingFeed : IDisposable
         }
     }
 
-    /// <summary>Ends the loaders, each after the image that it works on.</summary>
+    /// <summary>Ends the loaders, each after the image that it works on, and frees the batches.</summary>
     public void Dispose()
     {
         lock (_gate)
@@ -85,6 +87,7 @@ internal sealed class TrainingFeed : IDisposable
             Monitor.PulseAll(_gate);
         }
         foreach (var loader in _loaders) loader.Join();
+        foreach (var batch in _batches) batch.Dispose();
     }
 
     private void Load()

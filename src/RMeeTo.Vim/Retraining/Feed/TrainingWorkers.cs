@@ -8,17 +8,20 @@ namespace RMeeTo.Vim.Retraining;
 
 /// <summary>
 /// Computes the gradient of a batch. The batch is cut into lanes; a worker claims a lane, runs its images in order and sums their gradients into the lane's
-/// buffer, and the lanes are summed in order. So the result does not depend on the number of workers, nor on which process computes which lanes.
+/// buffer, and the lanes are summed in order. So the result does not depend on the number of workers, nor on which process computes which lanes. A device that
+/// takes whole batches computes a lane in one pass, and is waited for once, when losses and logits are read.
 /// </summary>
 internal sealed class TrainingWorkers : IDisposable
 {
+    private const int MaxRows = 1 << 24;
+
     private readonly WorkerTeam _team;
     private readonly ClassifierNetwork _student;
     private readonly ClassifierNetwork? _teacher;
     private readonly RetrainOptions _options;
     private readonly IVimDeviceProvider _provider;
     private readonly VimDevice _device;
-    private readonly ConcurrentBag<Worker> _idle = [];
+    private readonly ConcurrentBag<TrainingWorker> _idle = [];
     private readonly ParameterBuffer[] _lanes;
     private readonly int _batchCapacity;
     private readonly int[]? _teachersClass;
@@ -41,7 +44,7 @@ internal sealed class TrainingWorkers : IDisposable
         _teachersClass = teachersClass;
         (_team, _provider, _student, _teacher, _options, Lanes) = (team, provider, student, teacher, options, lanes);
         _computeLane = ComputeLane;
-        _batchCapacity = NetworkRunner.BatchFor(student.InputTokens);
+        _batchCapacity = BatchCapacity(provider, student.InputTokens, lanes, options.BatchSize);
         _device = provider.CreateDevice();
         var parameters = student.Weights.Parameters;
         _lanes = new ParameterBuffer[lanes.Count];
@@ -54,6 +57,18 @@ internal sealed class TrainingWorkers : IDisposable
 
     /// <summary>The gradient of every lane that is computed here.</summary>
     public IReadOnlyList<DeviceBuffer> Gradients { get; }
+
+    /// <summary>Images that a worker takes at once: few on a CPU, a whole lane where a device takes whole batches.</summary>
+    /// <param name="provider">Says which of the two.</param>
+    /// <param name="tokens">Tokens of one input before the first merge.</param>
+    /// <param name="lanes">The lanes that are computed here.</param>
+    /// <param name="batchSize">Images of a step.</param>
+    public static int BatchCapacity(IVimDeviceProvider provider, int tokens, LaneRange lanes, int batchSize)
+    {
+        int largestLane = (batchSize + lanes.Lanes - 1) / lanes.Lanes;
+        // Rows are counted in an int, and no device has memory for more of them.
+        return provider.TakesWholeBatches ? Math.Clamp(largestLane, 1, Math.Max(1, MaxRows / tokens)) : provider.BatchFor(tokens);
+    }
 
     /// <summary>Runs the images of the lanes through the network and back; the gradient of every lane is in its buffer afterwards.</summary>
     /// <param name="batch">The step.</param>
@@ -75,14 +90,15 @@ internal sealed class TrainingWorkers : IDisposable
         var (first, end) = Lanes.ImagesOf(Lanes.First + lane, batch.Count);
         if (!plan.Accumulates) _lanes[lane].Values.Clear();
         // Rented, so that no more activations are allocated than lanes run at once, whatever the number of threads.
-        if (!_idle.TryTake(out var worker)) worker = new Worker(_provider.CreateDevice(), _student, _teacher, _teachersClass, _options, _batchCapacity);
+        if (!_idle.TryTake(out var worker))
+            worker = new TrainingWorker(_provider.CreateDevice(), _student, _teacher, _teachersClass, _options, _batchCapacity, _provider.TakesWholeBatches);
         try
         {
             for (int i = first; i < end; i += _batchCapacity)
             {
                 cancellation.ThrowIfCancellationRequested();
                 int count = Math.Min(_batchCapacity, end - i);
-                worker.Fill(batch, i, count);
+                worker.Fill(batch, i, count, cancellation);
                 worker.Step(count, plan.GradientScale, _lanes[lane], losses.AsSpan(i, count));
                 Interlocked.Add(ref _right, worker.Right(batch, i, count));
             }
@@ -98,73 +114,5 @@ internal sealed class TrainingWorkers : IDisposable
         foreach (var lane in _lanes) lane.Dispose();
         while (_idle.TryTake(out var worker)) worker.Dispose();
         _device.Dispose();
-    }
-
-    /// <summary>A device with the activations of student and teacher.</summary>
-    private sealed class Worker(
-        VimDevice device, ClassifierNetwork student, ClassifierNetwork? teacher, int[]? teachersClass, RetrainOptions options, int batchCapacity) : IDisposable
-    {
-        private readonly ClassifierWorkspace _student = student.CreateWorkspace(device, batchCapacity, forTraining: true, new DropPath(options.DropPath));
-        private readonly ClassifierWorkspace? _teacher = teacher?.CreateWorkspace(device, batchCapacity, forTraining: false, options.DropPathOfTeacher);
-        private readonly PartialTeacher? _partial = teacher is null || teachersClass is null ? null
-            : new(device, teachersClass, teacher.Classes, batchCapacity);
-
-        private readonly ImageReadBuffer _read = new();
-        private readonly float[] _mixed = options.Mix.IsNone ? [] : new float[student.InputLength];
-        private readonly float[] _target = new float[student.Classes];
-        private readonly float[] _logits = new float[batchCapacity * student.Classes];
-
-        /// <summary>Takes some images of a step, and sets their targets.</summary>
-        public void Fill(TrainingBatch batch, int first, int count)
-        {
-            for (int i = 0; i < count; i++)
-            {
-                var input = batch.Input(first + i, _mixed, _read);
-                _student.Images.Buffer.Write(input, (long)i * input.Length);
-                _teacher?.Images.Buffer.Write(input, (long)i * input.Length);
-                var key = new SampleKey(options.Seed, batch.Epoch, batch.Sample(first + i));
-                _student.SetSampleKey(i, key);
-                if (options.DropPathOfTeacher.Rate > 0) _teacher?.SetSampleKey(i, key); // else it is evaluated: nothing of it changes from epoch to epoch
-                batch.FillTarget(first + i, options.LabelSmoothing, _target);
-                _student.Targets.Buffer.Write(_target, (long)i * _target.Length);
-            }
-        }
-
-        /// <summary>Forward, loss and backward of the images that were filled in.</summary>
-        public void Step(int count, float gradientScale, ParameterBuffer gradients, Span<float> losses)
-        {
-            student.Forward(device, _student, count);
-            teacher?.Forward(device, _teacher!, count);
-            var weights = new LossWeights((float)options.TargetLossWeight, teacher is null ? 0 : (float)options.TeacherLossWeight);
-            device.Loss(weights, _student.Logits.SliceRows(0, count), _student.Targets.SliceRows(0, count), TeacherLogits(count), gradientScale,
-                _student.Losses.SliceRows(0, count), _student.LogitsGradient.SliceRows(0, count));
-            student.Backward(device, _student, count, gradients);
-            _student.Losses.Buffer.Read(losses);
-        }
-
-        private DeviceMatrix TeacherLogits(int count)
-        {
-            if (_teacher is null) return default;
-            var logits = _teacher.Logits.SliceRows(0, count);
-            return _partial is null ? logits : _partial.Complete(_student.Logits.SliceRows(0, count), logits);
-        }
-
-        /// <summary>How many of the images of the last step were classified rightly.</summary>
-        public int Right(TrainingBatch batch, int first, int count)
-        {
-            int right = 0, classes = _target.Length;
-            _student.Logits.Buffer.Read(_logits.AsSpan(0, count * classes));
-            for (int i = 0; i < count; i++)
-                if (ImageClassifier.IndexOfMax(_logits.AsSpan(i * classes, classes)) == batch.Label(first + i)) right++;
-            return right;
-        }
-
-        public void Dispose()
-        {
-            _student.Dispose();
-            _teacher?.Dispose();
-            _partial?.Dispose();
-            device.Dispose();
-        }
     }
 }

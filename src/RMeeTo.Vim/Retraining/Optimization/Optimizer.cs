@@ -7,7 +7,9 @@ namespace RMeeTo.Vim.Retraining;
 /// AdamW over the flat parameter buffer: sums the lanes' gradients, steps every <see cref="ParameterGroup"/> at its own learning rate and weight decay, and
 /// makes the packed weights anew; keeps the moving average of the weights where one is asked for. Owns moments and average.
 /// </summary>
-/// <remarks>The result depends neither on the number of threads nor on where ranges are cut. A step allocates nothing.</remarks>
+/// <remarks>
+/// The result depends neither on the number of threads nor on where ranges are cut: not at all on a device that takes whole batches. A step allocates nothing.
+/// </remarks>
 internal sealed class Optimizer : IDisposable
 {
     private const int RangeLength = 1 << 16;
@@ -42,7 +44,8 @@ internal sealed class Optimizer : IDisposable
         _devices = new VimDevice[team.Workers];
         for (int i = 0; i < _devices.Length; i++) _devices[i] = provider.CreateDevice();
         (_firstMoment, _secondMoment) = (new ParameterBuffer(_devices[0], weights.Parameters), new ParameterBuffer(_devices[0], weights.Parameters));
-        _ranges = [.. ParameterGroup.Of(weights.Parameters, options).SelectMany(Cut)];
+        long longest = provider.TakesWholeBatches ? long.MaxValue : RangeLength;
+        _ranges = [.. ParameterGroup.Of(weights.Parameters, options).SelectMany(group => Cut(group, longest))];
         (_updateRange, _refresh, _refreshAverage, _clear) = (UpdateRange, Refresh, RefreshAverage, Clear);
         _weights.Upload(_devices[0], state.Weights);
         _firstMoment.Values.Write(state.FirstMoment);
@@ -101,7 +104,7 @@ internal sealed class Optimizer : IDisposable
     {
         var (offset, count, factor, decay) = _ranges[item];
         var device = _devices[worker];
-        device.SumBuffers(_lanes[0], _lanes, offset, count);
+        if (_lanes.Count > 1) device.SumBuffers(_lanes[0], _lanes, offset, count);
         for (int i = 1; i <= _batch.Updates; i++)
         {
             var step = new AdamWStep(Updates + i, _rate * factor, _options.Beta1, _options.Beta2, _options.Epsilon, decay)
@@ -120,9 +123,12 @@ internal sealed class Optimizer : IDisposable
     private void Clear(int worker, int item) => _lanes[item + 1].Clear();
 
     /// <summary>Parts that one worker updates at a time: small enough to stay in its cache from the sum to the last step.</summary>
-    private static IEnumerable<ParameterGroup> Cut(ParameterGroup group)
+    private static IEnumerable<ParameterGroup> Cut(ParameterGroup group, long longest)
     {
-        for (long done = 0; done < group.Count; done += RangeLength)
-            yield return group with { Offset = group.Offset + done, Count = Math.Min(RangeLength, group.Count - done) };
+        for (long done = 0, count; done < group.Count; done += count)
+        {
+            count = Math.Min(longest, group.Count - done);
+            yield return group with { Offset = group.Offset + done, Count = count };
+        }
     }
 }

@@ -58,6 +58,10 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         }
     }
 
+    private IVimDeviceProvider Provider => _options.Device ?? CpuDeviceProvider.Instance;
+
+    private int LanesInEffect => _options.LanesOn(Provider, _model.Weights.Parameters.BufferLength * sizeof(float), _processes.Count);
+
     /// <summary>Why the run ends where it stands; null where it goes on.</summary>
     private RetrainEnding? Ending
     {
@@ -108,7 +112,7 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
     private void Resume(ImageSet training, ImageSet? validation, ClassifierModel? teacher)
     {
         _processes.Together(() => _fingerprint = RunFingerprint.Of(_model, training, validation, _options, teacher));
-        _processes.CheckAlike(_fingerprint!, _options.Device ?? CpuDeviceProvider.Instance);
+        _processes.CheckAlike(_fingerprint!, Provider);
         _processes.Together(() =>
         {
             if (_options.CheckpointPath is not { } path || _options.Epochs == 0) return;
@@ -126,12 +130,13 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         if (_options.LogPath is not { } path) return;
         _log = Own(new RetrainLog(path, _options.Progress, _options.Clock));
         _fingerprint ??= RunFingerprint.Of(_model, training, validation, _options, teacher);
-        _log.Begin(_fingerprint.Entries, _state.Epoch, _state.Step);
+        var settings = new Dictionary<string, string>(_fingerprint.Entries) { ["device"] = Provider.Name, [nameof(RetrainOptions.Lanes)] = $"{LanesInEffect}" };
+        _log.Begin(settings, _state.Epoch, _state.Step);
     }
 
     private void Allocate(ImageSet training, ImageSet? validation, ClassifierModel? teacher)
     {
-        var provider = _options.Device ?? CpuDeviceProvider.Instance;
+        var provider = Provider;
         var team = Own(new WorkerTeam(provider.Workers(_options.Threads)));
         var device = Own(provider.CreateDevice());
         var weights = Own(new DeviceWeights(device, _state.Weights, forTraining: true));
@@ -139,13 +144,13 @@ internal sealed class RetrainRun<TModel> : IDisposable where TModel : Classifier
         var student = _model.CreateNetwork(weights);
         var teacherNetwork = teacher is null ? null : teacher.CreateNetwork(Own(new DeviceWeights(device, teacher.Weights, forTraining: false)));
         int[]? teachersClass = teacher is null ? null : PartialTeacher.Match(_model.ClassNames, teacher.ClassNames);
-        var lanes = _processes.LanesOf(_options.LanesFor(weights.Parameters.BufferLength * sizeof(float)));
+        var lanes = _processes.LanesOf(LanesInEffect);
         var workers = Own(new TrainingWorkers(team, provider, student, teacherNetwork, _options, lanes, teachersClass));
         var evaluated = _model.CreateNetwork(_optimizer.Evaluated);
         if (validation is not null) _validator = Own(new Validator(validation, _model.Preprocessing, evaluated, provider, _options.Threads, _processes));
         var images = new TrainingImages(training, _options.PreprocessingOf(_model.Preprocessing), _model.InputFrames, _options);
         int loaders = _options.LoaderThreads > 0 ? _options.LoaderThreads : TrainingFeed.LoadersFor(_options.Threads, team.Workers);
-        var feed = Own(new TrainingFeed(images, _options, lanes, loaders, firstStep: _state.Step));
+        var feed = Own(new TrainingFeed(images, _options, lanes, loaders, firstStep: _state.Step, provider.TakesWholeBatches ? device : null));
         var sum = _processes.SumOf(team, provider, workers.Gradients);
         if (sum is not null) Own(sum);
         _loop = new EpochLoop(_state, feed, workers, _optimizer, _options, _processes, sum);

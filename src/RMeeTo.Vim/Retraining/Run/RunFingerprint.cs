@@ -32,7 +32,8 @@ internal sealed record RunFingerprint(IReadOnlyDictionary<string, string> Entrie
         entries["teacher classes"] = teacher is null ? "none"
             : PartialTeacher.Match(model.ClassNames, teacher.ClassNames) is { } places ? string.Join(",", places) : "the network's";
         Add("", options);
-        entries[nameof(RetrainOptions.Lanes)] = $"{options.LanesFor(model.Weights.Parameters.BufferLength * sizeof(float))}"; // those in effect
+        // Those in effect on a CPU, whatever the device: any may carry a run on, with other last bits.
+        entries[nameof(RetrainOptions.Lanes)] = $"{options.LanesFor(model.Weights.Parameters.BufferLength * sizeof(float))}";
         return new RunFingerprint(entries);
 
         void Add(string prefix, object settings)
