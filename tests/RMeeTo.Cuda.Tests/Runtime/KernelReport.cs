@@ -1,0 +1,51 @@
+using System.Collections.Concurrent;
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace RMeeTo.Cuda.Tests.Runtime;
+
+/// <summary>What ptxas says of every kernel, as a table in kernels.md beside the tests.</summary>
+internal static partial class KernelReport
+{
+    private static readonly ConcurrentDictionary<(string Unit, string Kernel), ConcurrentDictionary<int, Usage>> s_rows = [];
+
+    /// <summary>What a thread, or a block, of a kernel takes.</summary>
+    /// <param name="Registers">Of a thread.</param>
+    /// <param name="SpillBytes">Stored by a thread for want of registers.</param>
+    /// <param name="StackBytes">Of a thread.</param>
+    /// <param name="SharedBytes">Of a block, of constant size.</param>
+    internal sealed record Usage(int Registers, int SpillBytes, int StackBytes, int SharedBytes);
+
+    /// <summary>Takes the kernels of one compilation from the log of "--ptxas-options=-v".</summary>
+    /// <returns>Them.</returns>
+    internal static IReadOnlyDictionary<string, Usage> Add(string unit, int capability, string log)
+    {
+        var kernels = new Dictionary<string, Usage>();
+        foreach (Match match in EntryPattern().Matches(log))
+        {
+            int Number(string group) => match.Groups[group].Success ? int.Parse(match.Groups[group].Value) : 0;
+            var usage = new Usage(Number("registers"), Number("spill"), Number("stack"), Number("shared"));
+            kernels[match.Groups["name"].Value] = usage;
+            s_rows.GetOrAdd((unit, match.Groups["name"].Value), _ => [])[capability] = usage;
+        }
+        return kernels;
+    }
+
+    /// <summary>Writes the table.</summary>
+    public static void Write()
+    {
+        if (s_rows.IsEmpty) return;
+        int[] capabilities = [.. s_rows.Values.SelectMany(row => row.Keys).Distinct().Order()];
+        var table = new StringBuilder($"| kernel | text | {string.Join(" | ", capabilities.Select(c => $"sm_{c}"))} |\n|---|---|{string.Concat(capabilities.Select(_ => "---|"))}\n");
+        foreach (var ((unit, kernel), row) in s_rows.OrderBy(r => r.Key.Unit, StringComparer.Ordinal).ThenBy(r => r.Key.Kernel, StringComparer.Ordinal))
+            table.Append($"| {kernel} | {unit} | {string.Join(" | ", capabilities.Select(c => row.TryGetValue(c, out Usage? usage) ? Text(usage) : ""))} |\n");
+        File.WriteAllText(Path.Combine(AppContext.BaseDirectory, "kernels.md"), table.ToString());
+    }
+
+    private static string Text(Usage usage) =>
+        $"{usage.Registers} registers{(usage.SpillBytes > 0 ? $", **{usage.SpillBytes} bytes spilled**" : "")}{(usage.StackBytes > 0 ? $", stack {usage.StackBytes}" : "")}" +
+        (usage.SharedBytes > 0 ? $", shared {usage.SharedBytes}" : "");
+
+    [GeneratedRegex("""Function properties for (?<name>\w+)\s*\n.*?(?<stack>\d+) bytes stack frame, (?<spill>\d+) bytes spill stores, \d+ bytes spill loads\s*\n.*?Used (?<registers>\d+) registers(?:.*?(?<shared>\d+) bytes smem)?""")]
+    private static partial Regex EntryPattern();
+}
