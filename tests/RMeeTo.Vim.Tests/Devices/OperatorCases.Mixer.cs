@@ -16,6 +16,10 @@ internal static partial class OperatorCases
             }
         foreach (int channels in new[] { 192, 384, 768 })
             yield return new($"AddNorm M7 C{channels}", 7, OperandLayout.Dense, b => AddNorm(b, NormKind.Rms, 7, channels, true, true));
+        // What devices cut into parts: rows longer than a warp of a GPU holds, and very many of them.
+        foreach (NormKind kind in Enum.GetValues<NormKind>())
+            foreach (var (rows, channels) in new[] { (19, 1024), (3, 1028), (3, 1031), (8200, 4), (8200, 3) })
+                yield return new($"AddNorm {kind} M{rows} C{channels}", 32, OperandLayout.Dense, b => AddNorm(b, kind, rows, channels, true, false));
     }
 
     private static void AddNorm(OperatorBench b, NormKind kind, int rows, int channels, bool withHidden, bool inPlace)
@@ -47,6 +51,10 @@ internal static partial class OperatorCases
             string name = $"CausalConv L{length} D{channels} K{taps} B{batch} {layout}{(reverse ? " reverse" : "")}{(silu ? " silu" : "")}{(bias ? " bias" : "")}{(accumulate ? " accumulate" : "")}";
             yield return new($"{name} #{i}", length, layout, b => CausalConv(b, batch, length, channels, taps, reverse, silu, bias, accumulate));
         }
+        // What devices cut into parts: more images than a GPU has room for sums of, more channels than a block has threads, long sequences.
+        foreach (var (i, batch, length, channels) in new[] { (0, 1030, 3, 2), (1, 2100, 2, 1), (2, 1, 70, 1032), (3, 2, 33, 515), (4, 2, 1000, 12) })
+            yield return new($"CausalConv L{length} D{channels} B{batch} in parts", batch * length, OperandLayout.Dense,
+                b => CausalConv(b, batch, length, channels, taps: 4 - i % 3, reverse: i % 2 == 1, silu: true, bias: true, accumulate: i % 2 == 0));
     }
 
     private static void CausalConv(OperatorBench b, int batch, int length, int channels, int taps, bool reverse, bool silu, bool bias, bool accumulate)

@@ -131,6 +131,8 @@ internal static partial class OperatorCases
                 layout, b => Linear(b, rows, inputs, outputs[i % 8], i % 4 < 2, i % 3 == 0));
         foreach (var (rows, inputs, width) in new[] { (197, 192, 96), (98, 384, 44), (65, 12, 384), (3, 768, 10) })
             yield return new($"Linear M{rows} {inputs}->{width}", rows, OperandLayout.Strided, b => Linear(b, rows, inputs, width, false, false));
+        foreach (var (rows, width) in new[] { (33_000, 4), (33_000, 3), (130, 132) }) // sums over more rows than one part of them has
+            yield return new($"Linear M{rows} 1->{width} bias", rows, OperandLayout.Dense, b => Linear(b, rows, 1, width, true, false));
     }
 
     private static void Linear(OperatorBench b, int rows, int inputs, int outputs, bool withBias, bool accumulate)
