@@ -1,30 +1,10 @@
-using System.Runtime.InteropServices;
-
 namespace RMeeTo.Cuda;
 
 // Sums over rows, for the gradients of parameters: the same bits in every run.
 public sealed unsafe partial class CudaDevice
 {
-    private const int SumThreads = 256, SumAddThreads = 1024, SumAddColumns = 8;
+    /// <summary>Rows that a block of the first stage sums up at least, and blocks of rows at most.</summary>
     private const int MinimumChunkRows = 64, MaximumChunks = 512;
-
-    private static readonly CudaKernel s_partialSums = new("sums.cu", "partial_sums"), s_partialSums4 = new("sums.cu", "partial_sums4");
-    private static readonly CudaKernel s_addSums = new("sums.cu", "add_sums");
-
-    [StructLayout(LayoutKind.Sequential)]
-    private struct PartialSumArguments
-    {
-        public MatrixArgument Rows;
-        public nint Partials;
-        public int ChunkRows, Padding;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    private struct AddSumArguments
-    {
-        public MatrixArgument Rows;
-        public SumTargets Targets;
-    }
 
     /// <summary>
     /// Adds the sums over the rows of a matrix to vectors, in one kernel. Meant for partial sums that a kernel left in scratch, up to a thousand rows or so;
@@ -37,7 +17,7 @@ public sealed unsafe partial class CudaDevice
         if (partials.Columns != targets.Columns)
             throw new ArgumentException($"The partial sums have {partials.Columns} columns, their targets {targets.Columns}.", nameof(partials));
         if (partials.Rows == 0 || partials.Columns == 0) return;
-        Launch(s_addSums, Blocks(partials.Columns, SumAddColumns), SumAddThreads, new AddSumArguments { Rows = partials, Targets = targets });
+        Launch(SumKernels.Add, Blocks(partials.Columns, SumKernels.AddColumns), SumKernels.AddThreads, new SumKernels.AddArguments { Rows = partials, Targets = targets });
     }
 
     /// <summary>Adds the sums over the rows of a matrix of any height to a vector.</summary>
@@ -50,8 +30,8 @@ public sealed unsafe partial class CudaDevice
         if (chunks > 1 && rows.Columns > 0)
         {
             bool vectors = rows.IsVectorizable;
-            Launch(vectors ? s_partialSums4 : s_partialSums, Blocks(rows.Columns, 32 * (vectors ? 4 : 1)), chunks, 1, SumThreads,
-                new PartialSumArguments { Rows = rows, Partials = scratch, ChunkRows = SumChunkRows(rows.Rows) });
+            Launch(vectors ? SumKernels.Partial4 : SumKernels.Partial, Blocks(rows.Columns, SumKernels.PartialColumns(vectors)), chunks, 1, SumKernels.PartialThreads,
+                new SumKernels.PartialArguments { Rows = rows, Partials = scratch, ChunkRows = SumChunkRows(rows.Rows) });
             rows = new MatrixArgument(scratch, chunks, rows.Columns, rows.Columns);
         }
         AddPartialSums(rows, new SumTargets(target));

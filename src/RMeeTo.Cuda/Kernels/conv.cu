@@ -188,6 +188,7 @@ __device__ __forceinline__ void convolve_gradients(const ConvGradientArguments& 
 #pragma unroll
         for (int k = 0; k < TAPS; k++) sums[(channel + i) * TAPS + k] = weight_sum[k][i];
     }
+    // Behind the weights: a multiple of WIDTH, as the channels are.
     if (a.partials.columns > weights) store<WIDTH>(sums + weights + channel, bias_sum);
 }
 
