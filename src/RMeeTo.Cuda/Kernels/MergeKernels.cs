@@ -9,7 +9,7 @@ internal static class MergeKernels
     private const string File = "merge.cu";
 
     /// <summary>UNROLL of merge.cu.</summary>
-    private const int GroupsOfLane = 4;
+    private const int GroupsOfLane = 3;
 
     /// <summary>A quarter of a warp reads 128 bytes in a piece.</summary>
     private const int LeastLanes = 8;
@@ -21,7 +21,7 @@ internal static class MergeKernels
     public static readonly VectorKernel ScatterClassRows = new(File, "scatter_class_rows");
     public static readonly VectorKernel AddMetric = new(File, "add_metric");
 
-    /// <summary>Lanes that walk along a row together: a power of two, so many that each has up to four groups of values.</summary>
+    /// <summary>Lanes that walk along a row together: a power of two, so many that each has up to three groups of values.</summary>
     public static int Lanes(int columns, bool vectorizable)
     {
         int groups = vectorizable ? columns / 4 : columns;

@@ -5,7 +5,7 @@
 //   add_metric           8 C L, or 12 C L where it is added
 // A few lanes, a power of two, walk along one row, and each has UNROLL groups of WIDTH values on their way at once.
 
-#define UNROLL 4
+#define UNROLL 3 // channels are mostly 3 times a power of two
 #define MERGE_MAX 2 // as MergeCombination
 
 // The rows of a grid along x: so many lanes for each.
@@ -43,6 +43,7 @@ extern "C" __global__ void __launch_bounds__(256) merge_rows(const MergeArgument
         Values sum[UNROLL];
 #pragma unroll
         for (int u = 0; u < UNROLL; u++) sum[u] = splat(0);
+#pragma unroll 1 // mostly there is one
         for (int i = begin; i < end; i++) {
             MergeSource source = sources[i];
             const float* from = a.source.row((int64)image * a.plan.tokens + source.row);
@@ -66,6 +67,7 @@ extern "C" __global__ void __launch_bounds__(256) merge_extremes(const MergeArgu
     int begin = offset[0], end = offset[1];
     for (int c = lanes.first; c < columns; c += lanes.step) {
         Values best = splat(0), winner = splat(0);
+#pragma unroll 1
         for (int i = begin; i < end; i++) {
             MergeSource source = sources[i];
             Values value = multiply(load(a.source.row((int64)image * a.plan.tokens + source.row) + c), splat(source.weight));
