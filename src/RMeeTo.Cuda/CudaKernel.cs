@@ -6,7 +6,7 @@ namespace RMeeTo.Cuda;
 /// One kernel: a function of an embedded text, compiled with some definitions. Kernels are static fields of the code that launches them; every GPU that runs
 /// one keeps its compiled form (<see cref="CudaContext"/>).
 /// </summary>
-/// <param name="file">Name of the embedded text, such as "scan.cu".</param>
+/// <param name="file">Name of the embedded text, such as "scan.cu". It may include other embedded texts.</param>
 /// <param name="function">Name of the function.</param>
 /// <param name="defines">Preprocessor definitions, such as STATES = 16. Kernels with equal ones share a compilation.</param>
 internal sealed class CudaKernel(string file, string function, params (string Name, int Value)[] defines)
@@ -30,7 +30,9 @@ internal sealed class CudaKernel(string file, string function, params (string Na
     {
         var source = new StringBuilder();
         foreach (var (name, value) in Defines) source.Append($"#define {name} {value}\n");
-        return source.Append(ReadText(Common)).Append($"#line 1 \"{File}\"\n").Append(ReadText(File)).ToString();
+        source.Append(ReadText(Common));
+        AppendWithIncluded(source, File);
+        return source.ToString();
     }
 
     /// <summary>File, function and definitions.</summary>
@@ -38,6 +40,25 @@ internal sealed class CudaKernel(string file, string function, params (string Na
 
     /// <summary>Names of all embedded texts with kernels.</summary>
     internal static IEnumerable<string> Files => typeof(CudaKernel).Assembly.GetManifestResourceNames().Where(name => name.EndsWith(".cu", StringComparison.Ordinal));
+
+    /// <summary>Nothing can be included where kernels are compiled, so texts that share another one get it here.</summary>
+    private static void AppendWithIncluded(StringBuilder source, string name)
+    {
+        const string Include = "#include \"";
+        int number = 0;
+        source.Append($"#line 1 \"{name}\"\n");
+        foreach (string line in ReadText(name).Split('\n'))
+        {
+            number++;
+            if (!line.StartsWith(Include, StringComparison.Ordinal))
+            {
+                source.Append(line).Append('\n');
+                continue;
+            }
+            AppendWithIncluded(source, line[Include.Length..line.LastIndexOf('"')]);
+            source.Append($"#line {number + 1} \"{name}\"\n");
+        }
+    }
 
     private static string ReadText(string name)
     {
