@@ -9,7 +9,8 @@ namespace RMeeTo.TorchSharp;
 // ones receive.
 public sealed partial class TorchSharpDevice
 {
-    private const int SimilaritiesAtOnce = 1 << 26;
+    /// <summary>Similarities of all images at once at most, unless one row of each has more; less in tests.</summary>
+    internal long SimilarityValues { get; init; } = 1 << 26;
 
     /// <inheritdoc/>
     public override MergePlan CreateMergePlan(int batchCapacity, MergeStep step, MergeOptions options) => new TorchMergePlan(batchCapacity, step, options, _device);
@@ -51,7 +52,7 @@ public sealed partial class TorchSharpDevice
         Tensor odd = Directions(metric, choice.MetricRows(first: 1, step.PartnerRows));
         Tensor evenRows = choice.MetricRows(first: 0, step.SourceRows);
         Tensor best = empty([choice.Batch, step.SourceRows], ScalarType.Float32, _device), partner = empty([choice.Batch, step.SourceRows], ScalarType.Int64, _device);
-        int atOnce = (int)Math.Clamp(SimilaritiesAtOnce / ((long)choice.Batch * step.PartnerRows), 1, step.SourceRows);
+        int atOnce = (int)Math.Clamp(SimilarityValues / ((long)choice.Batch * step.PartnerRows), 1, step.SourceRows);
         for (int start = 0; start < step.SourceRows; start += atOnce)
         {
             using var part = NewDisposeScope();

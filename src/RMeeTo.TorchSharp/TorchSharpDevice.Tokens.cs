@@ -73,7 +73,7 @@ public sealed partial class TorchSharpDevice
         Tensor to = Images(patchTokensGradient, batch, gradients.Patches, channels, nameof(patchTokensGradient));
         if (batch == 0) return;
         foreach (var (patch, token, count) in e.PatchRuns) to.narrow(1, patch, count).copy_(from.narrow(1, token, count));
-        Tensor sum = to.sum(0).view(e.Frames, e.FramePatches, channels), places = sum.sum(0);
+        Tensor sum = to.sum([0]).view(e.Frames, e.FramePatches, channels), places = sum.sum([0]);
         foreach (var (patch, position, count) in e.PositionRuns) e.Positions.narrow(0, position, count).Add(places.narrow(0, patch, count));
         e.Times?.Add(sum.sum(1));
         if (e.Class is not null) AddRow(e.Class, gradients.ClassRow, gradients.ClassRow);

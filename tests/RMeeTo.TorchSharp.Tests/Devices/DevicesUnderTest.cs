@@ -1,0 +1,36 @@
+using RMeeTo.TorchSharp;
+using RMeeTo.Vim.Devices;
+using TorchSharp;
+
+namespace RMeeTo.Vim.Tests.Devices;
+
+/// <summary>TorchSharp on its CPU backend: what the shared tests (DeviceTests.props) run on here.</summary>
+internal static class DevicesUnderTest
+{
+    private const string Whole = "TorchSharp on the CPU", Pieces = "TorchSharp on the CPU, a few steps of a scan at once";
+
+    public static IReadOnlyList<string> Names { get; } = [Whole, Pieces];
+
+    /// <summary>The test that asks is skipped where libtorch is not there.</summary>
+    public static VimDevice Create(string name)
+    {
+        RequireLibTorch();
+        return new TorchSharpDevice(torch.CPU, MatrixPrecision.Float32) { ScanValues = name == Pieces ? 1500 : 1 << 25, SimilarityValues = name == Pieces ? 100 : 1 << 26 };
+    }
+
+    /// <summary>Skips the test that asks where libtorch is not there.</summary>
+    public static void RequireLibTorch()
+    {
+        try
+        {
+            TorchBackend.Require(DeviceType.CPU);
+        }
+        catch (Exception missing) when (missing is InvalidOperationException or PlatformNotSupportedException)
+        {
+            Assert.Inconclusive(missing.Message);
+        }
+    }
+
+    /// <summary>One network of the published sizes is enough of them: an operator at a time is slow.</summary>
+    public static bool RunsAllRealSizes(string name) => false;
+}
