@@ -28,4 +28,7 @@ internal static class DevicesUnderTest
 
     /// <summary>One network of the published sizes is enough of them: an emulated second is a long one.</summary>
     public static bool RunsAllRealSizes(string name) => false;
+
+    /// <summary>True where the bits of a row do not depend on how many rows there are beside it.</summary>
+    public static bool KeepsBits(string name) => true;
 }

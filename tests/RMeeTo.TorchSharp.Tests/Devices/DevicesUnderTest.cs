@@ -33,4 +33,7 @@ internal static class DevicesUnderTest
 
     /// <summary>One network of the published sizes is enough of them: an operator at a time is slow.</summary>
     public static bool RunsAllRealSizes(string name) => false;
+
+    /// <summary>True where the bits of a row do not depend on how many rows there are beside it. A library of matrix products chooses its kernel by that number.</summary>
+    public static bool KeepsBits(string name) => false;
 }

@@ -20,6 +20,9 @@ internal static class DevicesUnderTest
     /// <summary>False for a device on which networks of the published sizes take so long that it runs one of them.</summary>
     public static bool RunsAllRealSizes(string name) => name.StartsWith("CPU", StringComparison.Ordinal);
 
+    /// <summary>True where the bits of a row do not depend on how many rows there are beside it.</summary>
+    public static bool KeepsBits(string name) => true;
+
     private static string NameOf(Func<VimDevice> factory)
     {
         using VimDevice device = factory();

@@ -27,4 +27,11 @@ internal static class Tolerances
         double error = RelativeError(actual, expected);
         if (!(error <= tolerance)) Assert.Fail($"{what}: relative error {error:0.0e+00}, allowed {tolerance:0.0e+00}.");
     }
+
+    /// <summary>Fails where the rows of a result are not the same bits, or on a device whose products look at the number of rows not close.</summary>
+    public static void AssertSame(string deviceName, double[] expected, double[] actual, string what)
+    {
+        if (DevicesUnderTest.KeepsBits(deviceName)) CollectionAssert.AreEqual(expected, actual, what);
+        else AssertClose(what, actual, expected, 1e-4);
+    }
 }
