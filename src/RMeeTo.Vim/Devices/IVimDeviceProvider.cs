@@ -29,11 +29,15 @@ public interface IVimDeviceProvider
     bool TakesWholeBatches => false;
 
     /// <summary>
-    /// Images, or clips, that a device classifies at once. No result depends on it. For a CPU so many that its activations stay in a core's cache; where
-    /// <see cref="TakesWholeBatches"/>, 128 images of 197 tokens or as many tokens of others, but at most 256 images.
+    /// Images, or clips, that a device classifies at once. No result depends on it. Unless given, so many that their activations stay in a core's cache, or
+    /// <see cref="LargeBatch"/> where <see cref="TakesWholeBatches"/>.
     /// </summary>
     /// <param name="tokens">Tokens of one input before the first merge, at least 1.</param>
-    int BatchFor(int tokens) => TakesWholeBatches ? Math.Clamp(128 * 197 / tokens, 1, 256) : NetworkRunner.BatchFor(tokens);
+    int BatchFor(int tokens) => TakesWholeBatches ? LargeBatch(tokens) : NetworkRunner.BatchFor(tokens);
+
+    /// <summary>A batch that keeps a GPU at work: 128 images of 197 tokens, or as many tokens of others, but at most 256 images.</summary>
+    /// <param name="tokens">Tokens of one input, at least 1.</param>
+    static int LargeBatch(int tokens) => Math.Clamp(128 * 197 / tokens, 1, 256);
 
     /// <summary>
     /// True where images are better sent as bytes and normalised there by <see cref="VimDevice.NormalizeImages"/>: a quarter of the transfer. No result

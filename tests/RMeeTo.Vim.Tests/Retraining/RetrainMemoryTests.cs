@@ -6,6 +6,7 @@ using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Network;
 using RMeeTo.Vim.Retraining;
 using RMeeTo.Vim.Retraining.Distributed;
+using RMeeTo.Vim.Tests.Devices;
 using RMeeTo.Vim.Tests.Network;
 
 namespace RMeeTo.Vim.Tests.Retraining;
@@ -126,6 +127,42 @@ public sealed class RetrainMemoryTests
         return walk.Bytes - model.Weights.Values.Length * sizeof(float);
     }
 
+    /// <summary>On a device of its own memory the two are told apart; together they are what the run holds.</summary>
+    [TestMethod]
+    [DataRow(0)]
+    [DataRow(3)]
+    public void MemoryOfAGpuIsCountedByItself(int lanes)
+    {
+        var schedule = MergeSchedule.Uniform(s_config, 5);
+        var model = new VimModel(VimInitializer.Create(s_config, 1), Names(10), schedule);
+        var options = TinyTask.Options with
+        {
+            Epochs = 1, TeacherLossWeight = 0.5, Lanes = lanes, DropPath = 0.1, Ema = new(), Device = new PlayedGpu { Batch = 8, TakesImageBytes = false },
+        };
+        long process = RetrainMemory.Estimate(s_config, schedule, options, 1), device = RetrainMemory.EstimateOnDevice(s_config, schedule, options);
+        Assert.IsInRange(0.97, 1.1, (process + device) / (double)Held(model, options, model.WithoutMerges()), $"{process} and {device}");
+        long weights = sizeof(float) * (long)model.Weights.Values.Length;
+        Assert.AreEqual(5 * weights + 2L * options.BatchSize * s_config.InputLength * sizeof(float), process, "four copies, the average, two batches");
+        Assert.AreEqual(0, RetrainMemory.EstimateOnDevice(s_config, schedule, options with { Device = null }));
+    }
+
+    [TestMethod]
+    public void ARunThatDoesNotFitIntoAGpuIsRefused()
+    {
+        var schedule = MergeSchedule.Uniform(VimConfig.VimSmall, 5);
+        var options = new RetrainOptions { BatchSize = 128 };
+        RetrainOptions On(long free, int lanes = 0) => options with { Lanes = lanes, Device = new PlayedGpu { FreeMemory = free } };
+        long needed = RetrainMemory.EstimateOnDevice(VimConfig.VimSmall, schedule, On(long.MaxValue));
+        RetrainMemory.ThrowIfInsufficient(VimConfig.VimSmall, schedule, On(needed), long.MaxValue);
+        var e = Assert.ThrowsExactly<InsufficientMemoryException>(
+            () => RetrainMemory.ThrowIfInsufficient(VimConfig.VimSmall, schedule, On(needed - 1), long.MaxValue));
+        StringAssert.Contains(e.Message, $"takes about {needed / (double)(1L << 30):0.0} GiB of the memory of played GPU");
+        StringAssert.Contains(e.Message, "the 128 images of a step in 1 lane: set more Lanes");
+        RetrainMemory.ThrowIfInsufficient(VimConfig.VimSmall, schedule, On(needed / 2, lanes: 4), long.MaxValue);
+        e = Assert.ThrowsExactly<InsufficientMemoryException>(() => RetrainMemory.ThrowIfInsufficient(VimConfig.VimSmall, schedule, On(needed), 1L << 20));
+        StringAssert.Contains(e.Message, "2 times 128 prepared images");
+    }
+
     [TestMethod]
     public void ARunThatCannotFitIsRefusedWithBothNumbers()
     {
@@ -166,14 +203,20 @@ public sealed class RetrainMemoryTests
             {
                 if (item is null or string or Pointer or MemberInfo or Thread or Delegate or RMeeTo.Vim.Images.ImageStore) continue;
                 if (item.GetType().IsPrimitive || !_seen.Add(item)) continue;
+                if (item is QueuedBuffer queued)
+                {
+                    open.Push(queued.Inner); // which a weight knows as well
+                    continue;
+                }
                 Bytes += item switch
                 {
                     float[] values => values.Length * sizeof(float),
                     DeviceBuffer buffer => buffer.Length * sizeof(float),
+                    HostBuffer host => host.Length,
                     PackedMatrix packed => packed.ByteCount,
                     _ => 0,
                 };
-                if (item is float[] or DeviceBuffer or PackedMatrix) continue;
+                if (item is float[] or DeviceBuffer or HostBuffer or PackedMatrix or OperatorQueue) continue;
                 if (item is Array array)
                 {
                     var element = array.GetType().GetElementType()!;

@@ -1,3 +1,4 @@
+using RMeeTo.Vim.Devices.Cpu;
 using RMeeTo.Vim.Images;
 using RMeeTo.Vim.Images.Augmentation;
 using RMeeTo.Vim.Retraining;
@@ -43,6 +44,32 @@ public sealed class TrainingFeedTests
             }
     }
 
+    /// <summary>The same for a device that takes all inputs of a step at once; they are mixed where they lie.</summary>
+    [TestMethod]
+    [DataRow(0, 2, 0)]
+    [DataRow(1, 1, 4)]
+    [DataRow(3, 3, 5)]
+    [DataRow(5, 8, 8)]
+    public void AllInputsOfAStepLieTogether(int loaders, int batches, int firstStep)
+    {
+        using var device = CpuDevice.Create();
+        foreach (var mix in s_mixes)
+            foreach (var lanes in new LaneRange[] { LaneRange.All(Lanes), new(1, 2, Lanes) })
+            {
+                var options = s_options with { PreparedBatches = batches, Mix = mix, MixGroupSize = 4 };
+                var images = Images(options);
+                using var feed = new TrainingFeed(images, options, lanes, loaders, firstStep, device);
+                for (int n = firstStep; n < images.Plan.Steps * options.Epochs; n++)
+                {
+                    var batch = feed.Take();
+                    var inputs = batch.Complete(new ImageReadBuffer(), default);
+                    AssertStep(images, options, batch, n / images.Plan.Steps, n % images.Plan.Steps, lanes,
+                        i => inputs.Floats((long)i * images.InputLength, images.InputLength).ToArray());
+                    feed.Return();
+                }
+            }
+    }
+
     /// <summary>Each of three processes prepares the images of its lanes and their partners; together they have all.</summary>
     [TestMethod]
     public void OnlyTheLanesThatAreComputedHereArePrepared()
@@ -67,23 +94,27 @@ public sealed class TrainingFeedTests
     }
 
     [TestMethod]
-    [DataRow(0)]
-    [DataRow(2)]
-    public void AnImageThatCannotBePreparedIsNamed(int loaders)
+    [DataRow(0, false)]
+    [DataRow(2, false)]
+    [DataRow(0, true)]
+    [DataRow(2, true)]
+    public void AnImageThatCannotBePreparedIsNamed(int loaders, bool together)
     {
+        using var device = CpuDevice.Create();
         Fails<InvalidOperationException>(new NotSupportedException("out of ink"));
         Fails<IOException>(new EndOfStreamException("out of ink"));
 
         void Fails<TException>(Exception cause) where TException : Exception
         {
             var images = new TrainingImages(new ImageSet(s_set.Store, new OneBadImage(21, 13, cause)), Preprocessing, 0, s_options);
-            using var feed = new TrainingFeed(images, s_options, LaneRange.All(Lanes), loaders, 0);
+            using var feed = new TrainingFeed(images, s_options, LaneRange.All(Lanes), loaders, 0, together ? device : null);
             var e = Assert.ThrowsExactly<TException>(() =>
             {
                 for (int step = 0; step < images.Plan.Steps; step++)
                 {
                     var batch = feed.Take();
-                    for (int i = 0; i < batch.Count; i++) _ = batch.Input(i, [], new ImageReadBuffer());
+                    if (together) batch.Complete(new ImageReadBuffer(), default);
+                    else for (int i = 0; i < batch.Count; i++) _ = batch.Input(i, [], new ImageReadBuffer());
                     feed.Return();
                 }
             });
@@ -103,11 +134,14 @@ public sealed class TrainingFeedTests
 
     /// <summary>Memory is taken once: by the first steps, and for the order of an epoch.</summary>
     [TestMethod]
-    public void AStepAllocatesNothing()
+    [DataRow(false)]
+    [DataRow(true)]
+    public void AStepAllocatesNothing(bool together)
     {
+        using var device = CpuDevice.Create();
         var options = s_options with { PreparedBatches = 1, Mix = new() };
         var images = Images(options);
-        using var feed = new TrainingFeed(images, options, LaneRange.All(Lanes), loaders: 0, firstStep: 0); // all is done by this thread
+        using var feed = new TrainingFeed(images, options, LaneRange.All(Lanes), loaders: 0, firstStep: 0, together ? device : null); // all by this thread
         var (mixed, target, buffer) = (new float[images.InputLength], new float[3], new ImageReadBuffer());
         Step();
         Step();
@@ -118,9 +152,10 @@ public sealed class TrainingFeedTests
         void Step()
         {
             var batch = feed.Take();
+            if (together) batch.Complete(buffer, default);
             for (int i = 0; i < batch.Count; i++)
             {
-                _ = batch.Input(i, mixed, buffer);
+                if (!together) _ = batch.Input(i, mixed, buffer);
                 batch.FillTarget(i, 0.1, target);
             }
             feed.Return();
@@ -149,7 +184,8 @@ public sealed class TrainingFeedTests
 
     private static TrainingPreprocessing Preprocessing => new(TinyTask.Model().Preprocessing) { Area = (0.3, 1) };
 
-    private static void AssertStep(TrainingImages images, RetrainOptions options, TrainingBatch batch, int epoch, int step, LaneRange lanes)
+    private static void AssertStep(
+        TrainingImages images, RetrainOptions options, TrainingBatch batch, int epoch, int step, LaneRange lanes, Func<int, float[]>? input = null)
     {
         var order = images.Plan.Order(options.Seed, epoch);
         var (first, count) = images.Plan.Batch(step);
@@ -165,7 +201,7 @@ public sealed class TrainingFeedTests
             float[] prepared = Prepared(own);
             mix.Apply(prepared, partner == own ? prepared : Prepared(partner), expected);
             mix.FillTarget(s_set.Label(own.Image), s_set.Label(partner.Image), 0.1, expectedTarget);
-            var actual = batch.Input(i, mixed, new ImageReadBuffer());
+            var actual = input is null ? batch.Input(i, mixed, new ImageReadBuffer()) : input(i);
             Assert.IsTrue(actual.SequenceEqual(expected), $"{options.Mix}, epoch {epoch}, step {step}, image {i}");
             batch.FillTarget(i, 0.1, target);
             CollectionAssert.AreEqual(expectedTarget, target);
