@@ -4,7 +4,7 @@ using RMeeTo.Vim.Devices;
 
 namespace RMeeTo.Cuda.Tests.Runtime;
 
-/// <summary>A GPU that does nothing but note which kernels it is asked for. Its memory holds zeros.</summary>
+/// <summary>A GPU that computes nothing, but notes which kernels it is asked for.</summary>
 internal sealed unsafe class LaunchRecorder(int capability = 90) : ICudaRuntime, IMatrixProducts
 {
     private readonly ConcurrentDictionary<string, CudaKernel> _kernels = [];
@@ -28,9 +28,9 @@ internal sealed unsafe class LaunchRecorder(int capability = 90) : ICudaRuntime,
 
     public void Free(nint memory) { }
 
-    public void CopyToDevice(nint destination, void* source, long bytes) { }
+    public void CopyToDevice(nint destination, void* source, long bytes) => Buffer.MemoryCopy(source, (void*)destination, bytes, bytes);
 
-    public void CopyToHost(void* destination, nint source, long bytes) => NativeMemory.Clear(destination, (nuint)bytes);
+    public void CopyToHost(void* destination, nint source, long bytes) => Buffer.MemoryCopy((void*)source, destination, bytes, bytes);
 
     public void CopyOnDevice(nint destination, nint source, long bytes) { }
 
