@@ -24,7 +24,14 @@ internal sealed unsafe class LaunchRecorder(int capability = 90) : ICudaRuntime,
 
     public (long Free, long Total) Memory => (1L << 37, 1L << 37);
 
-    public nint Allocate(long bytes) => (nint)NativeMemory.AllocZeroed((nuint)bytes + 256) + 255 & ~255; // never freed: a few megabytes
+    /// <summary>Allocations so far.</summary>
+    public long Allocations { get; private set; }
+
+    public nint Allocate(long bytes)
+    {
+        Allocations++;
+        return (nint)NativeMemory.AllocZeroed((nuint)bytes + 256) + 255 & ~255; // never freed: a few megabytes
+    }
 
     public void Free(nint memory) { }
 
