@@ -1,0 +1,33 @@
+using RMeeTo.GpuCheck;
+using RMeeTo.Vim.Devices;
+
+namespace RMeeTo.Cuda.Tests.GpuCheck;
+
+[TestClass]
+public sealed class CommandLineTests
+{
+    [TestMethod]
+    public void Arguments_are_read()
+    {
+        CommandLine line = CommandLine.Parse(["--device", "1", "--skip", "golden,kernels", "--models", "vim-s", "--precision", "bfloat16,Float32", "--batch", "64", "--json", "a.json"]);
+        Assert.AreEqual(1, line.Device);
+        Assert.IsFalse(line.Does("golden"));
+        Assert.IsTrue(line.Does("training"));
+        Assert.AreEqual("Vim-S", line.Benchmark.Models.Single().Name);
+        CollectionAssert.AreEqual(new[] { MatrixPrecision.BFloat16, MatrixPrecision.Float32 }, line.Precisions.ToArray());
+        Assert.AreEqual(64, line.Benchmark.Batch);
+        Assert.AreEqual("a.json", line.Json);
+    }
+
+    [TestMethod]
+    [DataRow("--nothing", "'--nothing' is no argument of this program")]
+    [DataRow("--batch", "--batch needs a value")]
+    [DataRow("--batch 0", "--batch is '0'; it must be a whole number from 1 up")]
+    [DataRow("--skip tea", "--skip has 'tea'; known are checks, golden")]
+    [DataRow("--precision Float8", "--precision has 'Float8'; known are Float32")]
+    public void Wrong_ones_are_named(string arguments, string message) =>
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => CommandLine.Parse(arguments.Split(' '))).Message, message);
+
+    [TestMethod]
+    public void A_python_that_is_not_there_has_no_torch() => Assert.IsNull(PyTorchComparison.VersionOf("there-is-no-such-python"));
+}
