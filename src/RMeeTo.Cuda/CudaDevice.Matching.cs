@@ -7,8 +7,8 @@ namespace RMeeTo.Cuda;
 // Deciding a merge (spec 2.2, 2.3, 2.9): partners by match.cu, then places by places.cu.
 public sealed unsafe partial class CudaDevice
 {
-    /// <summary>Most memory for the similarities of whole images, in floats (512 MB). Asked for only where the best partner is not the one that is wanted.</summary>
-    private const long MostSimilarities = 1 << 27;
+    /// <summary>Most memory for the similarities of whole images, in floats (128 MB), one image at least. Asked for only where the best partner is not the one that is wanted.</summary>
+    private const long MostSimilarities = 1 << 25;
 
     /// <inheritdoc/>
     public override void Match(int batch, in MatchOperands operands, MergePlan plan, DeviceMatrix mergedSizes)
