@@ -37,7 +37,7 @@ __device__ __forceinline__ void store_checkpoint(const ScanOperands& a, const Sc
         if (channel >= a.a_log.rows) continue;
 #pragma unroll
         for (int g = 0; g < STATE_GROUPS; g++) {
-            float4* to = reinterpret_cast<float4*>(place.checkpoint(a, chunk, g, channel)) + half * HALF / 4;
+            float4* to = reinterpret_cast<float4*>(place.checkpoint(a, chunk, g) + channel * GROUP + half * HALF);
             const float* h = s.h[c][g];
             to[0] = make_float4(h[0], h[1], h[2], h[3]);
             to[1] = make_float4(h[4], h[5], h[6], h[7]);
@@ -93,14 +93,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4) scan_forward(const Scan
     };
 #pragma unroll
     for (int i = 0; i < CHUNK; i++) fetch(i, i, i);
-    fetch_tile(o, place, 0, staged);
-    store_tile(reinterpret_cast<float*>(tiles[0]), staged);
+    TileSource source(o, place);
+    source.fetch(o.length, staged);
+    source.store(staged, reinterpret_cast<float*>(tiles[0]));
     ScanState states;
     start_states(o, place.channel, half, states);
     __syncthreads();
 
     for (int start = 0, parity = 0; start < o.length; start += CHUNK, parity ^= 1) {
-        fetch_tile(o, place, start + CHUNK, staged);
+        source.column.move(CHUNK);
+        source.fetch(o.length - start - CHUNK, staged);
         if (o.checkpoints != nullptr && start > 0) store_checkpoint(o, place, start / CHUNK, half, states);
         const float* tile = reinterpret_cast<const float*>(tiles[parity]);
 #pragma unroll
@@ -115,7 +117,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4) scan_forward(const Scan
         raw.move(CHUNK);
         gate.move(CHUNK);
         output.move(CHUNK);
-        store_tile(reinterpret_cast<float*>(tiles[parity ^ 1]), staged);
+        source.store(staged, reinterpret_cast<float*>(tiles[parity ^ 1]));
         __syncthreads();
     }
 }

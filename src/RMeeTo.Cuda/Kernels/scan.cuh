@@ -1,10 +1,11 @@
 // What the selective scan and its gradient share. STATE_GROUPS: sixteens of states, the last one filled up with states that stay zero.
 
 #define THREADS 128        // and as many channels a block
+#define WARPS (THREADS / WARP)
 #define CHUNK 8            // tokens from one checkpoint to the next
 #define GROUP 16           // states of a group
 #define TILE_ROW (2 * GROUP * STATE_GROUPS) // B and C of one token: of each group sixteen of B, sixteen of C
-#define STAGED (CHUNK * TILE_ROW / THREADS)  // of a chunk's B and C, those that one thread fetches
+#define STAGED (CHUNK / WARPS * STATE_GROUPS) // of a chunk's B and C, those that one thread fetches
 #define LOG2_E 1.44269504f
 #define LN_2 0.693147181f
 
@@ -70,6 +71,17 @@ struct Column {
     __device__ __forceinline__ float* at(int step) const { return here + step * pitch; }
 
     __device__ __forceinline__ void move(int steps) { here += steps * pitch; }
+
+    // The place of this step; moves on to the next. An addition, where the compiler would rather multiply for every step.
+    __device__ __forceinline__ float* next() {
+        float* place = here;
+#ifdef CUDA_EMULATED
+        here += pitch;
+#else
+        asm("add.s64 %0, %0, %1;" : "+l"(here) : "l"(pitch * (int64)sizeof(float)));
+#endif
+        return place;
+    }
 };
 
 // Where a block is: 128 channels of one image.
@@ -91,10 +103,10 @@ struct ScanPlace {
 
     __device__ __forceinline__ Column column(const Matrix& m, int column) const { return {m.row(first_row) + column, sign * m.stride}; }
 
-    // Sixteen states of one channel before a chunk.
-    __device__ __forceinline__ float* checkpoint(const ScanOperands& a, int chunk, int group, int of_channel) const {
+    // Sixteen states of every channel before a chunk.
+    __device__ __forceinline__ float* checkpoint(const ScanOperands& a, int chunk, int group) const {
         int64 chunks = (a.length + CHUNK - 1) / CHUNK - 1;
-        return a.checkpoints + (((image * chunks + chunk - 1) * STATE_GROUPS + group) * a.a_log.rows + of_channel) * GROUP;
+        return a.checkpoints + ((image * chunks + chunk - 1) * STATE_GROUPS + group) * a.a_log.rows * GROUP;
     }
 };
 
@@ -103,19 +115,34 @@ __device__ __forceinline__ float decay_of(const ScanOperands& a, int channel, in
     return channel < a.a_log.rows && state < a.a_log.columns ? -LOG2_E * expf(a.a_log.row(channel)[state]) : 0.0f;
 }
 
-// Fetches a thread's part of B and C of the eight tokens from a step on; zero for tokens and states that are not there.
-__device__ __forceinline__ void fetch_tile(const ScanOperands& a, const ScanPlace& place, int start, float (&values)[STAGED]) {
-#pragma unroll
-    for (int e = 0; e < STAGED; e++) {
-        int index = e * THREADS + threadIdx.x, step = start + index / TILE_ROW, column = index % TILE_ROW;
-        int state = column / (2 * GROUP) * GROUP + column % GROUP;
-        const Matrix& m = column % (2 * GROUP) < GROUP ? a.b : a.c;
-        bool there = step < a.length && state < a.a_log.columns;
-        values[e] = there ? __ldg(m.row(place.first_row + (int64)place.sign * step) + state) : 0.0f;
-    }
-}
+// A lane's column of B and C of a chunk: each warp fetches two tokens, of every group sixteen states of B and sixteen of C.
+struct TileSource {
+    Column column;
+    int states; // from the lane's state of the first group on
 
-__device__ __forceinline__ void store_tile(float* tile, const float (&values)[STAGED]) {
+    __device__ __forceinline__ TileSource(const ScanOperands& a, const ScanPlace& place) {
+        const Matrix& m = lane_index() < GROUP ? a.b : a.c;
+        int state = lane_index() % GROUP;
+        column = {m.row(place.first_row + (int64)place.sign * warp_index()) + state, place.sign * m.stride};
+        states = a.a_log.columns - state;
+    }
+
+    // The chunk from a step on, tokens of it that are there; the column is at its first token. Zero is what is not there.
+    __device__ __forceinline__ void fetch(int tokens, float (&values)[STAGED]) const {
 #pragma unroll
-    for (int e = 0; e < STAGED; e++) tile[e * THREADS + threadIdx.x] = values[e];
-}
+        for (int i = 0; i < CHUNK / WARPS; i++)
+#pragma unroll
+            for (int g = 0; g < STATE_GROUPS; g++) {
+                bool there = warp_index() + i * WARPS < tokens && g * GROUP < states;
+                values[i * STATE_GROUPS + g] = there ? __ldg(column.at(i * WARPS) + g * GROUP) : 0.0f;
+            }
+    }
+
+    __device__ __forceinline__ void store(const float (&values)[STAGED], float* tile) const {
+#pragma unroll
+        for (int i = 0; i < CHUNK / WARPS; i++)
+#pragma unroll
+            for (int g = 0; g < STATE_GROUPS; g++)
+                tile[(warp_index() + i * WARPS) * TILE_ROW + g * 2 * GROUP + lane_index()] = values[i * STATE_GROUPS + g];
+    }
+};

@@ -5,10 +5,9 @@
 
 #include "scan.cuh"
 
-#define WARPS (THREADS / WARP)
 #define SLOTS 4                      // channels of a lane
 #define LANE_STATES (GROUP / SLOTS)  // states of a lane in every group
-#define KEPT 2                       // of these, those whose past stays in registers; that of the others goes to shared memory
+#define PAST (LANE_STATES - KEPT)    // of these, those whose past in a chunk goes to shared memory; the first KEPT stay in registers
 #define TOKEN_SUMS (2 * GROUP)       // a group's gradients of B and C at one token
 
 struct ScanGradientArguments {
@@ -21,13 +20,11 @@ struct ScanGradientArguments {
     int accumulate_gate, padding;
 };
 
-// Rows of a token: what other lanes read, then what only the thread itself does.
-enum { DELTA, DELTA_U, DY, U, SLOPE, ROWS };
-
 struct GradientMemory {
-    float rows[ROWS][CHUNK][THREADS];
-    float4 past[CHUNK][LANE_STATES - KEPT + (LANE_STATES == KEPT)][THREADS];
+    float4 rows[CHUNK][THREADS];       // of a channel at a token: delta, delta · u, gradient of y, u
+    float4 past[PAST * CHUNK * THREADS + 1]; // [PAST][CHUNK][THREADS]: a state before every token, of a lane's four channels; + 1 since PAST may be 0
     float4 tile[CHUNK * TILE_ROW / 4];
+    float slopes[CHUNK][THREADS];      // d delta / d delta_raw
     float sums[WARPS][CHUNK][TOKEN_SUMS];
 };
 
@@ -86,46 +83,53 @@ __device__ __forceinline__ void store_token_sum(float (&values)[2 * LANE_STATES]
 // Fills the rows of the chunk. Tokens and channels that are not there change no state: their delta, u and gradient are zero.
 __device__ __forceinline__ void prepare(const ScanGradientArguments& a, GradientMemory& shared, int tokens, OwnChannel& own, OwnTokens& left) {
     const int tid = threadIdx.x;
-    const bool gated = a.scan.gate.data != nullptr;
-    float u[CHUNK] = {}, x[CHUNK] = {}, z[CHUNK] = {}, dout[CHUNK] = {}, dz[CHUNK] = {};
+    const bool gated = a.scan.gate.data != nullptr, accumulate = gated && a.accumulate_gate;
+    const float absent = a.scan.softplus ? -1e30f : -own.bias; // where delta is zero
+    float u[CHUNK], x[CHUNK], z[CHUNK], dout[CHUNK], dz[CHUNK];
+    Column u_i = own.input, x_i = own.raw, z_i = own.gate, dout_i = own.output_gradient, dz_i = own.gate_gradient;
+    auto fetch = [&](int i) {
+        const float *next_u = u_i.next(), *next_x = x_i.next(), *next_z = z_i.next(), *next_dout = dout_i.next(), *next_dz = dz_i.next();
+        u[i] = __ldg(next_u);
+        x[i] = __ldg(next_x);
+        z[i] = __ldg(next_z);
+        dout[i] = __ldg(next_dout);
+        dz[i] = 0;
+        if (accumulate) dz[i] = *next_dz;
+    };
+    if (tokens >= CHUNK) {
 #pragma unroll
-    for (int i = 0; i < CHUNK; i++) {
-        bool there = i < tokens;
-        if (there) u[i] = __ldg(own.input.at(i));
-        if (there) x[i] = __ldg(own.raw.at(i));
-        if (there) dout[i] = __ldg(own.output_gradient.at(i));
-        if (there && gated) z[i] = __ldg(own.gate.at(i));
-        if (there && gated && a.accumulate_gate) dz[i] = *own.gate_gradient.at(i);
+        for (int i = 0; i < CHUNK; i++) fetch(i);
+    } else {
+#pragma unroll
+        for (int i = 0; i < CHUNK; i++) {
+            u[i] = z[i] = dout[i] = dz[i] = 0;
+            x[i] = absent;
+            if (i < tokens) fetch(i);
+        }
     }
 #pragma unroll
     for (int i = 0; i < CHUNK; i++) {
         float argument = x[i] + own.bias, e = exp_of_minus_magnitude(argument), inverse = reciprocal_approximate(1.0f + e);
         float delta = a.scan.softplus ? fmaxf(argument, 0.0f) + log1p_polynomial(e) : argument;
         float slope = !a.scan.softplus ? 1.0f : argument < 0 ? e * inverse : inverse;
-        if (i >= tokens) delta = 0;
-        float dy = dout[i] * a.scan.output_scale;
-        if (gated) {
-            float s = fast_sigmoid(z[i]), silu = z[i] * s;
-            left.gate_factor[i] = dy * fmaf(silu, 1.0f - s, s);
-            left.gate_rest[i] = fmaf(left.gate_factor[i] * own.skip, u[i], dz[i]);
-            dy *= silu;
-        }
-        shared.rows[DELTA][i][tid] = delta;
-        shared.rows[DELTA_U][i][tid] = delta * u[i];
-        shared.rows[DY][i][tid] = dy;
-        shared.rows[U][i][tid] = u[i];
-        shared.rows[SLOPE][i][tid] = slope;
+        float s = fast_sigmoid(z[i]), silu = z[i] * s, dy = dout[i] * a.scan.output_scale;
+        left.gate_factor[i] = dy * fmaf(silu, 1.0f - s, s);
+        left.gate_rest[i] = fmaf(left.gate_factor[i] * own.skip, u[i], dz[i]);
+        if (gated) dy *= silu;
+        shared.rows[i][tid] = make_float4(delta, delta * u[i], dy, u[i]);
+        shared.slopes[i][tid] = slope;
         own.skip_gradient = fmaf(dy, u[i], own.skip_gradient);
     }
 }
 
 // States of a lane before the chunk.
 __device__ __forceinline__ void load_states(const ScanOperands& a, const ScanPlace& place, int chunk, int group, float (&h)[LANE_STATES][SLOTS]) {
+    const float* checkpoint = place.checkpoint(a, chunk, group);
 #pragma unroll
     for (int j = 0; j < SLOTS; j++) {
         int channel = place.channel ^ j;
         float values[LANE_STATES] = {};
-        if (chunk > 0 && channel < a.a_log.rows) load<LANE_STATES>(place.checkpoint(a, chunk, group, channel) + lane_index() % SLOTS * LANE_STATES, values);
+        if (chunk > 0 && channel < a.a_log.rows) load<LANE_STATES>(checkpoint + channel * GROUP + lane_index() % SLOTS * LANE_STATES, values);
 #pragma unroll
         for (int n = 0; n < LANE_STATES; n++) h[n][j] = values[n];
     }
@@ -136,18 +140,21 @@ __device__ __forceinline__ void load_states(const ScanOperands& a, const ScanPla
 __device__ __forceinline__ void recompute(
     const ScanGradientArguments& a, GradientMemory& shared, int group, int tokens, const LaneGroup& lane, const OwnChannel& own, OwnTokens& left,
     float (&h)[LANE_STATES][SLOTS], float (&kept)[CHUNK][KEPT][SLOTS]) {
-    const int tid = threadIdx.x;
+    const int tid = threadIdx.x, gate_tokens = a.scan.gate.data != nullptr ? tokens : 0;
     const float* tile = reinterpret_cast<const float*>(shared.tile) + group * TOKEN_SUMS + tid % SLOTS * LANE_STATES;
 #pragma unroll
     for (int i = 0; i < CHUNK; i++) {
         float delta[SLOTS], delta_u[SLOTS], b[LANE_STATES], c[LANE_STATES], y[SLOTS] = {};
 #pragma unroll
-        for (int j = 0; j < SLOTS; j++) delta[j] = shared.rows[DELTA][i][tid ^ j], delta_u[j] = shared.rows[DELTA_U][i][tid ^ j];
+        for (int j = 0; j < SLOTS; j++) {
+            float2 row = *reinterpret_cast<const float2*>(&shared.rows[i][tid ^ j]);
+            delta[j] = row.x, delta_u[j] = row.y;
+        }
         load<LANE_STATES>(tile + i * TILE_ROW, b);
         load<LANE_STATES>(tile + i * TILE_ROW + GROUP, c);
 #pragma unroll
         for (int n = 0; n < LANE_STATES; n++) {
-            if (n >= KEPT) shared.past[i][n - KEPT][tid] = make_float4(h[n][0], h[n][1], h[n][2], h[n][3]);
+            if (n >= KEPT) shared.past[((n - KEPT) * CHUNK + i) * THREADS + tid] = make_float4(h[n][0], h[n][1], h[n][2], h[n][3]);
 #pragma unroll
             for (int j = 0; j < SLOTS; j++) {
                 if (n < KEPT) kept[i][n][j] = h[n][j];
@@ -155,11 +162,10 @@ __device__ __forceinline__ void recompute(
                 y[j] = fmaf(h[n][j], c[n], y[j]);
             }
         }
-        if (a.scan.gate.data == nullptr) continue;
         float sum = sum_of_own(y);
         if (group > 0) sum += left.y[i];
         if (group < STATE_GROUPS - 1) left.y[i] = sum;
-        else if (i < tokens) *own.gate_gradient.at(i) = fmaf(left.gate_factor[i], sum, left.gate_rest[i]);
+        else if (i < gate_tokens) *own.gate_gradient.at(i) = fmaf(left.gate_factor[i], sum, left.gate_rest[i]);
     }
 }
 
@@ -193,15 +199,17 @@ __device__ __forceinline__ void walk_back(
     const float* tile = reinterpret_cast<const float*>(shared.tile) + group * TOKEN_SUMS + tid % SLOTS * LANE_STATES;
 #pragma unroll
     for (int i = CHUNK - 1; i >= 0; i--) {
-        float delta[SLOTS], delta_u[SLOTS], dy[SLOTS], b[LANE_STATES], c[LANE_STATES], before[LANE_STATES][SLOTS];
+        float delta[SLOTS], delta_u[SLOTS], dy[SLOTS], u, b[LANE_STATES], c[LANE_STATES], before[LANE_STATES][SLOTS];
 #pragma unroll
         for (int j = 0; j < SLOTS; j++) {
-            delta[j] = shared.rows[DELTA][i][tid ^ j], delta_u[j] = shared.rows[DELTA_U][i][tid ^ j], dy[j] = shared.rows[DY][i][tid ^ j];
+            float4 row = shared.rows[i][tid ^ j];
+            delta[j] = row.x, delta_u[j] = row.y, dy[j] = row.z;
+            if (j == 0) u = row.w;
 #pragma unroll
             for (int n = 0; n < KEPT; n++) before[n][j] = kept[i][n][j];
         }
 #pragma unroll
-        for (int n = KEPT; n < LANE_STATES; n++) load<SLOTS>(&shared.past[i][n - KEPT][tid].x, before[n]);
+        for (int n = KEPT; n < LANE_STATES; n++) load<SLOTS>(&shared.past[((n - KEPT) * CHUNK + i) * THREADS + tid].x, before[n]);
         load<LANE_STATES>(tile + i * TILE_ROW, b);
         load<LANE_STATES>(tile + i * TILE_ROW + GROUP, c);
         float by_b[SLOTS] = {}, by_decay[SLOTS] = {}, token[2 * LANE_STATES] = {};
@@ -213,7 +221,7 @@ __device__ __forceinline__ void walk_back(
         if (group < STATE_GROUPS - 1) {
             left.by_b[i] = own_by_b, left.by_decay[i] = own_by_decay;
         } else {
-            float gradient = shared.rows[SLOPE][i][tid] * fmaf(shared.rows[U][i][tid], own_by_b, LN_2 * own_by_decay);
+            float gradient = shared.slopes[i][tid] * fmaf(u, own_by_b, LN_2 * own_by_decay);
             own.bias_gradient += gradient;
             if (i < tokens) *own.input_gradient.at(i) = fmaf(delta[0], own_by_b, own.skip * dy[0]);
             if (i < tokens) *own.delta_gradient.at(i) = gradient;
@@ -223,15 +231,16 @@ __device__ __forceinline__ void walk_back(
 
 // Adds up what the warps found for B and C.
 __device__ __forceinline__ void write_token_sums(const ScanGradientArguments& a, const GradientMemory& shared, const ScanPlace& place, int start, int group) {
+    const int column = lane_index(); // of TOKEN_SUMS, as many as lanes
+    const int64 row = (int64)place.channel_block * a.scan.input.rows + place.first_row + (int64)place.sign * start;
+    float* to = a.token_sums + row * TILE_ROW + group * TOKEN_SUMS + column;
 #pragma unroll
-    for (int e = threadIdx.x; e < CHUNK * TOKEN_SUMS; e += THREADS) {
-        int i = e / TOKEN_SUMS, column = e % TOKEN_SUMS;
-        if (start + i >= a.scan.length) continue;
+    for (int first = 0; first < CHUNK; first += WARPS) {
+        int i = first + warp_index();
         float sum = 0;
 #pragma unroll
         for (int w = 0; w < WARPS; w++) sum += shared.sums[w][i][column];
-        int64 row = (int64)place.channel_block * a.scan.input.rows + place.first_row + (int64)place.sign * (start + i);
-        a.token_sums[row * TILE_ROW + group * TOKEN_SUMS + column] = sum;
+        if (start + i < a.scan.length) to[(int64)(place.sign * i) * TILE_ROW] = sum;
     }
 }
 
@@ -264,7 +273,7 @@ __device__ __forceinline__ OwnChannel own_channel(const ScanGradientArguments& a
         place.column(gated ? a.gate_gradient : a.input_gradient, channel)};
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 3) scan_gradient(const ScanGradientArguments a) {
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) scan_gradient(const ScanGradientArguments a) {
     DYNAMIC_SHARED(GradientMemory, memory);
     GradientMemory& shared = *memory;
     const ScanOperands& o = a.scan;
@@ -282,12 +291,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, 3) scan_gradient(const Sca
             }
 
     int start = (o.length - 1) / CHUNK * CHUNK;
-    for (own.move(start); start >= 0; start -= CHUNK, own.move(-CHUNK)) {
+    TileSource source(o, place);
+    own.move(start);
+    source.column.move(start);
+    for (; start >= 0; start -= CHUNK, own.move(-CHUNK), source.column.move(-CHUNK)) {
         float staged[STAGED];
-        fetch_tile(o, place, start, staged);
+        source.fetch(o.length - start, staged);
         int tokens = place.channel < o.a_log.rows ? o.length - start : 0; // those that the thread's channel has in this chunk, or more
         prepare(a, shared, tokens, own, left);
-        store_tile(reinterpret_cast<float*>(shared.tile), staged);
+        source.store(staged, reinterpret_cast<float*>(shared.tile));
         for (int group = 0; group < STATE_GROUPS; group++) {
             float h[LANE_STATES][SLOTS], kept[CHUNK][KEPT][SLOTS];
             load_states(o, place, start / CHUNK, group, h);
@@ -299,22 +311,4 @@ extern "C" __global__ void __launch_bounds__(THREADS, 3) scan_gradient(const Sca
         }
     }
     write_parameter_sums(a, place, lane, own);
-}
-
-struct ScanTokenSumArguments {
-    Matrix b, c;             // [B·L, N], written
-    const float* token_sums; // [channel blocks, B·L, TILE_ROW]
-    int blocks, padding;
-};
-
-// The gradients of B and C: sums over the blocks of channels, in their order.
-extern "C" __global__ void __launch_bounds__(256) scan_token_sums(const ScanTokenSumArguments a) {
-    const int states = a.b.columns;
-    int64 index = (int64)blockIdx.x * blockDim.x + threadIdx.x, row = index / (2 * states);
-    if (row >= a.b.rows) return;
-    int column = (int)(index % (2 * states)), state = column % states;
-    const float* from = a.token_sums + row * TILE_ROW + state / GROUP * TOKEN_SUMS + (column < states ? 0 : GROUP) + state % GROUP;
-    float sum = 0;
-    for (int block = 0; block < a.blocks; block++) sum += from[(int64)block * a.b.rows * TILE_ROW];
-    (column < states ? a.b : a.c).row(row)[state] = sum;
 }

@@ -6,14 +6,11 @@ namespace RMeeTo.Cuda.Tests.Emulation;
 /// A GPU that there is not: kernels run on the CPU, at once, on the calling thread. What a GPU would do wrong without a word (an access outside memory, a
 /// barrier that not all threads reach) is an exception here.
 /// </summary>
-internal sealed unsafe class EmulatedCuda(LaunchOrder order = LaunchOrder.Forward, ulong seed = 0) : ICudaRuntime
+internal sealed unsafe class EmulatedCuda(LaunchOrder order = LaunchOrder.Forward, ulong seed = 0, int sharedBytes = 96 << 10) : ICudaRuntime
 {
     private readonly EmulatedMemory _memory = new();
     private readonly ThreadLocal<List<Action>?> _recording = new();
     private long _launches;
-
-    /// <summary>Shared memory and block limits of a GPU of compute capability 7.0.</summary>
-    private const int SharedLimit = 96 << 10;
 
     public string Name => order == LaunchOrder.Forward ? "CUDA on the CPU" : $"CUDA on the CPU, {order.ToString().ToLowerInvariant()}";
 
@@ -21,7 +18,7 @@ internal sealed unsafe class EmulatedCuda(LaunchOrder order = LaunchOrder.Forwar
 
     public int Multiprocessors => 3;
 
-    public int MaximumSharedBytes => SharedLimit;
+    public int MaximumSharedBytes => sharedBytes;
 
     public (long Free, long Total) Memory => ((16L << 30) - _memory.Used, 16L << 30);
 
@@ -140,14 +137,14 @@ internal sealed unsafe class EmulatedCuda(LaunchOrder order = LaunchOrder.Forwar
             if (_memory.Check(word) is { } violation) throw new EmulationException($"{kernel.Name}: {violation}.");
     }
 
-    private static void CheckGeometry(EmulatedKernel kernel, int gridX, int gridY, int gridZ, int threads, int sharedBytes)
+    private void CheckGeometry(EmulatedKernel kernel, int gridX, int gridY, int gridZ, int threads, int shared)
     {
         if (gridX < 1 || gridY is < 1 or > 65535 || gridZ is < 1 or > 65535)
             throw new EmulationException($"{kernel.Name}: a grid of {gridX} x {gridY} x {gridZ} blocks; allowed are 1 to 2147483647 x 65535 x 65535.");
         if (threads < 1 || threads > kernel.LargestBlock)
             throw new EmulationException($"{kernel.Name}: blocks of {threads} threads; its __launch_bounds__ allow 1 to {kernel.LargestBlock}.");
-        if (sharedBytes is < 0 or > SharedLimit)
-            throw new EmulationException($"{kernel.Name}: {sharedBytes} bytes of shared memory; this GPU has {SharedLimit} for a block.");
+        if (shared < 0 || shared > sharedBytes)
+            throw new EmulationException($"{kernel.Name}: {shared} bytes of shared memory; this GPU has {sharedBytes} for a block.");
     }
 
     private void RefuseWhileCapturing(string what)

@@ -1,0 +1,34 @@
+using RMeeTo.Cuda.Tests.Emulation;
+using RMeeTo.Vim.Tests.Devices;
+
+namespace RMeeTo.Cuda.Tests.Devices;
+
+/// <summary>
+/// The gradient of the selective scan keeps its history in other places on a GPU with more shared memory than the emulated one has otherwise: the results are the
+/// same bit for bit, and those are held to the reference elsewhere.
+/// </summary>
+[TestClass]
+public sealed class ScanVariantTests
+{
+    private const int DataCentre = 227 << 10, Small = 48 << 10;
+
+    public static IEnumerable<object[]> Cases => OperatorCases.All.Where(c => c.Name.StartsWith("SelectiveScan ", StringComparison.Ordinal)).Select(c => new object[] { c.Name });
+
+    [TestMethod]
+    [DynamicData(nameof(Cases))]
+    public void Results_do_not_depend_on_the_size_of_shared_memory(string caseName)
+    {
+        Assert.AreNotEqual(ScanKernels.GradientVariant.Of(DataCentre, 1), ScanKernels.GradientVariant.Of(Small, 1));
+        foreach (var (right, values) in Run(caseName, Small).Zip(Run(caseName, DataCentre)))
+            CollectionAssert.AreEqual(right, values);
+    }
+
+    private static double[][] Run(string caseName, int sharedBytes)
+    {
+        if (CppCompiler.Installed is null) Assert.Inconclusive(CppCompiler.Missing);
+        var cuda = new EmulatedCuda(LaunchOrder.Shuffled, 3, sharedBytes);
+        using var context = new CudaContext(cuda, new EmulatedProducts(cuda));
+        using var device = new CudaDevice(context);
+        return [.. OperatorTests.Run(OperatorCases.Find(caseName), device).Select(result => result.Values)];
+    }
+}
