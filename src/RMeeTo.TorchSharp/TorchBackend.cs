@@ -55,11 +55,11 @@ internal static class TorchBackend
             throw new ArgumentOutOfRangeException(nameof(gpu), gpu, $"There is no GPU {gpu}: libtorch sees {count}, numbered from 0.");
     }
 
-    /// <summary>For messages, such as "cuda:0 (TorchSharp 0.107.0, libtorch 2.10.0)".</summary>
-    public static string NameOf(Device device) => $"{device} (TorchSharp {Version}, {LibTorch})";
+    /// <summary>For messages, such as "TorchSharp 0.107.0, libtorch 2.10.0".</summary>
+    public static string Versions => $"TorchSharp {Version}, {LibTorch}";
 
     /// <summary>The libtorch that is loaded, as far as it says: from 2.9 on it does.</summary>
-    public static string LibTorch => field ??= LoadedVersion() is { } version ? $"libtorch {version}" : $"a libtorch before 2.9; {__version__} expected";
+    private static string LibTorch => field ??= LoadedVersion() is { } version ? $"libtorch {version}" : $"a libtorch before 2.9; {__version__} expected";
 
     private static unsafe string? LoadedVersion()
     {

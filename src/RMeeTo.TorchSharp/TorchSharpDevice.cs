@@ -28,7 +28,7 @@ public sealed partial class TorchSharpDevice : VimDevice
     }
 
     /// <inheritdoc/>
-    public override string Name => $"TorchSharp tensor operators on {TorchBackend.NameOf(_device)}{(Precision == MatrixPrecision.Float32 ? "" : $", {Precision}")}";
+    public override string Name => NameOf(_device, Precision);
 
     /// <summary>How products are computed.</summary>
     public MatrixPrecision Precision { get; }
@@ -80,6 +80,10 @@ public sealed partial class TorchSharpDevice : VimDevice
             throw new ArgumentException($"{name} covers {extent} values from {matrix.Offset} of a buffer of {buffer.Length}.", name);
         return buffer.Values;
     }
+
+    /// <summary>Operators, device, precision of products, versions.</summary>
+    internal static string NameOf(Device device, MatrixPrecision precision) =>
+        $"TorchSharp tensor operators on {device} ({TorchBackend.Versions}{(precision == MatrixPrecision.Float32 ? "" : $"; products in {precision}")})";
 
     private bool IsHere(Device device) => device.type == _device.type && device.index == _device.index;
 

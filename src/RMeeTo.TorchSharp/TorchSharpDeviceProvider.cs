@@ -37,7 +37,10 @@ public sealed class TorchSharpDeviceProvider : IVimDeviceProvider
     }
 
     /// <inheritdoc/>
-    public string Name => $"TorchSharp tensor operators on {TorchBackend.NameOf(_device)}";
+    public string Name => TorchSharpDevice.NameOf(_device, Precision);
+
+    /// <inheritdoc/>
+    public string Kind => TorchSharpDevice.NameOf(new Device(_device.type), Precision);
 
     /// <summary>How products are computed.</summary>
     public MatrixPrecision Precision { get; }
@@ -54,6 +57,15 @@ public sealed class TorchSharpDeviceProvider : IVimDeviceProvider
 
     /// <summary>1: the operators of one device keep a GPU, or all cores, busy.</summary>
     public int Workers(int threads) => 1;
+
+    /// <summary>True: an operator costs the same for few images as for many.</summary>
+    public bool TakesWholeBatches => true;
+
+    /// <inheritdoc/>
+    public bool TakesImageBytes => _device.type != DeviceType.CPU;
+
+    /// <summary>Null on the CPU; elsewhere libtorch does not tell.</summary>
+    public long? FreeMemory => _device.type == DeviceType.CPU ? null : long.MaxValue;
 
     /// <inheritdoc/>
     public VimDevice CreateDevice() => new TorchSharpDevice(_device, Precision);

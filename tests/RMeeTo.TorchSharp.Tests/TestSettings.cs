@@ -1,1 +1,2 @@
 [assembly: Parallelize(Scope = ExecutionScope.MethodLevel)]
+[assembly: TestCategory("TorchSharp")]
