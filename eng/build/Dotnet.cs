@@ -35,6 +35,10 @@ internal static class Dotnet
             .Order(StringComparer.Ordinal);
     }
 
+    /// <summary>True for a project that is left out where the feed has no TorchSharp (eng/TorchSharp.targets).</summary>
+    public static bool NeedsTorchSharp(string project) => Directory.EnumerateFiles(Path.Combine(Root, project), "*.csproj")
+        .Any(file => File.ReadAllText(file).Contains("<NeedsTorchSharp>true</NeedsTorchSharp>", StringComparison.Ordinal));
+
     private static int Start(IEnumerable<string> arguments, List<string>? lines)
     {
         var info = new ProcessStartInfo("dotnet") { WorkingDirectory = Root, RedirectStandardOutput = lines is not null, RedirectStandardError = lines is not null };
