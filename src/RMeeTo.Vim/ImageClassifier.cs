@@ -37,7 +37,7 @@ public abstract class ImageClassifier : IDisposable
             _owner.Dispose();
             throw;
         }
-        _runner = new NetworkRunner(model.CreateNetwork(_weights), Device, threads);
+        _runner = new NetworkRunner(model.CreateNetwork(_weights), Device, threads, model.Preprocessing.Normalization);
     }
 
     /// <summary>The network.</summary>
@@ -57,7 +57,8 @@ public abstract class ImageClassifier : IDisposable
     public void Predict(IReadOnlyList<RgbImage> images, Memory<float> probabilities, CancellationToken cancellation = default)
     {
         CheckTakesImages();
-        Predict(images.Count, (index, destination) => Model.Preprocessing.Apply(images[index], destination), probabilities, cancellation);
+        var (fill, pixels) = Fillers(images);
+        Predict(images.Count, fill, probabilities, cancellation, pixels: pixels);
     }
 
     /// <summary>Class probabilities and features of images. The features are the class token after the final norm: what the head sees.</summary>
@@ -76,7 +77,8 @@ public abstract class ImageClassifier : IDisposable
         if (features.Length < (long)images.Count * width)
             throw new ArgumentException($"{images.Count} images of {width} features need {(long)images.Count * width} values; there is room for "
                 + $"{features.Length}.", nameof(features));
-        Predict(images.Count, (index, destination) => Model.Preprocessing.Apply(images[index], destination), probabilities, cancellation, features);
+        var (fill, pixels) = Fillers(images);
+        Predict(images.Count, fill, probabilities, cancellation, features, pixels);
     }
 
     /// <summary>Class probabilities of network inputs that are already resized and normalised.</summary>
@@ -122,7 +124,9 @@ public abstract class ImageClassifier : IDisposable
     }
 
     /// <summary>Class probabilities, and features unless empty, of images that the workers fetch themselves, such as encoded files.</summary>
-    internal void Predict(int count, ImageFiller fill, Memory<float> probabilities, CancellationToken cancellation, Memory<float> features = default)
+    internal void Predict(
+        int count, ImageFiller fill, Memory<float> probabilities, CancellationToken cancellation, Memory<float> features = default,
+        PixelFiller? pixels = null)
     {
         int classes = Model.ClassNames.Count, width = _runner.FeatureWidth;
         if (probabilities.Length < (long)count * classes)
@@ -135,13 +139,17 @@ public abstract class ImageClassifier : IDisposable
             {
                 result.CopyTo(probabilities.Span.Slice(index * classes, classes));
                 if (!features.IsEmpty) feature.CopyTo(features.Span.Slice(index * width, width));
-            }, cancellation, withFeatures: !features.IsEmpty);
+            }, cancellation, withFeatures: !features.IsEmpty, pixels);
         }
         finally
         {
             Leave();
         }
     }
+
+    private (ImageFiller Fill, PixelFiller Pixels) Fillers(IReadOnlyList<RgbImage> images) => (
+        (index, destination) => Model.Preprocessing.Apply(images[index], destination),
+        (index, destination) => Model.Preprocessing.Crop(images[index], destination));
 
     private void CheckTakesImages()
     {

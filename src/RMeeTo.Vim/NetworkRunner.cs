@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Images;
 using RMeeTo.Vim.Network;
 
 namespace RMeeTo.Vim;
@@ -7,12 +8,15 @@ namespace RMeeTo.Vim;
 /// <summary>Writes the network input of one image, [3, H, W], or clip, [3, T, H, W], normalised.</summary>
 internal delegate void ImageFiller(int index, Span<float> destination);
 
+/// <summary>Writes the pixels of one network input, which is then normalised: [H, W, 3], or [T, H, W, 3] of a clip.</summary>
+internal delegate void PixelFiller(int index, Span<byte> destination);
+
 /// <summary>Receives the outputs of one image: class probabilities, and the class token after the final norm where it was asked for (else nothing).</summary>
 internal delegate void PredictionSink(int index, ReadOnlySpan<float> probabilities, ReadOnlySpan<float> features);
 
 /// <summary>
-/// Runs a network over any number of images on several workers. Many callers may run at once; together they use no more workers than the thread budget. The
-/// result of an image does not depend on the images around it.
+/// Runs a network over any number of images on several workers, or on a device that takes whole batches. Many callers may run at once; together they use no
+/// more workers than the thread budget. The result of an image does not depend on the images around it.
 /// </summary>
 internal sealed class NetworkRunner : IDisposable
 {
@@ -24,18 +28,21 @@ internal sealed class NetworkRunner : IDisposable
     private readonly int _workers;
     private readonly ConcurrentBag<Engine> _idle = [];
     private readonly SemaphoreSlim _free;
+    private readonly BatchPipeline? _pipeline;
 
     /// <summary>Allocates nothing yet: every worker gets its activations with its first images.</summary>
     /// <param name="network">Weights and merges.</param>
     /// <param name="provider">Makes one device a worker.</param>
     /// <param name="threads">Thread budget; 0 means one a processor.</param>
-    public NetworkRunner(ClassifierNetwork network, IVimDeviceProvider provider, int threads)
+    /// <param name="normalization">How pixels become numbers, where images are given as such too; null: they are not.</param>
+    public NetworkRunner(ClassifierNetwork network, IVimDeviceProvider provider, int threads, PixelNormalization? normalization = null)
     {
         _network = network;
         _provider = provider;
         _workers = provider.Workers(threads);
         _free = new SemaphoreSlim(_workers);
         BatchCapacity = provider.BatchFor(network.InputTokens);
+        if (provider.TakesWholeBatches) _pipeline = new BatchPipeline(network, provider, threads, normalization);
     }
 
     /// <summary>Images that a worker takes at once.</summary>
@@ -52,14 +59,21 @@ internal sealed class NetworkRunner : IDisposable
 
     /// <summary>Runs the network over images 0 … count − 1; the delegates are called on the workers.</summary>
     /// <param name="count">Number of images.</param>
-    /// <param name="fill">Called once for every image, before its results.</param>
+    /// <param name="fill">Called once for every image, before its results; unless <paramref name="pixels"/> is called for it.</param>
     /// <param name="sink">Called once for every image; the spans are valid during the call.</param>
     /// <param name="cancellation">Looked at before every batch of a worker.</param>
     /// <param name="withFeatures">Whether the sink gets the class token; it is read back from the device only then.</param>
+    /// <param name="pixels">The same images as pixels, for a device that takes them so; null: there are none.</param>
     /// <exception cref="OperationCanceledException">Cancelled; some images may have been done.</exception>
-    public void Run(int count, ImageFiller fill, PredictionSink sink, CancellationToken cancellation = default, bool withFeatures = false)
+    public void Run(
+        int count, ImageFiller fill, PredictionSink sink, CancellationToken cancellation = default, bool withFeatures = false, PixelFiller? pixels = null)
     {
         if (count == 0) return;
+        if (_pipeline is not null)
+        {
+            _pipeline.Run(count, fill, pixels, sink, cancellation, withFeatures);
+            return;
+        }
         int batch = Math.Min(BatchCapacity, (count + _workers - 1) / _workers);
         int batches = (count + batch - 1) / batch;
         if (batches == 1 || _workers == 1)
@@ -99,6 +113,7 @@ internal sealed class NetworkRunner : IDisposable
     {
         while (_idle.TryTake(out var engine)) engine.Dispose();
         _free.Dispose();
+        _pipeline?.Dispose();
     }
 
     /// <summary>A device with its activations.</summary>

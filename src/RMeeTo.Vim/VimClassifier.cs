@@ -50,8 +50,9 @@ public sealed class VimClassifier(VimModel model, int threads = 0, IVimDevicePro
         PredictViews(clips.Count, views.Count, Filler(clips, views), probabilities, features, cancellation);
     }
 
-    private ViewFiller Filler(IReadOnlyList<VideoClip> clips, ClipViews views) =>
-        (clip, view, destination) => Model.Preprocessing.Apply(clips[clip], Model.Config.Frames, views, view, destination);
+    private ViewFiller Filler(IReadOnlyList<VideoClip> clips, ClipViews views) => new(
+        (clip, view, destination) => Model.Preprocessing.Apply(clips[clip], Model.Config.Frames, views, view, destination),
+        (clip, view, destination) => Model.Preprocessing.Crop(clips[clip], Model.Config.Frames, views, view, destination));
 
     /// <summary>
     /// The mean results of all views of clips that the workers fetch themselves. Summed in the order of the views, so they do not depend on the workers.
@@ -70,8 +71,8 @@ public sealed class VimClassifier(VimModel model, int threads = 0, IVimDevicePro
         for (int first = 0; first < count; first += block)
         {
             int clips = Math.Min(block, count - first), start = first;
-            ImageFiller fillView = (index, destination) => fill(start + index / views, index % views, destination);
-            Predict(clips * views, fillView, allProbabilities, cancellation, allFeatures);
+            Predict(clips * views, (index, destination) => fill.Values(start + index / views, index % views, destination), allProbabilities, cancellation,
+                allFeatures, (index, destination) => fill.Pixels(start + index / views, index % views, destination));
             Mean(allProbabilities, probabilities.Span[(first * classes)..], clips, views, classes);
             if (!features.IsEmpty) Mean(allFeatures, features.Span[(first * width)..], clips, views, width);
         }
@@ -89,5 +90,10 @@ public sealed class VimClassifier(VimModel model, int threads = 0, IVimDevicePro
     }
 }
 
-/// <summary>Writes the network input of one view of a clip: [3, T, H, W], normalised.</summary>
-internal delegate void ViewFiller(int clip, int view, Span<float> destination);
+/// <summary>What writes the network input of one view of a clip.</summary>
+/// <param name="Values">[3, T, H, W], normalised.</param>
+/// <param name="Pixels">[T, H, W, 3], not normalised.</param>
+internal readonly record struct ViewFiller(ViewFiller<float> Values, ViewFiller<byte> Pixels);
+
+/// <summary>Writes one view of a clip.</summary>
+internal delegate void ViewFiller<T>(int clip, int view, Span<T> destination);

@@ -2,6 +2,7 @@ using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Devices.Cpu;
 using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Network;
+using RMeeTo.Vim.Tests.Devices;
 using RMeeTo.Vim.Tests.Retraining;
 
 namespace RMeeTo.Vim.Tests;
@@ -34,6 +35,107 @@ public sealed class NetworkRunnerTests
                     foreach (var (got, i) in Run(runner, 0, count).Select((result, i) => (result, i)))
                         Assert.IsTrue(alone[i].AsSpan().SequenceEqual(got), $"{width}, {tokensPerMerge} a merge, {threads} threads, image {i} of {count}");
             }
+        }
+    }
+
+    /// <summary>A device that takes whole batches, of any size, and computes late: the bits of the CPU, in order, every image prepared once.</summary>
+    [TestMethod]
+    [DataRow(1, 1)]
+    [DataRow(3, 2)]
+    [DataRow(4, 3)]
+    [DataRow(null, 2)]
+    public void ADeviceOfWholeBatchesGivesTheSame(int? batch, int threads)
+    {
+        foreach (var (tokensPerMerge, options) in new[] { (0, MergeOptions.Default), (5, MergeOptions.Default), (5, new() { ShuffleRate = 0.5 }) })
+        {
+            using var cpu = CpuDevice.Create();
+            using var weights = new DeviceWeights(cpu, TinyTask.Model().Weights, forTraining: false);
+            var schedule = MergeSchedule.Uniform(TinyTask.Config, tokensPerMerge, interval: 1);
+            using var single = new NetworkRunner(new VimNetwork(weights, schedule, options), CpuDeviceProvider.Instance, threads: 1);
+            float[][] expected = Run(single, 0, Images);
+
+            var gpu = new PlayedGpu { Batch = batch };
+            using var device = gpu.CreateDevice();
+            using var own = new DeviceWeights(device, TinyTask.Model().Weights, forTraining: false);
+            using var runner = new NetworkRunner(new VimNetwork(own, schedule, options), gpu, threads);
+            foreach (int count in new[] { 1, 2, 3, 8, 9, Images, Images, Images })
+            {
+                var (filled, order) = (new int[count], new List<int>());
+                int waits = gpu.Queue.Waits;
+                runner.Run(count, (i, destination) =>
+                {
+                    Interlocked.Increment(ref filled[i]);
+                    Draw(i, destination);
+                }, (i, probabilities, features) =>
+                {
+                    order.Add(i);
+                    CollectionAssert.AreEqual(expected[i], (float[])[.. probabilities, .. features], $"image {i} of {count}, {tokensPerMerge} a merge");
+                }, withFeatures: true);
+                Assert.IsTrue(filled.All(times => times == 1) && order.SequenceEqual(Enumerable.Range(0, count)), string.Join(", ", order));
+                if (options.ShuffleRate == 0) Assert.AreEqual((count + runner.BatchCapacity - 1) / runner.BatchCapacity, gpu.Queue.Waits - waits, "a wait a batch");
+            }
+            Assert.AreEqual(options.ShuffleRate == 0, gpu.Queue.Repeats > 0, "recorded");
+            Assert.IsLessThanOrEqualTo(3, gpu.Devices, "weights, memory to copy from, activations");
+        }
+    }
+
+    /// <summary>A single image is not kept waiting by a long run, and no more images are prepared at once than there are threads.</summary>
+    [TestMethod]
+    public void CallersOfADeviceOfWholeBatchesTakeTurns()
+    {
+        const int Callers = 5, Threads = 2;
+        var gpu = new PlayedGpu { Batch = 2 };
+        using var device = gpu.CreateDevice();
+        using var weights = new DeviceWeights(device, TinyTask.Model().Weights, forTraining: false);
+        using var runner = new NetworkRunner(new VimNetwork(weights, MergeSchedule.Dense(TinyTask.Config), MergeOptions.Default), gpu, Threads);
+        float[] expected = Run(runner, 0, 1)[0];
+        using var longRunsEnd = new CancellationTokenSource();
+        int preparing = 0;
+        long longest = 0;
+        var longRuns = Enumerable.Range(0, Callers).Select(_ => Task.Factory.StartNew(() => runner.Run(int.MaxValue, Fill, (i, probabilities, _) =>
+        {
+            if (i == 0) CollectionAssert.AreEqual(expected[..3], probabilities.ToArray());
+        }, longRunsEnd.Token), TaskCreationOptions.LongRunning)).ToList();
+        for (int i = 0; i < 20; i++) CollectionAssert.AreEqual(expected, Run(runner, 0, 1)[0]);
+        longRunsEnd.Cancel();
+        foreach (var run in longRuns) Assert.Throws<OperationCanceledException>(() => run.GetAwaiter().GetResult());
+        Assert.IsLessThanOrEqualTo(Threads, (int)longest, "images at once");
+        Assert.IsLessThanOrEqualTo(3, gpu.Devices);
+
+        void Fill(int i, Span<float> destination)
+        {
+            int now = Interlocked.Increment(ref preparing);
+            InterlockedMax(ref longest, now);
+            Draw(i, destination);
+            Interlocked.Decrement(ref preparing);
+        }
+
+        static void InterlockedMax(ref long largest, long value)
+        {
+            for (long seen = Volatile.Read(ref largest); value > seen;)
+                if (Interlocked.CompareExchange(ref largest, value, seen) is var found && found == seen) return;
+                else seen = found;
+        }
+    }
+
+    [TestMethod]
+    public void AnExceptionOfAnImageLeavesADeviceOfWholeBatchesAsItWas()
+    {
+        var gpu = new PlayedGpu { Batch = 3 };
+        using var device = gpu.CreateDevice();
+        using var weights = new DeviceWeights(device, TinyTask.Model().Weights, forTraining: false);
+        using var runner = new NetworkRunner(new VimNetwork(weights, MergeSchedule.Dense(TinyTask.Config), MergeOptions.Default), gpu, threads: 2);
+        float[][] expected = Run(runner, 0, Images);
+        foreach (int bad in new[] { 0, 4, Images - 1 })
+        {
+            var e = Assert.ThrowsExactly<FormatException>(() => runner.Run(Images, (i, destination) =>
+            {
+                if (i == bad) throw new FormatException($"image {i}");
+                Draw(i, destination);
+            }, (i, _, _) => Assert.IsLessThan(bad, i)));
+            Assert.AreEqual($"image {bad}", e.Message);
+            Assert.Throws<InvalidCastException>(() => runner.Run(Images, Draw, (i, _, _) => throw new InvalidCastException()));
+            Assert.IsTrue(Run(runner, 0, Images).Zip(expected).All(pair => pair.First.SequenceEqual(pair.Second)));
         }
     }
 
@@ -89,12 +191,15 @@ public sealed class NetworkRunnerTests
     private static float[][] Run(NetworkRunner runner, int first, int count)
     {
         var results = new float[count][];
-        runner.Run(count, (i, destination) =>
-        {
-            var random = new Random(first + i);
-            foreach (ref float value in destination) value = random.NextSingle() * 4 - 2;
-        }, (i, probabilities, features) => results[i] = [.. probabilities, .. features], withFeatures: true);
+        runner.Run(count, (i, destination) => Draw(first + i, destination),
+            (i, probabilities, features) => results[i] = [.. probabilities, .. features], withFeatures: true);
         return results;
+    }
+
+    private static void Draw(int image, Span<float> destination)
+    {
+        var random = new Random(image);
+        foreach (ref float value in destination) value = random.NextSingle() * 4 - 2;
     }
 
     private sealed class CountingProvider : IVimDeviceProvider

@@ -1,4 +1,5 @@
 using RMeeTo.Vim.Images;
+using RMeeTo.Vim.Tests.Devices;
 using RMeeTo.Vim.Tests.Retraining;
 
 namespace RMeeTo.Vim.Tests;
@@ -56,10 +57,40 @@ public sealed class VimClassifierTests
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => classifier.PredictWithFeatures(s_images[..2], new float[6], new float[7])).Message, "there is room for 7");
     }
 
+    /// <summary>A device of whole batches gives the same bits, whether it is given numbers or pixels.</summary>
     [TestMethod]
-    public void ConcurrentCallsShareTheWeightsAndNothingElse()
+    [DataRow(false)]
+    [DataRow(true)]
+    public void ADeviceThatTakesPixelsGivesTheSame(bool takesPixels)
     {
-        using var classifier = new VimClassifier(s_model, threads: 2);
+        var images = s_images.Append(RgbImage.FromGrey(new byte[50 * 70], 50, 70)).Append(new RgbImage(new byte[3], 1, 1)).ToList();
+        using var cpu = new VimClassifier(s_model, threads: 2);
+        using var gpu = new VimClassifier(s_model, threads: 2, new PlayedGpu { TakesImageBytes = takesPixels, Batch = 7 });
+        var (expected, actual) = (Predict(cpu), Predict(gpu));
+        CollectionAssert.AreEqual(expected.Probabilities, actual.Probabilities);
+        CollectionAssert.AreEqual(expected.Features, actual.Features);
+
+        // And in the same call after it, inputs that are numbers whatever the device takes.
+        var inputs = new float[images.Count * s_model.Preprocessing.OutputLength];
+        for (int i = 0; i < images.Count; i++) s_model.Preprocessing.Apply(images[i], inputs.AsSpan(i * s_model.Preprocessing.OutputLength, s_model.Preprocessing.OutputLength));
+        var fromInputs = new float[images.Count * 3];
+        gpu.PredictNormalized(inputs, fromInputs);
+        CollectionAssert.AreEqual(expected.Probabilities, fromInputs);
+
+        (float[] Probabilities, float[] Features) Predict(VimClassifier classifier)
+        {
+            var (probabilities, features) = (new float[images.Count * 3], new float[images.Count * s_model.Config.Width]);
+            classifier.PredictWithFeatures(images, probabilities, features);
+            return (probabilities, features);
+        }
+    }
+
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void ConcurrentCallsShareTheWeightsAndNothingElse(bool wholeBatches)
+    {
+        using var classifier = new VimClassifier(s_model, threads: 2, wholeBatches ? new PlayedGpu { Batch = 5 } : null);
         var expected = new float[s_images.Length * 3];
         classifier.Predict(s_images, expected);
         Parallel.For(0, 40, new ParallelOptions { MaxDegreeOfParallelism = 8 }, call =>

@@ -121,29 +121,40 @@ internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model
 
         private bool KeepsRows => owner.Options.UnreadableImages == UnreadableImages.Missing;
 
-        private void ScoreImages(IReadOnlyList<SampleInput> samples, int count, float[] probabilities, float[]? features) =>
-            classifier.Predict(count, (index, destination) =>
+        private void ScoreImages(IReadOnlyList<SampleInput> samples, int count, float[] probabilities, float[]? features)
+        {
+            var preprocessing = owner.Model.Preprocessing;
+            classifier.Predict(count, (index, destination) => Fill<float>(index, destination, preprocessing.Apply), probabilities, CancellationToken.None,
+                features, (index, destination) => Fill<byte>(index, destination, preprocessing.Crop));
+
+            void Fill<T>(int index, Span<T> destination, Preparation<T> prepare)
             {
                 try
                 {
                     samples[index].Open();
-                    owner.Model.Preprocessing.Apply(samples[index].Decode(0), destination);
+                    prepare(samples[index].Decode(0), destination);
                 }
                 catch (UnreadableImageException) when (KeepsRows)
                 {
                     destination.Clear();
                 }
-            }, probabilities, CancellationToken.None, features);
+            }
+        }
 
         private void ScoreClips(IReadOnlyList<SampleInput> samples, int count, float[] probabilities, float[]? features)
         {
             var (model, views) = (owner.Model, owner.Options.Views);
             SampleFrames[] clips = [.. samples.Take(count).Select(sample => new SampleFrames(sample, views.Count))];
-            classifier.PredictViews(count, views.Count, (index, view, destination) =>
+            classifier.PredictViews(count, views.Count, new ViewFiller(
+                (index, view, destination) => Fill(index, destination, (clip, to) => model.Preprocessing.Apply(clip, model.Config.Frames, views, view, to)),
+                (index, view, destination) => Fill(index, destination, (clip, to) => model.Preprocessing.Crop(clip, model.Config.Frames, views, view, to))),
+                probabilities, features, CancellationToken.None);
+
+            void Fill<T>(int index, Span<T> destination, ClipPreparation<T> prepare)
             {
                 try
                 {
-                    model.Preprocessing.Apply(clips[index].Open(), model.Config.Frames, views, view, destination);
+                    prepare(clips[index].Open(), destination);
                 }
                 catch (UnreadableImageException) when (KeepsRows)
                 {
@@ -153,8 +164,12 @@ internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model
                 {
                     clips[index].Close();
                 }
-            }, probabilities, features, CancellationToken.None);
+            }
         }
+
+        private delegate void Preparation<T>(RgbImage image, Span<T> destination);
+
+        private delegate void ClipPreparation<T>(VideoClip clip, Span<T> destination);
 
         public void Dispose()
         {

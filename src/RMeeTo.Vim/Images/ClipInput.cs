@@ -47,24 +47,17 @@ internal static class ClipInput
         where TSource : IFrameSource
     {
         int length = evaluation.OutputLength, plane = length / 3;
-        if (output.Length != (long)length * frames.Length)
-            throw new ArgumentException($"The output has {output.Length} elements; [3, {frames.Length}, {evaluation.ImageHeight}, {evaluation.ImageWidth}] "
-                + $"needs {(long)length * frames.Length}.", nameof(output));
+        CheckOutput(output.Length, frames.Length, evaluation);
         byte[] rgb = ArrayPool<byte>.Shared.Rent(length);
         float[] planes = ArrayPool<float>.Shared.Rent(length);
         try
         {
-            var (width, height) = (0, 0);
+            var size = (0, 0);
             for (int t = 0; t < frames.Length; t++)
             {
                 if (t == 0 || frames[t] != frames[t - 1])
                 {
-                    var frame = source.Read(frames[t]);
-                    if (t == 0) (width, height) = (frame.Width, frame.Height);
-                    if ((frame.Width, frame.Height) != (width, height))
-                        throw new ArgumentException($"Frame {frames[t]} of the clip is {frame.Width}×{frame.Height} pixels and frame {frames[0]} "
-                            + $"{width}×{height}; all frames of a clip must have one size.", nameof(source));
-                    cut(frame, state, rgb.AsSpan(0, length));
+                    cut(Read(source, frames, t, ref size), state, rgb.AsSpan(0, length));
                     evaluation.Normalization.Apply(rgb.AsSpan(0, length), planes.AsSpan(0, length));
                 }
                 for (int channel = 0; channel < 3; channel++)
@@ -76,5 +69,45 @@ internal static class ClipInput
             ArrayPool<byte>.Shared.Return(rgb);
             ArrayPool<float>.Shared.Return(planes);
         }
+    }
+
+    /// <summary>Cuts frames and leaves them as they are.</summary>
+    /// <inheritdoc cref="Fill"/>
+    /// <param name="source">The video.</param>
+    /// <param name="frames">[T] which of its frames.</param>
+    /// <param name="evaluation">Size.</param>
+    /// <param name="cut">Cuts one frame.</param>
+    /// <param name="state">Handed to <paramref name="cut"/>.</param>
+    /// <param name="rgb">[T, H, W, 3]</param>
+    public static void Cut<TSource, TState>(
+        TSource source, ReadOnlySpan<int> frames, EvaluationPreprocessing evaluation, FrameCutter<TState> cut, TState state, Span<byte> rgb)
+        where TSource : IFrameSource
+    {
+        int length = evaluation.OutputLength;
+        CheckOutput(rgb.Length, frames.Length, evaluation);
+        var size = (0, 0);
+        for (int t = 0; t < frames.Length; t++)
+        {
+            if (t > 0 && frames[t] == frames[t - 1]) rgb.Slice((t - 1) * length, length).CopyTo(rgb.Slice(t * length, length));
+            else cut(Read(source, frames, t, ref size), state, rgb.Slice(t * length, length));
+        }
+    }
+
+    /// <summary>The t-th of the frames, of the size of the first.</summary>
+    private static RgbImage Read<TSource>(TSource source, ReadOnlySpan<int> frames, int t, ref (int Width, int Height) size) where TSource : IFrameSource
+    {
+        var frame = source.Read(frames[t]);
+        if (t == 0) size = (frame.Width, frame.Height);
+        if ((frame.Width, frame.Height) != size)
+            throw new ArgumentException($"Frame {frames[t]} of the clip is {frame.Width}×{frame.Height} pixels and frame {frames[0]} "
+                + $"{size.Width}×{size.Height}; all frames of a clip must have one size.", nameof(source));
+        return frame;
+    }
+
+    private static void CheckOutput(int length, int frames, EvaluationPreprocessing evaluation)
+    {
+        if (length != (long)evaluation.OutputLength * frames)
+            throw new ArgumentException($"The output has {length} elements; [3, {frames}, {evaluation.ImageHeight}, {evaluation.ImageWidth}] "
+                + $"needs {(long)evaluation.OutputLength * frames}.", "output");
     }
 }

@@ -16,6 +16,9 @@ public sealed record EvaluationPreprocessing
 {
     internal const int MaxInput = 8192;
 
+    private static readonly FrameCutter<(EvaluationPreprocessing Evaluation, int Crop, int Crops)> s_cropView =
+        static (frame, s, rgb) => s.Evaluation.Crop(frame, rgb, s.Crop, s.Crops);
+
     /// <summary>Rows of the network input, 1 … 8192.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is out of range.</exception>
     public int ImageHeight { get; init => field = CheckInput(value, nameof(ImageHeight)); } = 224;
@@ -94,13 +97,28 @@ public sealed record EvaluationPreprocessing
 
     internal void Apply<TSource>(TSource source, int frames, ClipViews views, int view, Span<float> output) where TSource : IFrameSource
     {
+        Span<int> chosen = frames is >= 1 and <= 64 ? stackalloc int[frames] : new int[Math.Max(1, frames)];
+        Choose(source.Count, frames, views, view, chosen);
+        ClipInput.Fill(source, chosen, this, s_cropView, (this, view % views.Crops, views.Crops), output);
+    }
+
+    /// <summary>Prepares one view of a clip without normalising: [T, H, W, 3].</summary>
+    internal void Crop(VideoClip clip, int frames, ClipViews views, int view, Span<byte> rgb) => Crop(new ClipFrames(clip), frames, views, view, rgb);
+
+    /// <inheritdoc cref="Crop(VideoClip, int, ClipViews, int, Span{byte})"/>
+    internal void Crop<TSource>(TSource source, int frames, ClipViews views, int view, Span<byte> rgb) where TSource : IFrameSource
+    {
+        Span<int> chosen = frames is >= 1 and <= 64 ? stackalloc int[frames] : new int[Math.Max(1, frames)];
+        Choose(source.Count, frames, views, view, chosen);
+        ClipInput.Cut(source, chosen, this, s_cropView, (this, view % views.Crops, views.Crops), rgb);
+    }
+
+    private static void Choose(int count, int frames, ClipViews views, int view, Span<int> chosen)
+    {
         ArgumentOutOfRangeException.ThrowIfLessThan(frames, 1);
         ArgumentOutOfRangeException.ThrowIfNegative(view);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(view, views.Count);
-        Span<int> chosen = frames <= 64 ? stackalloc int[frames] : new int[frames];
-        FrameSampling.Even(source.Count, view / views.Crops, views.Times, chosen);
-        var state = (Evaluation: this, Crop: view % views.Crops, views.Crops);
-        ClipInput.Fill(source, chosen, this, static (frame, s, rgb) => s.Evaluation.Crop(frame, rgb, s.Crop, s.Crops), state, output);
+        FrameSampling.Even(count, view / views.Crops, views.Times, chosen);
     }
 
     /// <summary>Resizes and crops without normalising: what the network sees, as a picture.</summary>

@@ -90,6 +90,13 @@ public sealed record ImageSet(ImageStore Store, IReadOnlyList<int> Indices)
         else preprocessing.Apply(new StoredFrames(Store, Indices[k], buffer), frames, ClipViews.Single, 0, destination);
     }
 
+    /// <summary>The same without normalising: [H, W, 3], or [T, H, W, 3].</summary>
+    internal void Crop(int k, int frames, EvaluationPreprocessing preprocessing, ImageReadBuffer buffer, Span<byte> destination)
+    {
+        if (frames == 0) preprocessing.Crop(Store.Read(Indices[k], buffer), destination);
+        else preprocessing.Crop(new StoredFrames(Store, Indices[k], buffer), frames, ClipViews.Single, 0, destination);
+    }
+
     /// <summary>Writes the network input of the k-th image or clip of the set, as in training.</summary>
     internal void Prepare(
         int k, int frames, TrainingPreprocessing preprocessing, ImageReadBuffer buffer, Span<float> destination, ulong seed, int epoch, long sample)

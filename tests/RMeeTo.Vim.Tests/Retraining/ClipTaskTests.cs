@@ -1,8 +1,10 @@
 using RMeeTo.Vim.Analysis;
+using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Images;
 using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Network;
 using RMeeTo.Vim.Retraining;
+using RMeeTo.Vim.Tests.Devices;
 
 namespace RMeeTo.Vim.Tests.Retraining;
 
@@ -49,6 +51,28 @@ public sealed class ClipTaskTests
             return probabilities;
         })];
         CollectionAssert.AreEqual(results[0], results[1]);
+    }
+
+    /// <summary>Training, validation and views of clips on a device of whole batches, which takes their frames as pixels: the same bits.</summary>
+    [TestMethod]
+    public void ADeviceOfWholeBatchesDoesNotMatter()
+    {
+        var (training, validation) = (Clips(20, 1), Clips(9, 2));
+        var model = new VimModel(VimInitializer.Create(Config, 1), Names, MergeSchedule.Uniform(Config, 6, interval: 1));
+        var options = TinyTask.Options with { MinimumCropArea = 0.5, TeacherLossWeight = 0.5, Mix = new(), RandomErasing = 0.5 };
+        var expected = Retrainer.Run(model, training, validation, options with { Lanes = 1, Device = new CpuInBatches(10) });
+        RepeatedRuns.AssertSame(expected, Retrainer.Run(model, training, validation, options with { Device = new PlayedGpu { Batch = 4 } }), "clips");
+
+        var clips = Enumerable.Range(0, 5).Select(i => Clip(training, i)).Append(Images.VideoClipTests.Clip(3, 24, 24, 50)).ToList();
+        float[][] results = [.. new IVimDeviceProvider?[] { null, new PlayedGpu { Batch = 4 }, new PlayedGpu { TakesImageBytes = false } }.Select(device =>
+        {
+            using var classifier = new VimClassifier(model, 2, device);
+            var probabilities = new float[6 * 3];
+            classifier.PredictClips(clips, probabilities, ClipViews.Published);
+            return probabilities;
+        })];
+        CollectionAssert.AreEqual(results[0], results[1]);
+        CollectionAssert.AreEqual(results[0], results[2]);
     }
 
     [TestMethod]

@@ -33,7 +33,7 @@ internal sealed class Validator : IDisposable
         TrainingProcesses processes)
     {
         (_images, _preprocessing, _network, _processes) = (images, preprocessing, network, processes);
-        _runner = new NetworkRunner(network, provider, threads);
+        _runner = new NetworkRunner(network, provider, threads, preprocessing.Normalization);
         var (first, end) = processes.Part(images.Count);
         (_part, _partCount) = (first, end - first);
     }
@@ -43,7 +43,7 @@ internal sealed class Validator : IDisposable
     public ValidationScore Score(CancellationToken cancellation)
     {
         _sums = default;
-        _processes.Together(() => _runner.Run(_partCount, Fill, Add, cancellation));
+        _processes.Together(() => _runner.Run(_partCount, Fill, Add, cancellation, pixels: Crop));
         double count = _images.Count;
         double top1 = _processes.Sum(_sums.First) / count, top5 = _processes.Sum(_sums.FirstFive) / count, loss = _processes.Sum(_sums.Loss) * LossUnit / count;
         return new ValidationScore(top1, _network.Classes >= 5 ? top5 : null, loss);
@@ -56,6 +56,8 @@ internal sealed class Validator : IDisposable
     }
 
     private void Fill(int k, Span<float> destination) => _images.Prepare(_part + k, _network.InputFrames, _preprocessing, _buffers.Value!, destination);
+
+    private void Crop(int k, Span<byte> destination) => _images.Crop(_part + k, _network.InputFrames, _preprocessing, _buffers.Value!, destination);
 
     private void Add(int k, ReadOnlySpan<float> probabilities, ReadOnlySpan<float> features)
     {
