@@ -4,48 +4,73 @@ using RMeeTo.Vim.Devices;
 
 namespace RMeeTo.MLNet;
 
+/// <summary>The GPU that somebody asks for; all of it belongs to the process, and is not stored in a model.</summary>
+/// <param name="DeviceId">Number of the GPU; null: as the environment says.</param>
+/// <param name="FallbackToCpu">Whether the CPU may serve instead; null: as the environment says.</param>
+/// <param name="Precision">How matrix products are computed.</param>
+internal sealed record GpuChoice(int? DeviceId = null, bool? FallbackToCpu = null, MatrixPrecision Precision = MatrixPrecision.Float32)
+{
+    /// <summary>Assembly-qualified name of the provider; another one in tests.</summary>
+    public string ProviderType { get; init; } = DeviceChoice.ProviderType;
+}
+
 /// <summary>
-/// Decides between CPU and GPU, anew at every Fit, Load and first Transform. The GPU's device comes from another package, which this one knows by name only:
-/// assembly RMeeTo.TorchSharp, type RMeeTo.TorchSharp.TorchSharpDeviceProvider, an <see cref="IVimDeviceProvider"/> with a public constructor that takes the
-/// number of the GPU and throws where it cannot be used.
+/// Decides between CPU and GPU, anew at every Fit and, where a transformer was made or loaded, when it first classifies. The GPU's device comes from another
+/// package, which this one knows by name only: assembly RMeeTo.TorchSharp, type RMeeTo.TorchSharp.TorchSharpDeviceProvider, an
+/// <see cref="IVimDeviceProvider"/> with a public constructor that takes the number of the GPU and the <see cref="MatrixPrecision"/>, or the number alone, and
+/// throws where it cannot be used.
 /// </summary>
 internal static class DeviceChoice
 {
     /// <summary>Assembly-qualified name of the provider.</summary>
     public const string ProviderType = "RMeeTo.TorchSharp.TorchSharpDeviceProvider, RMeeTo.TorchSharp";
 
-    private const string Advice = "Add the packages RMeeTo.TorchSharp and TorchSharp-cuda-windows (or TorchSharp-cuda-linux) to the application";
+    private static string Advice => Package is { } package
+        ? $"Add the packages RMeeTo.TorchSharp and {package} to the application"
+        : "GPUs need Windows or Linux, where the packages RMeeTo.TorchSharp and TorchSharp-cuda-windows or TorchSharp-cuda-linux are to be added to the "
+            + "application";
+
+    /// <summary>What brings CUDA to this system; null where nothing does.</summary>
+    private static string? Package =>
+        OperatingSystem.IsWindows() ? "TorchSharp-cuda-windows" : OperatingSystem.IsLinux() ? "TorchSharp-cuda-linux" : null;
 
     /// <summary>The device to use; null is the CPU.</summary>
     /// <param name="environment">Says what the user asked for where the options do not.</param>
-    /// <param name="gpuDeviceId">Option.</param>
-    /// <param name="fallbackToCpu">Option.</param>
-    /// <param name="channel">Told what was chosen and why.</param>
-    /// <param name="providerType">For tests.</param>
+    /// <param name="choice">Options.</param>
+    /// <param name="channel">Told what cannot be used and why.</param>
     /// <exception cref="InvalidOperationException">The GPU cannot be used, and the CPU may not serve instead.</exception>
-    public static IVimDeviceProvider? Resolve(IHostEnvironment environment, int? gpuDeviceId, bool? fallbackToCpu, IChannel channel,
-        string providerType = ProviderType)
+    public static IVimDeviceProvider? Resolve(IHostEnvironment environment, GpuChoice choice, IChannel channel)
     {
         var settings = MlNetInternals.GpuSettings(environment);
-        if ((gpuDeviceId ?? settings.GpuDeviceId) is not { } gpu) return null;
-        string reason;
+        if ((choice.DeviceId ?? settings.GpuDeviceId) is not { } gpu) return null;
+        string reason = "the package RMeeTo.TorchSharp is not there";
+        Exception? cause = null;
         try
         {
-            if (Type.GetType(providerType, throwOnError: false) is { } type)
-            {
-                var provider = (IVimDeviceProvider)Activator.CreateInstance(type, BindingFlags.DoNotWrapExceptions, null, [gpu], null)!;
-                channel.Info(MessageSensitivity.None, $"GPU {gpu}: {provider.Name}.");
-                return provider;
-            }
-            reason = "the package RMeeTo.TorchSharp is not there";
+            if (Type.GetType(choice.ProviderType, throwOnError: false) is { } type) return Create(type, gpu, choice.Precision, channel);
         }
         catch (Exception failure) when (failure is not OutOfMemoryException)
         {
-            reason = failure.Message.TrimEnd('.');
+            (reason, cause) = (failure.Message.TrimEnd('.'), failure);
         }
-        if (!(fallbackToCpu ?? settings.FallbackToCpu))
-            throw new InvalidOperationException($"GPU {gpu} was asked for and cannot be used: {reason}. {Advice}, or set FallbackToCpu to true.");
+        if (!(choice.FallbackToCpu ?? settings.FallbackToCpu))
+            throw new InvalidOperationException($"GPU {gpu} was asked for and cannot be used: {reason}. {Advice}, or set FallbackToCpu to true.", cause);
         channel.Warning(MessageSensitivity.None, $"GPU {gpu} was asked for and cannot be used: {reason}. The CPU is used instead. {Advice} to use the GPU.");
         return null;
+    }
+
+    /// <summary>The line of the log that says where something runs.</summary>
+    /// <param name="device">Where.</param>
+    /// <param name="threads">Thread budget; 0 is one a processor.</param>
+    public static string Describe(IVimDeviceProvider device, int threads) =>
+        device.TakesWholeBatches ? $"Device: {device.Name}." : $"Device: {device.Name}, {device.Workers(threads)} threads.";
+
+    private static IVimDeviceProvider Create(Type type, int gpu, MatrixPrecision precision, IChannel channel)
+    {
+        object[] arguments = [gpu];
+        if (type.GetConstructor([typeof(int), typeof(MatrixPrecision)]) is not null) arguments = [gpu, precision];
+        else if (precision != MatrixPrecision.Float32)
+            channel.Warning(MessageSensitivity.None, $"GpuMatrixPrecision is {precision}, and {type.FullName} knows only one precision, which is used.");
+        return (IVimDeviceProvider)Activator.CreateInstance(type, BindingFlags.DoNotWrapExceptions, null, arguments, null)!;
     }
 }

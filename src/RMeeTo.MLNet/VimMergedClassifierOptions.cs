@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using RMeeTo.Vim;
 using RMeeTo.Vim.Checkpoints;
+using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Images;
 using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Retraining;
@@ -310,6 +311,26 @@ public sealed class VimMergedClassifierOptions
 
     /// <summary>Whether the CPU serves where the GPU asked for cannot be used. Null: what <c>MLContext.FallbackToCpu</c> says.</summary>
     public bool? FallbackToCpu { get; set; }
+
+    /// <summary>
+    /// How a GPU computes matrix products, in <c>Fit</c> and in <c>Transform</c>; single precision unless set. <see cref="MatrixPrecision.TensorFloat32"/> and
+    /// <see cref="MatrixPrecision.BFloat16"/> are faster on GPUs that have them and round what they multiply; all else stays in single precision. Of no effect
+    /// on a CPU, and never stored in a model.
+    /// </summary>
+    public MatrixPrecision GpuMatrixPrecision
+    {
+        get;
+        set => field = Enum.IsDefined(value)
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(GpuMatrixPrecision), value,
+                $"GpuMatrixPrecision is {(int)value}; it must be one of {string.Join(", ", Enum.GetNames<MatrixPrecision>())}.");
+    }
+
+    /// <summary>The GPU that is asked for.</summary>
+    internal GpuChoice Gpu => new(GpuDeviceId, FallbackToCpu, GpuMatrixPrecision) { ProviderType = GpuProviderType };
+
+    /// <summary>For tests.</summary>
+    internal string GpuProviderType { get; set; } = DeviceChoice.ProviderType;
 
     /// <summary>The columns that the stage reads and adds.</summary>
     internal StageColumns Columns => new(LabelColumnName, ImageColumnName, ImageNameColumnName, ScoreColumnName, PredictedLabelColumnName)

@@ -2,6 +2,7 @@ using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 using RMeeTo.Vim;
+using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Images;
 using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Retraining;
@@ -73,6 +74,23 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
             if (value is < 0 or > 4096)
                 throw new ArgumentOutOfRangeException(nameof(Threads), value, $"Threads is {value}; it must be from 0 (one a processor) to 4096.");
             Renew(options => options with { Threads = value });
+        }
+    }
+
+    /// <summary>
+    /// How a GPU computes matrix products; single precision after loading. Of no effect on a CPU, and not saved. Cursors that are open keep theirs. Which GPU:
+    /// <c>MLContext.GpuDeviceId</c>, as it is when the first row is classified.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is none of the enum.</exception>
+    public MatrixPrecision GpuMatrixPrecision
+    {
+        get => Engine.Options.Gpu.Precision;
+        set
+        {
+            if (!Enum.IsDefined(value))
+                throw new ArgumentOutOfRangeException(nameof(GpuMatrixPrecision), value, $"GpuMatrixPrecision is {(int)value}; it must be one of "
+                    + $"{string.Join(", ", Enum.GetNames<MatrixPrecision>())}.");
+            Renew(options => options with { GpuAskedFor = options.Gpu with { Precision = value } });
         }
     }
 
@@ -219,13 +237,14 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
         MlNetInternals.Save(ctx, stream => StageFile.Write(stream, _columns, _classes, Engine.Options.UnreadableImages, Engine.Options.Views, Model));
     }
 
-    private void Renew(Func<ScoringOptions, ScoringOptions> change)
+    /// <summary>Changes how the network is run; what is under way goes on as it began.</summary>
+    internal void Renew(Func<ScoringOptions, ScoringOptions> change)
     {
         lock (_lock)
         {
             var options = change(_engine.Options);
             if (options == _engine.Options) return;
-            using var before = _engine.Acquire(); // throws where this transformer is disposed
+            _engine.ThrowIfDisposed(); // and does not make a device only to leave it
             _engine.Dispose();
             _engine = new ScoringEngine(_environment, Model, options);
         }

@@ -72,7 +72,8 @@ public sealed class NetworkRunnerTests
                     CollectionAssert.AreEqual(expected[i], (float[])[.. probabilities, .. features], $"image {i} of {count}, {tokensPerMerge} a merge");
                 }, withFeatures: true);
                 Assert.IsTrue(filled.All(times => times == 1) && order.SequenceEqual(Enumerable.Range(0, count)), string.Join(", ", order));
-                if (options.ShuffleRate == 0) Assert.AreEqual((count + runner.BatchCapacity - 1) / runner.BatchCapacity, gpu.Queue.Waits - waits, "a wait a batch");
+                int batches = (count + runner.BatchCapacity - 1) / runner.BatchCapacity;
+                if (options.ShuffleRate == 0) Assert.AreEqual(batches, gpu.Queue.Waits - waits, "a wait a batch");
             }
             Assert.AreEqual(options.ShuffleRate == 0, gpu.Queue.Repeats > 0, "recorded");
             Assert.IsLessThanOrEqualTo(3, gpu.Devices, "weights, memory to copy from, activations");

@@ -71,8 +71,9 @@ public sealed class VimClassifierTests
         CollectionAssert.AreEqual(expected.Features, actual.Features);
 
         // And in the same call after it, inputs that are numbers whatever the device takes.
-        var inputs = new float[images.Count * s_model.Preprocessing.OutputLength];
-        for (int i = 0; i < images.Count; i++) s_model.Preprocessing.Apply(images[i], inputs.AsSpan(i * s_model.Preprocessing.OutputLength, s_model.Preprocessing.OutputLength));
+        int length = s_model.Preprocessing.OutputLength;
+        var inputs = new float[images.Count * length];
+        for (int i = 0; i < images.Count; i++) s_model.Preprocessing.Apply(images[i], inputs.AsSpan(i * length, length));
         var fromInputs = new float[images.Count * 3];
         gpu.PredictNormalized(inputs, fromInputs);
         CollectionAssert.AreEqual(expected.Probabilities, fromInputs);

@@ -36,15 +36,14 @@ internal sealed class FitRun(
             var classes = TrainingRows.ReadClasses(input, options, kept, cancellation);
             return Merged(Start(weights, classes), classes);
         }
-        var device = options.Retraining.Device ?? DeviceChoice.Resolve(environment, options.GpuDeviceId, options.FallbackToCpu, channel)
-            ?? CpuDeviceProvider.Instance;
-        channel.Say($"Device: {device.Name}, {device.Workers(_recipe.Threads)} threads.");
+        var device = options.Retraining.Device ?? DeviceChoice.Resolve(environment, options.Gpu, channel) ?? CpuDeviceProvider.Instance;
+        channel.Say(DeviceChoice.Describe(device, _recipe.Threads));
         bool ownTeacher = options.Target is not null || options.Previous is not null;
         long forImages = FitMemory.ForImages(weights.Config, schedule, merging, _recipe with { Device = device }, ownTeacher, options.MemoryBudget);
         using var rows = Read(input, kept, weights, forImages);
         var start = Start(weights, rows.Classes);
         if (options.Target is { } target)
-            start = ScheduleFinder.Apply(start, rows, target, options, _recipe.Threads, channel, cancellation.Token);
+            start = ScheduleFinder.Apply(start, rows, target, options, _recipe.Threads, device, channel, cancellation.Token);
         if (_recipe.Epochs == 0) return Merged(start, rows.Classes);
         var result = Retrain(start, weights.Teacher(start), rows, device);
         return Transformer(result.Model, rows.Classes, result);
@@ -176,7 +175,7 @@ internal sealed class FitRun(
     {
         int count = classes.All.Names.Count;
         if (options.TopK > count) channel.Say($"TopK is {options.TopK} and there are {count} classes: the columns of the top classes have {count} slots.");
-        var scoring = new ScoringOptions(options.UnreadableImages, _recipe.Threads, options.BatchSize, options.GpuDeviceId, options.FallbackToCpu)
+        var scoring = new ScoringOptions(options.UnreadableImages, _recipe.Threads, options.BatchSize, options.Gpu)
         {
             Views = options.Views,
         };

@@ -1,6 +1,7 @@
 using Microsoft.ML.Runtime;
 using RMeeTo.Vim;
 using RMeeTo.Vim.Analysis;
+using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Images;
 using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Retraining;
@@ -16,11 +17,12 @@ internal static class ScheduleFinder
     /// <param name="target">What the schedule is to reach.</param>
     /// <param name="options">How many images, and the seed of their choice.</param>
     /// <param name="threads">Thread budget.</param>
+    /// <param name="device">Where to run.</param>
     /// <param name="channel">Told what was found, and the trade-off.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <exception cref="InvalidOperationException">The head does not know all classes, or no schedule reaches the target.</exception>
     public static StartModel Apply(StartModel start, TrainingRows rows, ScheduleTarget target, VimMergedClassifierOptions options, int threads,
-        IChannel channel, CancellationToken cancellation)
+        IVimDeviceProvider device, IChannel channel, CancellationToken cancellation)
     {
         if (start.NewClasses.Count > 0)
             throw new InvalidOperationException("Target asks for a schedule that is found by what the network answers, and the checkpoint does not know "
@@ -30,7 +32,7 @@ internal static class ScheduleFinder
         ScheduleSearchResult found;
         try
         {
-            found = ScheduleSearch.Find(start.Model, target, calibration, new() { Threads = threads }, cancellation);
+            found = ScheduleSearch.Find(start.Model, target, calibration, new() { Threads = threads, Device = device }, cancellation);
         }
         catch (ArgumentException unreachable)
         {

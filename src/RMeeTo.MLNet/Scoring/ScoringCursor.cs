@@ -37,7 +37,8 @@ internal sealed class ScoringCursor : DataViewRowCursor, IScoredRow
     {
         var config = lease.Model.Config;
         (_classes, _width) = (config.Classes, schema.NeedsFeatures(active) ? config.Width : 0);
-        (_environment, _schema, _active, _input, _lease, _sizes) = (environment, schema, active, input, lease, new BatchSizes(lease.Options, config));
+        (_environment, _schema, _active, _input, _lease) = (environment, schema, active, input, lease);
+        _sizes = new BatchSizes(lease.Options, config, lease.Device);
         _reader = SampleReader.Create(input, schema.Sample);
         _inputId = input.GetIdGetter();
         _columns = new ColumnBuffer?[schema.Input.Count];

@@ -1,5 +1,6 @@
 using Microsoft.ML.Runtime;
 using RMeeTo.Vim;
+using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Images;
 
 namespace RMeeTo.MLNet;
@@ -62,8 +63,10 @@ internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model
     private VimClassifier Create()
     {
         using var channel = StageLog.Open(environment, "Scoring");
-        var device = DeviceChoice.Resolve(environment, options.GpuDeviceId, options.FallbackToCpu, channel);
-        return new VimClassifier(model, options.Threads, device);
+        var device = DeviceChoice.Resolve(environment, options.Gpu, channel);
+        var classifier = new VimClassifier(model, options.Threads, device);
+        channel.Say(DeviceChoice.Describe(classifier.Device, options.Threads));
+        return classifier;
     }
 
     private void Release()
@@ -92,6 +95,9 @@ internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model
 
         /// <summary>How it is run.</summary>
         public ScoringOptions Options => owner.Options;
+
+        /// <summary>Where it runs.</summary>
+        public IVimDeviceProvider Device => classifier.Device;
 
         /// <summary>Classifies samples; those that cannot be read get NaN where the policy allows.</summary>
         /// <param name="samples">What to classify.</param>
@@ -182,11 +188,15 @@ internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model
 /// <param name="UnreadableImages">Policy.</param>
 /// <param name="Threads">Thread budget; 0: one a processor.</param>
 /// <param name="BatchSize">Rows that a cursor reads ahead; null: enough to keep all threads at work.</param>
-/// <param name="GpuDeviceId">GPU asked for; null: as the environment says.</param>
-/// <param name="FallbackToCpu">Whether the CPU may serve instead; null: as the environment says.</param>
-internal sealed record ScoringOptions(UnreadableImages UnreadableImages, int Threads = 0, int? BatchSize = null, int? GpuDeviceId = null,
-    bool? FallbackToCpu = null)
+/// <param name="GpuAskedFor">GPU asked for; null: as the environment says.</param>
+internal sealed record ScoringOptions(UnreadableImages UnreadableImages, int Threads = 0, int? BatchSize = null, GpuChoice? GpuAskedFor = null)
 {
+    /// <summary>GPU asked for.</summary>
+    public GpuChoice Gpu => GpuAskedFor ?? new();
+
+    /// <summary>Number of the GPU asked for; null: as the environment says.</summary>
+    public int? GpuDeviceId => Gpu.DeviceId;
+
     /// <summary>How often a clip is looked at; without meaning for images. Stored in a model file.</summary>
     public ClipViews Views { get; init; } = ClipViews.Single;
 }

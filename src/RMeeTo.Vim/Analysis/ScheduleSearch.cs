@@ -1,3 +1,4 @@
+using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Retraining;
 
@@ -21,6 +22,9 @@ public sealed record ScheduleSearchOptions
 
     /// <summary>Thread budget; 0 means one a processor. It changes no result.</summary>
     public int Threads { get; init; }
+
+    /// <summary>Where to run; null means the CPU.</summary>
+    public IVimDeviceProvider? Device { get; init; }
 
     /// <summary>Told after every schedule that was tried, with the best so far.</summary>
     public IProgress<ScheduleSearchProgress>? Progress { get; init; }
@@ -74,7 +78,7 @@ public static class ScheduleSearch
         if (model.Config.Depth < 2)
             throw new ArgumentException("The network has 1 block, at whose entry nothing is known to merge by; use a network of at least 2 blocks.",
                 nameof(model));
-        using var evaluator = new ScheduleEvaluator(model, calibration, options.Threads, cancellation: cancellation);
+        using var evaluator = new ScheduleEvaluator(model, calibration, options.Threads, options.Device, cancellation);
         var merging = options.Merging ?? model.Merging;
         var shapes = new ShapeSearch(new ScheduleScale(model.Config, merging), evaluator, merging, options, cancellation);
         return target.Speedup is { } speedup

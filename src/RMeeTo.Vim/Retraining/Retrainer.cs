@@ -9,7 +9,8 @@ namespace RMeeTo.Vim.Retraining;
 /// </summary>
 /// <remarks>
 /// Deterministic: the same model, images and options yield the same weights bit for bit whatever the number of threads, and from a run that was killed and
-/// resumed, on one kind of device and vector width. From any number of processes as well (<see cref="RetrainOptions.Processes"/>).
+/// resumed, on one kind of device and vector width. From any number of processes as well (<see cref="RetrainOptions.Processes"/>), on a GPU where
+/// <see cref="RetrainOptions.Lanes"/> is set.
 /// </remarks>
 public static class Retrainer
 {

@@ -30,7 +30,19 @@ internal sealed class QueuedBuffer(DeviceBuffer inner, OperatorQueue queue) : De
     }
 }
 
-/// <summary>The same for bytes.</summary>
+/// <summary>A weight whose packed form is made when its turn comes, and not freed before.</summary>
+internal sealed class QueuedWeight(DeviceMatrix matrix, LinearWeight inner, OperatorQueue queue) : LinearWeight(matrix)
+{
+    public LinearWeight Inner => inner;
+
+    protected override void Dispose(bool disposing)
+    {
+        queue.Finish();
+        inner.Dispose();
+    }
+}
+
+/// <summary>Bytes whose writes wait in a queue.</summary>
 internal sealed class QueuedBytes(DeviceBytes inner, OperatorQueue queue) : DeviceBytes(inner.Length)
 {
     public DeviceBytes Inner => inner;

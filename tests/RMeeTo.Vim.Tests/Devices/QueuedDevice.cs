@@ -34,9 +34,10 @@ internal sealed class QueuedDevice(VimDevice inner, OperatorQueue queue) : VimDe
 
     public override void Run(ref IDisposable? recording, Action operators) => queue.Run(ref recording, operators);
 
-    public override LinearWeight CreateLinear(DeviceMatrix weight, bool forTraining) => inner.CreateLinear(Of(weight), forTraining);
+    public override LinearWeight CreateLinear(DeviceMatrix weight, bool forTraining) =>
+        new QueuedWeight(weight, inner.CreateLinear(Of(weight), forTraining), queue);
 
-    public override void Refresh(LinearWeight weight) => queue.Add(() => inner.Refresh(weight));
+    public override void Refresh(LinearWeight weight) => queue.Add(() => inner.Refresh(Of(weight)));
 
     public override MergePlan CreateMergePlan(int batchCapacity, MergeStep step, MergeOptions options) => inner.CreateMergePlan(batchCapacity, step, options);
 
@@ -61,10 +62,10 @@ internal sealed class QueuedDevice(VimDevice inner, OperatorQueue queue) : VimDe
     }
 
     public override void Linear(DeviceMatrix x, LinearWeight weight, DeviceMatrix bias, DeviceMatrix y, bool accumulate = false) =>
-        queue.Add(() => inner.Linear(Of(x), weight, Of(bias), Of(y), accumulate));
+        queue.Add(() => inner.Linear(Of(x), Of(weight), Of(bias), Of(y), accumulate));
 
     public override void LinearInputGradient(DeviceMatrix dy, LinearWeight weight, DeviceMatrix dx, bool accumulate = false) =>
-        queue.Add(() => inner.LinearInputGradient(Of(dy), weight, Of(dx), accumulate));
+        queue.Add(() => inner.LinearInputGradient(Of(dy), Of(weight), Of(dx), accumulate));
 
     public override void LinearWeightGradient(DeviceMatrix dy, DeviceMatrix x, DeviceMatrix weightGradient, DeviceMatrix biasGradient) =>
         queue.Add(() => inner.LinearWeightGradient(Of(dy), Of(x), Of(weightGradient), Of(biasGradient)));
@@ -171,6 +172,8 @@ internal sealed class QueuedDevice(VimDevice inner, OperatorQueue queue) : VimDe
     }
 
     private static DeviceBuffer Of(DeviceBuffer buffer) => ((QueuedBuffer)buffer).Inner;
+
+    private static LinearWeight Of(LinearWeight weight) => ((QueuedWeight)weight).Inner;
 
     private static DeviceMatrix Of(DeviceMatrix matrix) => matrix.IsNone ? default : matrix with { Buffer = Of(matrix.Buffer) };
 
