@@ -48,6 +48,7 @@ internal static class Dotnet
         // What `dotnet run` tells this program about itself is not meant for the commands it starts.
         foreach (string name in (string[])["MSBuildSDKsPath", "MSBuildExtensionsPath", "MSBuildLoadMicrosoftTargetsReadOnly"])
             info.Environment.Remove(name);
+        info.Environment["WithCuda"] = "false"; // 3 GB that a user's own application downloads, no test
 
         using Process process = Process.Start(info) ?? throw new BuildException("dotnet did not start.");
         if (lines is not null)

@@ -2,9 +2,6 @@ using System.Globalization;
 
 namespace RMeeTo.Samples;
 
-/// <summary>What the user typed was wrong; shown as one line, exit code 2.</summary>
-internal sealed class UsageException(string message) : Exception(message);
-
 /// <summary>The command line.</summary>
 internal sealed class Options
 {
