@@ -19,10 +19,10 @@ internal static class DevicesUnderTest
     }
 
     /// <summary>A GPU of its own.</summary>
-    public static CudaContext Emulated(LaunchOrder order, ulong seed = 0)
+    public static CudaContext Emulated(LaunchOrder order, ulong seed = 0, bool watched = false)
     {
         if (CppCompiler.Installed is null) Assert.Inconclusive(CppCompiler.Missing);
-        var cuda = new EmulatedCuda(order, seed);
+        var cuda = new EmulatedCuda(order, seed, watched: watched);
         return new CudaContext(cuda, new EmulatedProducts(cuda));
     }
 

@@ -1,14 +1,14 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
+using System.Text.RegularExpressions;
 
 namespace RMeeTo.Cuda.Tests.Emulation;
 
 /// <summary>The C++ compiler of this machine: environment variable CXX, else g++, clang++ or c++. Tests that need one are skipped where there is none.</summary>
-internal sealed class CppCompiler
+internal sealed partial class CppCompiler
 {
-    // No -ffast-math: kernels see NaN and infinity. Contraction into fused operations as on the GPU, where this processor has them. The checks of arrays and
-    // alignment call functions of cuda_blocks.cpp.
+    // No -ffast-math: kernels see NaN and infinity. Contraction into fused operations as on the GPU, where this processor has them.
     private static readonly string[] s_options =
         ["-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-fno-exceptions", "-fno-rtti", "-fno-strict-aliasing", "-ffp-contract=fast", "-U_FORTIFY_SOURCE", "-w"];
 
@@ -36,22 +36,38 @@ internal sealed class CppCompiler
     /// <summary>Expands macros and conditions.</summary>
     public string Preprocess(string path, params string[] definitions) => Run(["-E", "-std=c++17", "-x", "c++", .. definitions.Select(d => "-D" + d), path]);
 
-    /// <summary>Compiles to an object file.</summary>
-    public void Compile(string source, string target) => Run([.. Options, "-fsanitize=bounds,alignment", "-c", source, "-o", target]);
+    /// <summary>Compiles kernels: with checks of arrays and alignment, or of every access. The functions that these call are in our own files.</summary>
+    public void CompileKernels(string source, string target, bool watched) =>
+        Run([.. Options, .. (string[])(watched ? ["-fsanitize=thread", "-g1", "-gdwarf-4"] : ["-fsanitize=bounds,alignment"]), "-c", source, "-o", target]);
 
     /// <summary>Compiles what is itself a part of the emulator.</summary>
-    public void CompileUnchecked(string source, string target) => Run([.. Options, "-c", source, "-o", target]);
+    public void Compile(string source, string target) => Run([.. Options, "-c", source, "-o", target]);
+
+    /// <summary>A message with file and line for every "[pc 0x12]" in it, if there is a tool that knows them.</summary>
+    public string WithLines(string library, string message) => ProgramCounter().Replace(message, match =>
+    {
+        try
+        {
+            return Execute("addr2line", "-s", "-e", library, match.Groups[1].Value).Trim().Split(' ')[0];
+        }
+        catch (Exception e) when (e is System.ComponentModel.Win32Exception or EmulationException)
+        {
+            return match.Value;
+        }
+    });
 
     /// <summary>Links to a library. Without the sanitizer: its functions are ours.</summary>
     public void Link(string target, params string[] objects) => Run(["-shared", .. objects, "-o", target, "-lm"]);
 
-    private string Run(params string[] arguments)
+    private string Run(params string[] arguments) => Execute(_path, arguments);
+
+    private static string Execute(string program, params string[] arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo(_path, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
-        return process.ExitCode == 0 ? output : throw new EmulationException($"{_path} {string.Join(' ', arguments)}\n{errors.Result}");
+        return process.ExitCode == 0 ? output : throw new EmulationException($"{program} {string.Join(' ', arguments)}\n{errors.Result}");
     }
 
     private static CppCompiler? Find()
@@ -64,6 +80,9 @@ internal sealed class CppCompiler
             .FirstOrDefault(File.Exists);
         return found is null ? null : new CppCompiler(found);
     }
+
+    [GeneratedRegex(@"\[pc (0x[0-9a-f]+)\]")]
+    private static partial Regex ProgramCounter();
 }
 
 /// <summary>What the emulator found wrong with a kernel or a launch.</summary>

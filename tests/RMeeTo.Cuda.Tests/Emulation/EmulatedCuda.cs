@@ -6,7 +6,12 @@ namespace RMeeTo.Cuda.Tests.Emulation;
 /// A GPU that there is not: kernels run on the CPU, at once, on the calling thread. What a GPU would do wrong without a word (an access outside memory, a
 /// barrier that not all threads reach) is an exception here.
 /// </summary>
-internal sealed unsafe class EmulatedCuda(LaunchOrder order = LaunchOrder.Forward, ulong seed = 0, int sharedBytes = 96 << 10) : ICudaRuntime
+/// <param name="order">In which blocks, warps and lanes run.</param>
+/// <param name="seed">For the shuffled order.</param>
+/// <param name="sharedBytes">Shared memory that a block may ask for; unless given, that of compute capability 7.0.</param>
+/// <param name="watched">Every access of a kernel to memory is checked: slow, and sees what no result tells.</param>
+internal sealed unsafe class EmulatedCuda(LaunchOrder order = LaunchOrder.Forward, ulong seed = 0, int sharedBytes = 96 << 10, bool watched = false)
+    : ICudaRuntime
 {
     private readonly EmulatedMemory _memory = new();
     private readonly ThreadLocal<List<Action>?> _recording = new();
@@ -67,7 +72,7 @@ internal sealed unsafe class EmulatedCuda(LaunchOrder order = LaunchOrder.Forwar
     public nint GetFunction(string unit, string source, string function)
     {
         RefuseWhileCapturing("A kernel is compiled");
-        return GCHandle.ToIntPtr(GCHandle.Alloc(EmulatedModule.Load(unit, source)[function])); // for the life of the process, as few as kernels
+        return GCHandle.ToIntPtr(GCHandle.Alloc(EmulatedModule.Load(unit, source, watched)[function])); // for the life of the process, as few as kernels
     }
 
     public void Launch(nint function, int gridX, int gridY, int gridZ, int threads, int sharedBytes, void* argument)
@@ -118,7 +123,9 @@ internal sealed unsafe class EmulatedCuda(LaunchOrder order = LaunchOrder.Forwar
     private void Run(EmulatedKernel kernel, int gridX, int gridY, int gridZ, int threads, int sharedBytes, byte[] argument)
     {
         long number = Interlocked.Increment(ref _launches);
+        EmulatedRegion[] regions = watched ? _memory.Regions() : [];
         fixed (byte* first = argument)
+        fixed (EmulatedRegion* firstRegion = regions)
         {
             kernel.Module.Run(new EmulatedLaunch
             {
@@ -131,6 +138,8 @@ internal sealed unsafe class EmulatedCuda(LaunchOrder order = LaunchOrder.Forwar
                 SharedBytes = sharedBytes,
                 Order = order,
                 Seed = seed * 1_000_003 + (ulong)number,
+                RegionCount = regions.Length,
+                Regions = firstRegion,
             }, kernel.Name);
         }
         foreach (nint word in MemoryMarshal.Cast<byte, nint>(argument))

@@ -66,6 +66,12 @@ internal sealed unsafe class EmulatedMemory : IDisposable
         }
     }
 
+    /// <summary>All allocations, in order of address.</summary>
+    public EmulatedRegion[] Regions()
+    {
+        lock (_lock) return [.. _sizes.Select(size => new EmulatedRegion(size.Key, size.Key + (nint)size.Value))];
+    }
+
     /// <summary>Throws where a range does not lie inside one allocation.</summary>
     public void CheckRange(nint memory, long bytes, string what)
     {

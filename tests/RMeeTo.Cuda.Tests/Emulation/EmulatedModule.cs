@@ -13,7 +13,7 @@ namespace RMeeTo.Cuda.Tests.Emulation;
 internal sealed unsafe partial class EmulatedModule
 {
     private static readonly ConcurrentDictionary<string, Lazy<EmulatedModule>> s_modules = [];
-    private static readonly string[] s_parts = ["cuda_on_cpu.h", "cuda_threads.h", "cuda_blocks.cpp"];
+    private static readonly string[] s_parts = ["cuda_on_cpu.h", "cuda_threads.h", "cuda_checks.h", "cuda_blocks.cpp", "cuda_checks.cpp"];
 
     // Compute capability 7.0: the plain path of every text.
     private static readonly string[] s_definitions = ["CUDA_EMULATED=1", "__CUDA_ARCH__=700", "__CUDACC__=1", "__CUDACC_RTC__=1"];
@@ -21,9 +21,11 @@ internal sealed unsafe partial class EmulatedModule
     private readonly delegate* unmanaged<EmulatedLaunch*, byte*, int, int> _launch;
     private readonly Dictionary<string, EmulatedKernel> _kernels = [];
     private readonly Lock _lock = new();
+    private readonly string _path;
 
     private EmulatedModule(string path)
     {
+        _path = path;
         nint library = NativeLibrary.Load(path);
         _launch = (delegate* unmanaged<EmulatedLaunch*, byte*, int, int>)NativeLibrary.GetExport(library, "cuda_launch");
         for (var entry = (KernelEntry*)NativeLibrary.GetExport(library, "cuda_kernels"); entry->Name != null; entry++)
@@ -36,11 +38,12 @@ internal sealed unsafe partial class EmulatedModule
     /// <summary>The kernels of a text: compiled, or found compiled.</summary>
     /// <param name="unit">For messages.</param>
     /// <param name="source">The text.</param>
-    public static EmulatedModule Load(string unit, string source)
+    /// <param name="watched">Every access to memory is checked, which takes some ten times as long.</param>
+    public static EmulatedModule Load(string unit, string source, bool watched = false)
     {
         CppCompiler compiler = CppCompiler.Installed ?? throw new PlatformNotSupportedException(CppCompiler.Missing);
-        string key = Hash([compiler.Version, .. CppCompiler.Options, .. s_definitions, .. s_parts.Select(ReadPart), source]);
-        return s_modules.GetOrAdd(key, _ => new(() => new EmulatedModule(Build(compiler, unit, source, key)))).Value;
+        string key = Hash([compiler.Version, watched ? "watched" : "", .. CppCompiler.Options, .. s_definitions, .. s_parts.Select(ReadPart), source]);
+        return s_modules.GetOrAdd(key, _ => new(() => new EmulatedModule(Build(compiler, unit, source, watched, key)))).Value;
     }
 
     /// <summary>A kernel by name.</summary>
@@ -55,22 +58,23 @@ internal sealed unsafe partial class EmulatedModule
         const int room = 4096;
         byte* message = stackalloc byte[room];
         lock (_lock)
-            if (_launch(&launch, message, room) != 0) throw new EmulationException($"{kernel}, {Marshal.PtrToStringUTF8((nint)message)}");
+            if (_launch(&launch, message, room) != 0)
+                throw new EmulationException($"{kernel}, {CppCompiler.Installed!.WithLines(_path, Marshal.PtrToStringUTF8((nint)message)!)}");
     }
 
-    private static string Build(CppCompiler compiler, string unit, string source, string key)
+    private static string Build(CppCompiler compiler, string unit, string source, bool watched, string key)
     {
         string folder = Path.Combine(AppContext.BaseDirectory, "emulation"), target = Path.Combine(folder, key + ".so");
         if (File.Exists(target)) return target;
         string work = Directory.CreateDirectory(Path.Combine(folder, $"{key}-{Guid.NewGuid():N}")).FullName;
         foreach (string part in s_parts) File.WriteAllText(Path.Combine(work, part), ReadPart(part));
-        string text = Path.Combine(work, "kernels.cu"), code = Path.Combine(work, "kernels.cpp"), kernels = Path.Combine(work, "kernels.o"), blocks = Path.Combine(work, "blocks.o");
+        string text = Path.Combine(work, "kernels.cu"), code = Path.Combine(work, "kernels.cpp"), built = Path.Combine(work, "library.so");
         File.WriteAllText(text, $"#line 1 \"{unit}\"\n{source}");
         File.WriteAllText(code, Registered(compiler.Preprocess(text, s_definitions)));
-        compiler.Compile(code, kernels);
-        compiler.CompileUnchecked(Path.Combine(work, "cuda_blocks.cpp"), blocks);
-        string built = Path.Combine(work, "library.so");
-        compiler.Link(built, kernels, blocks);
+        compiler.CompileKernels(code, code + ".o", watched);
+        string[] own = [.. s_parts.Where(part => part.EndsWith(".cpp", StringComparison.Ordinal) && (watched || part != "cuda_checks.cpp")).Select(part => Path.Combine(work, part))];
+        foreach (string part in own) compiler.Compile(part, part + ".o");
+        compiler.Link(built, [code + ".o", .. own.Select(part => part + ".o")]);
         File.Move(built, target, overwrite: true); // whole or not at all, whoever else builds it
         Directory.Delete(work, recursive: true);
         return target;
@@ -127,8 +131,13 @@ internal unsafe struct EmulatedLaunch
     public void* Argument;
     public int GridX, GridY, GridZ, Threads, SharedBytes;
     public LaunchOrder Order;
+    public int RegionCount;
     public ulong Seed;
+    public EmulatedRegion* Regions;
 }
+
+/// <summary><c>Region</c> of cuda_checks.h: an allocation.</summary>
+internal readonly record struct EmulatedRegion(nint Start, nint End);
 
 /// <summary>The order in which blocks run, and warps and lanes between two barriers. Right kernels give the same results in each.</summary>
 public enum LaunchOrder

@@ -18,10 +18,11 @@ internal sealed unsafe class KernelRun : IDisposable
     private readonly nint _function;
     private readonly int _outputs, _numbers;
 
-    public KernelRun(string source, string kernel, float[] inputs, int outputs, int numbers = 1, LaunchOrder order = LaunchOrder.Forward, ulong seed = 1)
+    public KernelRun(string source, string kernel, float[] inputs, int outputs, int numbers = 1, LaunchOrder order = LaunchOrder.Forward, ulong seed = 1,
+        bool watched = false)
     {
         if (CppCompiler.Installed is null) Assert.Inconclusive(CppCompiler.Missing);
-        Cuda = new EmulatedCuda(order, seed);
+        Cuda = new EmulatedCuda(order, seed, watched: watched);
         _function = Cuda.GetFunction("test.cu", Head + source, kernel);
         (_outputs, _numbers) = (outputs, numbers);
         Arguments = new()

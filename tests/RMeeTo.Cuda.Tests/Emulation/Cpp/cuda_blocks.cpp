@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include "cuda_checks.h"
 #include "cuda_threads.h"
 
 struct uint3 { unsigned x, y, z; };
@@ -35,7 +36,9 @@ struct Launch {
     const void* argument;
     int grid_x, grid_y, grid_z, threads, shared_bytes;
     Order order;
+    int region_count;
     uint64_t seed;
+    Region* regions; // only where accesses are watched
 };
 
 Launch launch;
@@ -71,8 +74,10 @@ struct Sequence {
     unsigned operator[](unsigned i) const { return static_cast<unsigned>((start + i * step) % count); }
 };
 
+} // namespace
+
 // Ends the launch. Room for the text is C#'s.
-[[noreturn]] void fail(const char* format, ...) {
+[[noreturn]] void cuda_fail(const char* format, ...) {
     int used = snprintf(report, report_room, "block (%u, %u, %u): ", cuda_block_index.x, cuda_block_index.y, cuda_block_index.z);
     va_list arguments;
     va_start(arguments, format);
@@ -80,6 +85,20 @@ struct Sequence {
     va_end(arguments);
     siglongjmp(give_up, 1);
 }
+
+int cuda_current_thread() { return current; }
+
+bool cuda_is_shared(uintptr_t address) {
+    auto fixed = reinterpret_cast<uintptr_t>(__start_cuda_shared), end = reinterpret_cast<uintptr_t>(__stop_cuda_shared);
+    if (address >= fixed && address < end) return true;
+    long byte = static_cast<long>(address - reinterpret_cast<uintptr_t>(dynamic_memory)) - guard_bytes;
+    if (byte < -guard_bytes || byte >= largest_shared + guard_bytes) return false;
+    if (byte < 0 || byte >= launch.shared_bytes)
+        cuda_fail("thread %d uses byte %ld of dynamic shared memory; the launch asked for %d.", current, byte, launch.shared_bytes);
+    return true;
+}
+
+namespace {
 
 const char* what_of(State state) {
     return state == State::at_block_barrier ? "wait for the block" : state == State::at_exchange ? "wait for their warp" : "have returned";
@@ -97,7 +116,7 @@ const char* what_of(State state) {
         if (t.state != State::returned) used += snprintf(where + used, sizeof where - used, " at %s:%d", t.file, t.line);
         if (t.state == State::at_exchange) used += snprintf(where + used, sizeof where - used, " (mask %08x)", t.mask);
     }
-    fail("threads wait for others in vain; every thread of a block must come to a __syncthreads, every lane of its mask to a warp operation.%s", where);
+    cuda_fail("threads wait for others in vain; every thread of a block must come to a __syncthreads, every lane of its mask to a warp operation.%s", where);
 }
 
 void thread_entry() {
@@ -111,7 +130,7 @@ void run_thread(int index) {
     current = index;
     cuda_thread_index.x = index;
     resume(threads[index]);
-    if (overflowed(index)) fail("thread %d needs more than %ld bytes of stack for its arrays.", index, stack_bytes);
+    if (overflowed(index)) cuda_fail("thread %d needs more than %ld bytes of stack for its arrays.", index, stack_bytes);
 }
 
 // Runs the threads of a warp until each has returned or waits for the block.
@@ -139,10 +158,12 @@ bool pass_barrier() {
     if (returned == launch.threads) return false;
     if (waiting != launch.threads) fail_apart();
     for (int i = 0; i < launch.threads; i++) threads[i].state = State::ready;
+    if (cuda_check_barrier) cuda_check_barrier();
     return true;
 }
 
 void run_block() {
+    if (cuda_check_block) cuda_check_block();
     if (__start_cuda_shared) memset(__start_cuda_shared, unset, __stop_cuda_shared - __start_cuda_shared);
     memset(dynamic_memory, unset, guard_bytes + launch.shared_bytes + guard_bytes);
     for (int i = 0; i < launch.threads; i++) {
@@ -156,9 +177,9 @@ void run_block() {
         for (int i = 0; i < warps; i++) run_warp(order[i] * warp);
     } while (pass_barrier());
     for (int i = 0; i < guard_bytes; i++) {
-        if ((unsigned char)dynamic_memory[i] != unset) fail("byte %d of dynamic shared memory was written.", i - guard_bytes);
+        if ((unsigned char)dynamic_memory[i] != unset) cuda_fail("byte %d of dynamic shared memory was written.", i - guard_bytes);
         if ((unsigned char)dynamic_memory[guard_bytes + launch.shared_bytes + i] != unset)
-            fail("byte %d of dynamic shared memory was written; the launch asked for %d.", launch.shared_bytes + i, launch.shared_bytes);
+            cuda_fail("byte %d of dynamic shared memory was written; the launch asked for %d.", launch.shared_bytes + i, launch.shared_bytes);
     }
 }
 
@@ -172,8 +193,8 @@ volatile bool launched;
 void on_signal(int signal, siginfo_t* info, void* context) {
     if (launched && pthread_equal(pthread_self(), launching)) {
         launched = false;
-        if (signal == SIGFPE) fail("thread %d divides a whole number by zero.", current);
-        fail("thread %d uses address %p, which is not there or not a multiple of the size of what it uses.", current, info->si_addr);
+        if (signal == SIGFPE) cuda_fail("thread %d divides a whole number by zero.", current);
+        cuda_fail("thread %d uses address %p, which is not there or not a multiple of the size of what it uses.", current, info->si_addr);
     }
     const struct sigaction& before = signal == SIGSEGV ? before_segv : signal == SIGBUS ? before_bus : before_fpe;
     if (before.sa_flags & SA_SIGINFO) before.sa_sigaction(signal, info, context);
@@ -196,11 +217,11 @@ struct Place { const char* file; uint32_t line, column; };
 struct Access { Place place; const void* type; unsigned char alignment_bits, kind; };
 
 // Lets the lanes of a mask go once the last of them has come: each receives the value of its source.
-bool complete_exchange(int first, unsigned mask, const char* file, int line) {
+bool complete_exchange(int first, unsigned mask, bool orders_memory, const char* file, int line) {
     if (at_exchange[first / warp] < __builtin_popcount(mask) && first + warp <= launch.threads) return false;
     for (unsigned rest = mask; rest != 0; rest &= rest - 1) {
         int lane = __builtin_ctz(rest);
-        if (first + lane >= launch.threads) fail("a warp operation at %s:%d names lane %d, which the block of %d threads does not have.", file, line, lane, launch.threads);
+        if (first + lane >= launch.threads) cuda_fail("a warp operation at %s:%d names lane %d, which the block of %d threads does not have.", file, line, lane, launch.threads);
         const Thread& t = threads[first + lane];
         if (t.state != State::at_exchange || t.mask != mask || t.line != line || t.file != file) return false;
     }
@@ -209,12 +230,13 @@ bool complete_exchange(int first, unsigned mask, const char* file, int line) {
         if (threads[first + __builtin_ctz(rest)].value != 0) ballot |= rest & -rest;
     for (unsigned rest = mask; rest != 0; rest &= rest - 1) {
         Thread& t = threads[first + __builtin_ctz(rest)];
-        if (!(mask >> t.source & 1)) fail("a lane at %s:%d reads lane %d, which is not in the mask %08x.", file, line, t.source, mask);
+        if (!(mask >> t.source & 1)) cuda_fail("a lane at %s:%d reads lane %d, which is not in the mask %08x.", file, line, t.source, mask);
         t.received = threads[first + t.source].value;
         t.ballot = ballot;
     }
     for (unsigned rest = mask; rest != 0; rest &= rest - 1) threads[first + __builtin_ctz(rest)].state = State::ready;
     at_exchange[first / warp] -= __builtin_popcount(mask);
+    if (cuda_check_warp_barrier && orders_memory && mask == 0xffffffffu) cuda_check_warp_barrier(first / warp);
     return true;
 }
 
@@ -228,10 +250,10 @@ extern "C" void cuda_wait_for_block(const char* file, int line) {
     leave(me);
 }
 
-extern "C" cuda_received cuda_exchange(unsigned mask, unsigned value, int source, const char* file, int line) {
+extern "C" cuda_received cuda_exchange(unsigned mask, unsigned value, int source, bool orders_memory, const char* file, int line) {
     Thread& me = threads[current];
     int lane = current % warp;
-    if (!(mask >> lane & 1)) fail("lane %d is at %s:%d with a mask %08x that it is not in.", lane, file, line, mask);
+    if (!(mask >> lane & 1)) cuda_fail("lane %d is at %s:%d with a mask %08x that it is not in.", lane, file, line, mask);
     me.state = State::at_exchange;
     at_exchange[current / warp]++;
     me.file = file;
@@ -240,16 +262,16 @@ extern "C" cuda_received cuda_exchange(unsigned mask, unsigned value, int source
     me.value = value;
     me.source = source & (warp - 1);
     // The last to come goes on at once, unless the order says that another is first.
-    if (!complete_exchange(current - lane, mask, file, line) || launch.order != Order::forward) leave(me);
+    if (!complete_exchange(current - lane, mask, orders_memory, file, line) || launch.order != Order::forward) leave(me);
     return {me.received, me.ballot};
 }
 
 extern "C" void __ubsan_handle_out_of_bounds(const Place* at, uintptr_t index) {
-    fail("thread %d: index %ld at %s:%u lies outside its array.", current, (long)index, at->file, at->line);
+    cuda_fail("thread %d: index %ld at %s:%u lies outside its array.", current, (long)index, at->file, at->line);
 }
 
 extern "C" void __ubsan_handle_type_mismatch_v1(const Access* at, uintptr_t address) {
-    fail("thread %d uses address %#lx at %s:%u, which is not a multiple of %d.", current, (long)address, at->place.file, at->place.line, 1 << at->alignment_bits);
+    cuda_fail("thread %d uses address %#lx at %s:%u, which is not a multiple of %d.", current, (long)address, at->place.file, at->place.line, 1 << at->alignment_bits);
 }
 
 // Runs a launch. Returns 0, or 1 with the reason in message.
@@ -267,9 +289,10 @@ extern "C" __attribute__((visibility("default"))) int cuda_launch(const Launch* 
         launched = false;
         return 1;
     }
-    if (stack_of(0) == nullptr) fail("no memory for the stacks of a block.");
+    if (stack_of(0) == nullptr) cuda_fail("no memory for the stacks of a block.");
     launching = pthread_self();
     launched = true;
+    if (cuda_check_launch) cuda_check_launch(launch.regions, launch.region_count);
     Sequence order((unsigned)launch.grid_x * launch.grid_y * launch.grid_z);
     for (unsigned i = 0; i < order.count; i++) {
         unsigned block = order[i];

@@ -50,8 +50,9 @@ void cuda_wait_for_block(const char* file, int line);
 // What a lane receives from an exchange with its warp.
 struct cuda_received { unsigned value, ballot; };
 
-// Gives a value and waits for all lanes of the mask; receives the value of one of them, and which gave another value than 0.
-cuda_received cuda_exchange(unsigned mask, unsigned value, int source_lane, const char* file, int line);
+// Gives a value and waits for all lanes of the mask; receives the value of one of them, and which gave another value than 0. Only where it orders memory do
+// lanes see what others wrote before.
+cuda_received cuda_exchange(unsigned mask, unsigned value, int source_lane, bool orders_memory, const char* file, int line);
 }
 
 #define threadIdx (*(const uint3*)&cuda_thread_index)
@@ -63,25 +64,25 @@ cuda_received cuda_exchange(unsigned mask, unsigned value, int source_lane, cons
 #define CUDA_PLACE const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
 inline void __syncthreads(CUDA_PLACE) { cuda_wait_for_block(file, line); }
-inline void __syncwarp(unsigned mask = 0xffffffffu, CUDA_PLACE) { cuda_exchange(mask, 0, cuda_thread_index.x & 31, file, line); }
+inline void __syncwarp(unsigned mask = 0xffffffffu, CUDA_PLACE) { cuda_exchange(mask, 0, cuda_thread_index.x & 31, true, file, line); }
 inline void __threadfence() {}
 inline void __threadfence_block() {}
 
 inline unsigned __ballot_sync(unsigned mask, int predicate, CUDA_PLACE) {
-    return cuda_exchange(mask, predicate != 0, cuda_thread_index.x & 31, file, line).ballot;
+    return cuda_exchange(mask, predicate != 0, cuda_thread_index.x & 31, false, file, line).ballot;
 }
 inline int __any_sync(unsigned mask, int predicate, CUDA_PLACE) {
-    return cuda_exchange(mask, predicate != 0, cuda_thread_index.x & 31, file, line).ballot != 0;
+    return cuda_exchange(mask, predicate != 0, cuda_thread_index.x & 31, false, file, line).ballot != 0;
 }
 inline int __all_sync(unsigned mask, int predicate, CUDA_PLACE) {
-    return cuda_exchange(mask, predicate != 0, cuda_thread_index.x & 31, file, line).ballot == mask;
+    return cuda_exchange(mask, predicate != 0, cuda_thread_index.x & 31, false, file, line).ballot == mask;
 }
 
 template <class T> inline T cuda_shuffle(unsigned mask, T value, int source_lane, const char* file, int line) {
     static_assert(sizeof(T) == 4, "the emulator shuffles float, int and unsigned");
     unsigned bits;
     __builtin_memcpy(&bits, &value, 4);
-    bits = cuda_exchange(mask, bits, source_lane, file, line).value;
+    bits = cuda_exchange(mask, bits, source_lane, false, file, line).value;
     __builtin_memcpy(&value, &bits, 4);
     return value;
 }
@@ -115,9 +116,11 @@ template <class T> inline T __ldcg(const T* address) { return *address; }
 template <class T> inline void __stcs(T* address, T value) { *address = value; }
 template <class T> inline void __stcg(T* address, T value) { *address = value; }
 
-// One launch at a time touches a text's memory, so that these need not be atomic. Floats are left out: their sum would depend on the order.
+// One launch at a time touches a text's memory, so that these need not be atomic, and they race with nobody. Floats are left out: their sum would depend on
+// the order.
+#define CUDA_UNWATCHED __attribute__((no_sanitize("thread")))
 #define CUDA_ATOMIC(name, type, result) \
-    inline type name(type* address, type value) { type old = *address; *address = result; return old; }
+    inline CUDA_UNWATCHED type name(type* address, type value) { type old = *address; *address = result; return old; }
 #define CUDA_ATOMICS(name, result) CUDA_ATOMIC(name, int, result) CUDA_ATOMIC(name, unsigned, result) CUDA_ATOMIC(name, unsigned long long, result)
 CUDA_ATOMICS(atomicAdd, old + value)
 CUDA_ATOMICS(atomicMax, old > value ? old : value)
@@ -128,7 +131,7 @@ CUDA_ATOMICS(atomicOr, old | value)
 CUDA_ATOMICS(atomicXor, old ^ value)
 CUDA_ATOMIC(atomicSub, int, old - value)
 CUDA_ATOMIC(atomicSub, unsigned, old - value)
-template <class T> inline T atomicCAS(T* address, T expected, T value) {
+template <class T> inline CUDA_UNWATCHED T atomicCAS(T* address, T expected, T value) {
     T old = *address;
     if (old == expected) *address = value;
     return old;
@@ -228,7 +231,7 @@ struct cuda_kernel {
 
 template <auto kernel> struct cuda_entry;
 template <class T, void (*kernel)(T)> struct cuda_entry<kernel> {
-    static void run(const void* argument) { kernel(*static_cast<const T*>(argument)); }
+    static CUDA_UNWATCHED void run(const void* argument) { kernel(*static_cast<const T*>(argument)); }
     static constexpr int bytes = sizeof(T);
 };
 
