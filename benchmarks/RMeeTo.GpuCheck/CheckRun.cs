@@ -24,6 +24,9 @@ internal sealed record CheckSizes(long CopyBytes, int ProductEdge, long CacheByt
 /// <param name="output">Receives every table as soon as it is there.</param>
 internal sealed class CheckRun(CommandLine line, Func<MatrixPrecision, CudaContext> open, TensorOperators? tensors, TextWriter output)
 {
+    // Relative to the largest value of a product of some hundred terms: five to ten times what rounding both sides to 8 or 11 bits makes of random numbers.
+    private const double BFloat16Tolerance = 1e-2, TensorFloat32Tolerance = 2e-3;
+
     private int _printed;
 
     /// <summary>What was found.</summary>
@@ -52,6 +55,7 @@ internal sealed class CheckRun(CommandLine line, Func<MatrixPrecision, CudaConte
                 Run(context, precision);
             });
         if (line.Does("pytorch")) Part("PyTorch", ComparePyTorch);
+        if (Report.Targets.Rows.Count > 0) Report.Targets.Print(output);
         return Report.Failures.Count == 0;
     }
 
@@ -60,6 +64,7 @@ internal sealed class CheckRun(CommandLine line, Func<MatrixPrecision, CudaConte
         bool first = precision == line.Precisions[0];
         if (first) AddFacts(context);
         if (precision == MatrixPrecision.Float32 && line.Does("checks")) Part("Operators", () => CheckOperators(context));
+        if (precision != MatrixPrecision.Float32 && line.Does("checks")) Part("Products", () => CheckProducts(context));
         if (precision == MatrixPrecision.Float32 && line.Does("golden")) Part("Recorded data", () => CheckRecordedData(context));
         NetworkWay own = Way(context, $"{precision}", recorded: true), plain = Way(context, $"{precision}, without CUDA graphs", recorded: false);
         if (line.Does("inference")) Part("Inference", () => NetworkBenchmark.Inference(own, line.Benchmark, Report));
@@ -90,10 +95,20 @@ internal sealed class CheckRun(CommandLine line, Func<MatrixPrecision, CudaConte
         SharedTests.Run("Tests that every device is held to", Tests.Where(type => !IsGolden(type)), Report);
     }
 
+    /// <summary>Products are all that another precision changes.</summary>
+    private void CheckProducts(CudaContext context)
+    {
+        using var device = new CudaDevice(context);
+        double tolerance = context.Products.Precision == MatrixPrecision.BFloat16 ? BFloat16Tolerance : TensorFloat32Tolerance;
+        var large = OperatorCases.All.Where(c => c.Name.StartsWith("Linear", StringComparison.Ordinal) && !c.Name.Contains('#'));
+        OperatorChecks.Run(device, large, Report, tolerance);
+    }
+
     private void CheckRecordedData(CudaContext context)
     {
         BeforeTests(context);
-        SharedTests.Run($"Recorded data of the official program in {GoldenData.Folder ?? "(absent: --golden names their folder)"}", Tests.Where(IsGolden), Report);
+        string folder = GoldenData.Folder ?? "(absent: --golden names their folder)";
+        SharedTests.Run($"Recorded data of the official program in {folder}", Tests.Where(IsGolden), Report);
         SharedTests.AddErrors(Report);
     }
 
@@ -105,13 +120,14 @@ internal sealed class CheckRun(CommandLine line, Func<MatrixPrecision, CudaConte
         using var target = new TimedTarget(device);
         using VimDevice? other = others?.Create();
         DeviceRates rates = DeviceRates.Measure(context, target, Sizes.CopyBytes, Sizes.ProductEdge, line.Benchmark);
+        var benchmark = new KernelBenchmark(rates, Sizes.CacheBytes, line.Benchmark, Report);
         foreach (var (name, config) in line.Benchmark.Models)
-            KernelBenchmark.Run($"{name}, {context.Products.Precision}", new KernelCases(config, line.Benchmark.Batch).All, rates, device, other, Sizes.CacheBytes, line.Benchmark, Report);
+            benchmark.Run($"{name}, {context.Products.Precision}", new KernelCases(config, line.Benchmark.Batch).All, device, other);
     }
 
     private void MeasureTensorOperators(TensorOperators others)
     {
-        var way = new NetworkWay($"tensor operators of {others.LibTorch}", others.Create, null);
+        var way = new NetworkWay($"tensor operators of {others.LibTorch}", others.Create, null, IsJudged: false);
         if (line.Does("inference")) Part("Inference on tensor operators", () => NetworkBenchmark.Inference(way, Few, Report));
         if (line.Does("training")) Part("Training on tensor operators", () => NetworkBenchmark.Training(way, Few, Report));
     }
@@ -125,11 +141,16 @@ internal sealed class CheckRun(CommandLine line, Func<MatrixPrecision, CudaConte
         if (version is not null) PyTorchComparison.Run(line, Report, output);
     }
 
-    private static NetworkWay Way(CudaContext context, string name, bool recorded) => new(name, () => new CudaDevice(context) { RecordsSequences = recorded }, () =>
+    private static NetworkWay Way(CudaContext context, string name, bool recorded)
     {
-        var (free, total) = context.Runtime.Memory;
-        return total - free;
-    });
+        return new(name, () => new CudaDevice(context) { RecordsSequences = recorded }, Used, IsJudged: recorded);
+
+        long Used()
+        {
+            var (free, total) = context.Runtime.Memory;
+            return total - free;
+        }
+    }
 
     /// <summary>One part; where it fails, the next still runs.</summary>
     private void Part(string name, Action run)

@@ -22,9 +22,11 @@ if (line.WantsHelp)
 }
 if (line.Golden is not null) Environment.SetEnvironmentVariable("RMEETO_GOLDEN", line.Golden); // before anything asks for recorded data
 
+IEnumerable<(string, string)> facts;
 try
 {
     Gpu.Open(line.Device, line.Precisions[0]).Dispose();
+    facts = Gpu.Facts();
 }
 catch (Exception e) when (e is CudaUnavailableException or NotSupportedException)
 {
@@ -39,7 +41,7 @@ var run = new CheckRun(line, precision => Gpu.Open(line.Device, precision), tens
     Tests = [.. SharedTests.ClassesOf(typeof(CheckRun).Assembly).Where(type => type != typeof(OperatorTests))],
     BeforeTests = DevicesUnderTest.Set,
 };
-run.Report.Facts.Add(("TorchSharp", tensors?.LibTorch ?? reason));
+run.Report.Facts.AddRange([.. facts, ("TorchSharp", tensors?.LibTorch ?? reason)]);
 bool passed = run.Run();
 foreach (string failure in run.Report.Failures) Console.Error.WriteLine($"FAILED {failure}");
 Console.WriteLine(passed ? "All checks passed." : $"{run.Report.Failures.Count} checks failed.");

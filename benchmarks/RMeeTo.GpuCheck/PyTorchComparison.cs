@@ -12,7 +12,8 @@ internal static class PyTorchComparison
     /// <summary>Which PyTorch a Python has and whether it sees a GPU; null where there is no such Python, or no torch in it.</summary>
     public static string? VersionOf(string python)
     {
-        string? answer = Run(python, ["-c", "import torch; print(torch.__version__, 'cuda', torch.version.cuda, torch.cuda.is_available())"], null, TextWriter.Null);
+        const string Ask = "import torch; print(torch.__version__, 'cuda', torch.version.cuda, torch.cuda.is_available())";
+        string? answer = Run(python, ["-c", Ask], null, TextWriter.Null);
         return answer is not null && answer.Contains("True", StringComparison.Ordinal) ? answer.Replace("True", "", StringComparison.Ordinal).Trim() : null;
     }
 
@@ -38,13 +39,15 @@ internal static class PyTorchComparison
 
     private static void Add(JsonElement found, int batch, Report report)
     {
-        var table = new Table($"The same network in PyTorch {found.GetProperty("torch")}, batch {batch}; scan: {found.GetProperty("scan")}; convolution: {found.GetProperty("convolution")}",
+        string parts = $"scan: {found.GetProperty("scan")}; convolution: {found.GetProperty("convolution")}";
+        var table = new Table($"The same network in PyTorch {found.GetProperty("torch")}, batch {batch}; {parts}",
             new("network"), new("kind"), new("precision"), new("images/s"), new("ms a batch", "0.00"));
         foreach (JsonElement row in found.GetProperty("results").EnumerateArray())
         {
             int removed = row.GetProperty("removed").GetInt32();
-            table.Add($"{row.GetProperty("model")} {(removed == 0 ? "dense" : $"r={removed}")}", row.GetProperty("kind").GetString(), row.GetProperty("precision").GetString(),
-                row.GetProperty("imagesPerSecond").GetDouble(), row.GetProperty("milliseconds").GetDouble());
+            string network = $"{row.GetProperty("model")} {(removed == 0 ? "dense" : $"r={removed}")}";
+            table.Add(network, row.GetProperty("kind").GetString(), row.GetProperty("precision").GetString(), row.GetProperty("imagesPerSecond").GetDouble(),
+                row.GetProperty("milliseconds").GetDouble());
         }
         report.Tables.Add(table);
     }

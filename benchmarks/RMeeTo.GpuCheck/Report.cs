@@ -28,7 +28,8 @@ internal sealed class Table(string title, params Column[] columns)
     /// <summary>Adds a row.</summary>
     public void Add(params object?[] cells)
     {
-        if (cells.Length != columns.Length) throw new ArgumentException($"{title}: a row of {cells.Length} cells; there are {columns.Length} columns.", nameof(cells));
+        if (cells.Length != columns.Length)
+            throw new ArgumentException($"{title}: a row of {cells.Length} cells; there are {columns.Length} columns.", nameof(cells));
         _rows.Add(cells);
     }
 
@@ -66,6 +67,12 @@ internal sealed class Report
     /// <summary>Every check that failed, with the reason.</summary>
     public List<string> Failures { get; } = [];
 
+    /// <summary>What measurements are to come to. One that is missed is no failure: it depends on the GPU.</summary>
+    public Table Targets { get; } = new("Targets", new("what"), new("measured", "0.00"), new("wanted at least", "0.00"), new("reached"));
+
+    /// <summary>Compares a measurement with what it is to come to.</summary>
+    public void Expect(string what, double measured, double wanted) => Targets.Add(what, measured, wanted, measured >= wanted ? "yes" : "NO");
+
     /// <summary>Writes everything as one JSON object: facts, tables as lists of objects, failures.</summary>
     public void WriteJson(Stream output)
     {
@@ -75,7 +82,7 @@ internal sealed class Report
         foreach (var (name, value) in Facts) json.WriteString(name, value);
         json.WriteEndObject();
         json.WriteStartArray("tables");
-        foreach (Table table in Tables) Write(json, table);
+        foreach (Table table in Tables.Append(Targets)) Write(json, table);
         json.WriteEndArray();
         WriteList(json, "failures", Failures);
         json.WriteEndObject();

@@ -24,8 +24,9 @@ public sealed unsafe partial class CudaDevice
             FramePatches = config.FramePatches,
             ImagePatches = config.Patches,
         };
-        bool wide = argument.Images.IsVectorizable && argument.Patches.IsVectorizable && config.ImageWidth % 4 == 0 && config.PatchSize % 4 == 0 && config.Stride % 4 == 0;
-        LaunchRows(TokenKernels.ExtractPatches, wide, patches.Rows, argument);
+        bool linesAreAligned = config.ImageWidth % 4 == 0 && config.PatchSize % 4 == 0 && config.Stride % 4 == 0;
+        bool vectorizable = argument.Images.IsVectorizable && argument.Patches.IsVectorizable && linesAreAligned;
+        LaunchRows(TokenKernels.ExtractPatches, vectorizable, patches.Rows, argument);
     }
 
     /// <inheritdoc/>
@@ -41,7 +42,8 @@ public sealed unsafe partial class CudaDevice
         EmbedArguments argument =
             EmbedArgument(batch, gradients, patchTokensGradient, nameof(patchTokensGradient), tokensGradient, nameof(tokensGradient));
         if (tokensGradient.Rows == 0) return;
-        LaunchTiles(TokenKernels.EmbedGradient, argument.IsVectorizable, Blocks(gradients.Positions.Rows, VectorKernel.Warps), tokensGradient.Columns, argument);
+        long blocks = Blocks(gradients.Positions.Rows, VectorKernel.Warps);
+        LaunchTiles(TokenKernels.EmbedGradient, argument.IsVectorizable, blocks, tokensGradient.Columns, argument);
         if (!gradients.TimePositions.IsNone) AddTimeGradient(batch, argument);
     }
 

@@ -2,7 +2,7 @@ using RMeeTo.Cuda;
 
 namespace RMeeTo.GpuCheck.Timing;
 
-/// <summary>What a GPU can do at best, measured in this run: bytes a second of a large copy inside its memory, and multiply-adds of large square products.</summary>
+/// <summary>What a GPU can do at best, measured in this run by a large copy inside its memory and by products of large square matrices.</summary>
 /// <param name="CopyBytes">Bytes read and written a second.</param>
 /// <param name="ProductWork">Operations a second of matrix products in the precision that is measured; a multiply-add counts as two.</param>
 internal sealed record DeviceRates(double CopyBytes, double ProductWork)

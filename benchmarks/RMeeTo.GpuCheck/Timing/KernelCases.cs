@@ -89,6 +89,10 @@ internal sealed class KernelCases(VimConfig config, int batch)
             });
     }
 
+    private delegate Action BuildProduct(KernelOperands o, DeviceMatrix x, LinearWeight w, DeviceMatrix dw, DeviceMatrix y);
+
+    private delegate Action BuildMerge(KernelOperands o, MergePlan plan, DeviceMatrix mergedSizes, DeviceMatrix all, DeviceMatrix few);
+
     private IEnumerable<KernelCase> Products()
     {
         (string Name, int Inputs, int Outputs)[] layers =
@@ -100,7 +104,7 @@ internal sealed class KernelCases(VimConfig config, int batch)
             yield return Product($"LinearInputGradient {name}", (o, x, w, dw, y) => () => o.Device.LinearInputGradient(y, w, x));
             yield return Product($"LinearWeightGradient {name}", (o, x, w, dw, y) => () => o.Device.LinearWeightGradient(y, x, dw, default));
 
-            KernelCase Product(string title, Func<KernelOperands, DeviceMatrix, LinearWeight, DeviceMatrix, DeviceMatrix, Action> build) => new(title, bytes, work, o =>
+            KernelCase Product(string title, BuildProduct build) => new(title, bytes, work, o =>
             {
                 LinearWeight weight = o.Own(o.Device.CreateLinear(o.Matrix(outputs, inputs), forTraining: true));
                 o.Device.Refresh(weight);
@@ -113,12 +117,14 @@ internal sealed class KernelCases(VimConfig config, int batch)
     {
         yield return new("AddNorm", Floats(4 * RC, 2 * _rows), 0, o =>
         {
-            var (norm, residual, hidden, sum, y, statistics) = (Norm(o), o.Matrix(_rows, C), o.Matrix(_rows, C), o.Matrix(_rows, C), o.Matrix(_rows, C), o.Matrix(_rows, 2));
+            var (norm, statistics, residual, hidden) = (Norm(o), o.Matrix(_rows, 2), o.Matrix(_rows, C), o.Matrix(_rows, C));
+            var (sum, y) = (o.Matrix(_rows, C), o.Matrix(_rows, C));
             return () => o.Device.AddNorm(norm, residual, hidden, sum, y, statistics);
         });
         yield return new("AddNormGradient", Floats(4 * RC, 2 * _rows), 0, o =>
         {
-            var (norm, sum, dy, dSum, statistics, dWeight) = (Norm(o), o.Matrix(_rows, C), o.Matrix(_rows, C), o.Matrix(_rows, C), o.Matrix(_rows, 2), o.Matrix(1, C));
+            var (norm, statistics, dWeight, sum) = (Norm(o), o.Matrix(_rows, 2), o.Matrix(1, C), o.Matrix(_rows, C));
+            var (dy, dSum) = (o.Matrix(_rows, C), o.Matrix(_rows, C));
             return () => o.Device.AddNormGradient(norm, sum, statistics, dy, dSum, dWeight, default);
         });
         yield return new("CausalConv", Floats(2 * RD), 0, o =>
@@ -160,14 +166,15 @@ internal sealed class KernelCases(VimConfig config, int batch)
 
     private IEnumerable<KernelCase> Merges()
     {
-        yield return Merge($"Match r={Removed}", RC, (o, plan, merged, all, few) => () => o.Device.Match(batch, new() { Metric = all }, plan, merged));
-        yield return Merge($"Merge r={Removed}", RC + (double)_merged * C, (o, plan, merged, all, few) => () => o.Device.Merge(batch, plan, all, few));
-        yield return Merge($"MergeGradient r={Removed}", RC + (double)_merged * C, (o, plan, merged, all, few) => () => o.Device.MergeGradient(batch, plan, few, all));
+        double both = RC + (double)_merged * C;
+        yield return Merge("Match", RC, (o, plan, merged, all, few) => () => o.Device.Match(batch, new() { Metric = all }, plan, merged));
+        yield return Merge("Merge", both, (o, plan, merged, all, few) => () => o.Device.Merge(batch, plan, all, few));
+        yield return Merge("MergeGradient", both, (o, plan, merged, all, few) => () => o.Device.MergeGradient(batch, plan, few, all));
 
-        KernelCase Merge(string name, double floats, Func<KernelOperands, MergePlan, DeviceMatrix, DeviceMatrix, DeviceMatrix, Action> build) => new(name, Floats(floats), 0, o =>
+        KernelCase Merge(string name, double floats, BuildMerge build) => new($"{name} r={Removed}", Floats(floats), 0, o =>
         {
-            int classRow = config.Patches / 2;
-            var step = new MergeStep(0, config.Tokens, Removed, classRow, MergeSchedule.NextClassRow(classRow, config.Tokens, Removed, MergeOptions.Default.Order));
+            int classRow = config.Patches / 2, next = MergeSchedule.NextClassRow(classRow, config.Tokens, Removed, MergeOptions.Default.Order);
+            var step = new MergeStep(0, config.Tokens, Removed, classRow, next);
             var plan = o.Own(o.Device.CreateMergePlan(batch, step, MergeOptions.Default));
             var (merged, all, few) = (o.Matrix(_merged, 1), o.Matrix(_rows, C), o.Matrix(_merged, C));
             o.Device.Match(batch, new() { Metric = all }, plan, merged);

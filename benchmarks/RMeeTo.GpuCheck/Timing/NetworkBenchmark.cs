@@ -2,101 +2,126 @@ using RMeeTo.Vim.Devices;
 
 namespace RMeeTo.GpuCheck.Timing;
 
-/// <summary>What a benchmark is run with.</summary>
-/// <param name="Models">Sizes of the network.</param>
-/// <param name="Ratios">Tokens removed by each merge, besides dense.</param>
-/// <param name="TrainingRatios">The same for training, where every case has the memory to itself.</param>
-/// <param name="Batch">Images at once.</param>
-/// <param name="Rounds">Samples of each case.</param>
-/// <param name="SampleSeconds">Least length of a sample.</param>
-internal sealed record BenchmarkSettings(
-    IReadOnlyList<(string Name, Vim.VimConfig Config)> Models, IReadOnlyList<int> Ratios, IReadOnlyList<int> TrainingRatios, int Batch, int Rounds, double SampleSeconds)
-{
-    /// <summary>Vim-Ti and Vim-S at 224 pixels, 128 images.</summary>
-    public static BenchmarkSettings Default { get; } =
-        new([("Vim-Ti", Vim.VimConfig.VimTiny), ("Vim-S", Vim.VimConfig.VimSmall)], [5, 10, 11, 15, 20], [5, 11], 128, 9, 0.2);
-}
-
 /// <summary>One way to run a network, such as a precision of the products, with or without recorded sequences.</summary>
 /// <param name="Name">What the tables call it.</param>
 /// <param name="Device">Makes a device; all of one way share memory.</param>
 /// <param name="Used">Bytes of GPU memory in use; null where that is not known.</param>
-internal sealed record NetworkWay(string Name, Func<VimDevice> Device, Func<long>? Used);
+/// <param name="IsJudged">True where it is to reach the targets.</param>
+internal sealed record NetworkWay(string Name, Func<VimDevice> Device, Func<long>? Used, bool IsJudged);
 
 /// <summary>Images a second of whole networks.</summary>
 internal static class NetworkBenchmark
 {
+    // Merged is never to be slower than dense, and at this ratio by so much faster.
+    private const int JudgedRatio = 11;
+    private const double JudgedSpeedup = 1.3;
+
+    private const double Mebibyte = 1024 * 1024;
+
     /// <summary>Inference: dense and merged in turn, in one run.</summary>
     public static void Inference(NetworkWay way, BenchmarkSettings settings, Report report)
     {
-        var table = new Table($"Inference, {way.Name}, batch {settings.Batch}", new("network"), new("images/s"), new("ms a batch", "0.00"), new("times dense", "0.000"),
-            new("GPU memory MiB", "0"));
+        Table table = NewTable("Inference", "ms a batch", way, settings);
         foreach (var (name, config) in settings.Models)
         {
-            NetworkCase[] cases = [new(name, config, 0), .. settings.Ratios.Select(removed => new NetworkCase(name, config, removed))];
             using var device = way.Device();
             using var target = new TimedTarget(device);
-            List<(NetworkCase Case, InferencePass Pass, Timed Timed, double? Memory)> runs = [];
+            List<InferenceRun> runs = [];
             try
             {
-                foreach (NetworkCase c in cases)
-                {
-                    long before = way.Used?.Invoke() ?? 0;
-                    var pass = new InferencePass(device, c, settings.Batch);
-                    var timed = new Timed(target, pass.Queue);
-                    timed.WarmUp();
-                    runs.Add((c, pass, timed, MebibytesSince(way, before)));
-                }
+                foreach (int removed in (int[])[0, .. settings.Ratios])
+                    runs.Add(new InferenceRun(way, target, new NetworkCase(name, config, removed), settings.Batch));
                 for (int round = 0; round < settings.Rounds; round++)
-                    foreach (var run in runs) run.Timed.Sample(settings.SampleSeconds);
-                foreach (var (c, pass, timed, memory) in runs)
-                {
-                    table.Add(c.Name, settings.Batch / timed.Median, 1e3 * timed.Median, timed.RatioTo(runs[0].Timed), memory);
-                    if (!pass.Logits.All(float.IsFinite)) report.Failures.Add($"Inference, {way.Name}, {c.Name}: logits that are no numbers.");
-                }
+                    foreach (InferenceRun run in runs) run.Timed.Sample(settings.SampleSeconds);
+                foreach (InferenceRun run in runs) Add(table, way, run, runs[0], settings.Batch, report);
             }
             finally
             {
-                foreach (var run in runs) run.Pass.Dispose();
+                foreach (InferenceRun run in runs) run.Dispose();
             }
         }
-        table.Remarks.Add($"Median of {settings.Rounds} samples of at least {settings.SampleSeconds} s, all networks of a size in turn; 'times dense' is the median of the ratios within a round.");
+        table.Remarks.Add($"Median of {settings.Rounds} samples of at least {settings.SampleSeconds} s, all networks of a size in turn; 'times dense' is the "
+            + "median of the ratios within a round.");
         report.Tables.Add(table);
     }
 
     /// <summary>Training steps, each network by itself.</summary>
     public static void Training(NetworkWay way, BenchmarkSettings settings, Report report)
     {
-        var table = new Table($"Training, {way.Name}, batch {settings.Batch}", new("network"), new("images/s"), new("ms a step", "0.00"), new("times dense", "0.000"),
-            new("GPU memory MiB", "0"));
+        Table table = NewTable("Training", "ms a step", way, settings);
         foreach (var (name, config) in settings.Models)
         {
             double dense = double.NaN;
             foreach (int removed in (int[])[0, .. settings.TrainingRatios])
             {
                 var network = new NetworkCase(name, config, removed);
-                double seconds = Train(way, network, settings, report, out double? memory);
-                if (removed == 0) dense = seconds;
-                table.Add(network.Name, settings.Batch / seconds, 1e3 * seconds, dense / seconds, memory);
+                try
+                {
+                    var (seconds, memory) = Train(way, network, settings, report);
+                    if (removed == 0) dense = seconds;
+                    table.Add(network.Name, settings.Batch / seconds, 1e3 * seconds, dense / seconds, memory);
+                }
+                catch (OutOfMemoryException e)
+                {
+                    table.Add(network.Name, null, null, null, null);
+                    table.Remarks.Add($"{network.Name}: {e.Message}");
+                }
             }
         }
-        table.Remarks.Add("A step: forward, loss, backward, AdamW, weights made ready; images stay on the GPU. Each network by itself, for its activations need the memory.");
+        table.Remarks.Add("A step: forward, loss, backward, AdamW, weights made ready; images stay on the GPU. Each network by itself, for its activations "
+            + "need the memory.");
         report.Tables.Add(table);
     }
 
-    private static double Train(NetworkWay way, NetworkCase network, BenchmarkSettings settings, Report report, out double? memory)
+    private static Table NewTable(string what, string time, NetworkWay way, BenchmarkSettings settings) =>
+        new($"{what}, {way.Name}, batch {settings.Batch}", new("network"), new("images/s"), new(time, "0.00"), new("times dense", "0.000"),
+            new("GPU memory MiB", "0"));
+
+    private static void Add(Table table, NetworkWay way, InferenceRun run, InferenceRun dense, int batch, Report report)
+    {
+        double ratio = run.Timed.RatioTo(dense.Timed);
+        table.Add(run.Network.Name, batch / run.Timed.Median, 1e3 * run.Timed.Median, ratio, run.Memory);
+        if (way.IsJudged && run != dense)
+            report.Expect($"{run.Network.Name}, {way.Name}: times dense", ratio, run.Network.Removed == JudgedRatio ? JudgedSpeedup : 1);
+        if (!run.Pass.Logits.All(float.IsFinite)) report.Failures.Add($"Inference, {way.Name}, {run.Network.Name}: logits that are no numbers.");
+    }
+
+    private static (double Seconds, double? Memory) Train(NetworkWay way, NetworkCase network, BenchmarkSettings settings, Report report)
     {
         using var device = way.Device();
         using var target = new TimedTarget(device);
-        long before = way.Used?.Invoke() ?? 0;
+        long? before = way.Used?.Invoke();
         using var pass = new TrainingPass(device, network, settings.Batch);
         var timed = new Timed(target, pass.Queue);
         timed.WarmUp();
-        memory = MebibytesSince(way, before);
+        double? memory = (way.Used?.Invoke() - before) / Mebibyte;
         for (int round = 0; round < settings.Rounds; round++) timed.Sample(settings.SampleSeconds);
         if (!pass.Losses.All(float.IsFinite)) report.Failures.Add($"Training, {way.Name}, {network.Name}: losses that are no numbers.");
-        return timed.Median;
+        return (timed.Median, memory);
     }
 
-    private static double? MebibytesSince(NetworkWay way, long before) => way.Used is null ? null : (way.Used() - before) / (1024.0 * 1024);
+    /// <summary>One network that takes turns with others.</summary>
+    private sealed class InferenceRun : IDisposable
+    {
+        public InferenceRun(NetworkWay way, TimedTarget target, NetworkCase network, int batch)
+        {
+            long? before = way.Used?.Invoke();
+            Network = network;
+            Pass = new InferencePass(target.Device, network, batch);
+            Timed = new Timed(target, Pass.Queue);
+            Timed.WarmUp();
+            Memory = (way.Used?.Invoke() - before) / Mebibyte;
+        }
+
+        public NetworkCase Network { get; }
+
+        public InferencePass Pass { get; }
+
+        public Timed Timed { get; }
+
+        /// <summary>What it took of the GPU's memory, in MiB; the first one takes what all share as well.</summary>
+        public double? Memory { get; }
+
+        public void Dispose() => Pass.Dispose();
+    }
 }

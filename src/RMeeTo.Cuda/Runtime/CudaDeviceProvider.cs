@@ -61,7 +61,8 @@ public sealed class CudaDeviceProvider : IVimDeviceProvider, IDisposable
     /// <summary>Gives the GPU back. No device, buffer or weight of it may be used afterwards.</summary>
     public void Dispose() => _context.Dispose();
 
-    private static CudaContext Open(int gpu, MatrixPrecision precision)
+    /// <summary>A GPU with its kernels and products.</summary>
+    internal static CudaContext Open(int gpu, MatrixPrecision precision)
     {
         if (!Enum.IsDefined(precision)) throw new ArgumentOutOfRangeException(nameof(precision), precision, "Float32, TensorFloat32 or BFloat16.");
         LibrarySearch search = LibrarySearch.OfThisMachine;

@@ -117,7 +117,8 @@ public sealed class RecordingTests
     /// <summary>An operator that needs scratch memory, the more the more rows there are: adds the number of rows to a gradient.</summary>
     private sealed class ScaleGradient(CudaDevice device, int rows) : IDisposable
     {
-        private readonly DeviceMatrix _x = Filled(device, rows, 1), _dx = Filled(device, rows, 0), _factor = Filled(device, 1, 1), _gradient = Filled(device, 1, 0);
+        private readonly DeviceMatrix _x = Filled(device, rows, 1), _dx = Filled(device, rows, 0);
+        private readonly DeviceMatrix _factor = Filled(device, 1, 1), _gradient = Filled(device, 1, 0);
 
         public void Run() => device.ScaleChannelsGradient(_x, _factor, _x, _dx, _gradient);
 

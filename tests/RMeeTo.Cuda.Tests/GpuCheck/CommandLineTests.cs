@@ -9,7 +9,8 @@ public sealed class CommandLineTests
     [TestMethod]
     public void Arguments_are_read()
     {
-        CommandLine line = CommandLine.Parse(["--device", "1", "--skip", "golden,kernels", "--models", "vim-s", "--precision", "bfloat16,Float32", "--batch", "64", "--json", "a.json"]);
+        CommandLine line = CommandLine.Parse(
+            ["--device", "1", "--skip", "golden,kernels", "--models", "vim-s", "--precision", "bfloat16,Float32", "--batch", "64", "--json", "a.json"]);
         Assert.AreEqual(1, line.Device);
         Assert.IsFalse(line.Does("golden"));
         Assert.IsTrue(line.Does("training"));
@@ -27,6 +28,13 @@ public sealed class CommandLineTests
     [DataRow("--precision Float8", "--precision has 'Float8'; known are Float32")]
     public void Wrong_ones_are_named(string arguments, string message) =>
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => CommandLine.Parse(arguments.Split(' '))).Message, message);
+
+    [TestMethod]
+    public void Tensor_operators_that_are_not_there_are_said_to_be_missing()
+    {
+        Assert.IsNull(TensorOperators.Load(Path.GetTempPath(), 0, out string reason));
+        StringAssert.Contains(reason, "RMeeTo.TorchSharp.dll is not there");
+    }
 
     [TestMethod]
     public void A_python_that_is_not_there_has_no_torch() => Assert.IsNull(PyTorchComparison.VersionOf("there-is-no-such-python"));
