@@ -7,60 +7,89 @@ namespace RMeeTo.Cuda;
 // Deciding a merge (spec 2.2, 2.3, 2.9): partners by match.cu, then places by places.cu.
 public sealed unsafe partial class CudaDevice
 {
-    /// <summary>Most memory for the similarities of whole images, in floats (128 MB), one image at least. Asked for only where the best partner is not the one that is wanted.</summary>
-    private const long MostSimilarities = 1 << 25;
+    /// <summary>
+    /// Floats of scratch memory for the similarities of whole images, at most, but one image at least. Asked for only where another partner than the best is
+    /// wanted.
+    /// </summary>
+    internal long MostSimilarities { get; set; } = 1 << 25;
 
     /// <inheritdoc/>
     public override void Match(int batch, in MatchOperands operands, MergePlan plan, DeviceMatrix mergedSizes)
     {
         CudaMergePlan filled = Filled(batch, plan);
+        PairArguments pairs = PairArgument(batch, operands, filled);
+        PlaceArguments places = PlaceArgument(batch, operands.Sizes, filled, mergedSizes);
+        places.ClassRows = pairs.ClassRows;
+        int images = GiveScratch(batch, plan, ref pairs, ref places);
+        filled.UploadRowOrders(batch);
+        Launch(Lengths, Blocks(pairs.Metric.Rows, Warps), Threads, pairs);
+        FindPartners(batch, images, plan.Options.Distance, pairs);
+        Launch(Places, batch, PlaceThreads(plan.Step.TokensIn), places);
+    }
+
+    private PairArguments PairArgument(int batch, in MatchOperands operands, CudaMergePlan plan)
+    {
         var (step, options) = (plan.Step, plan.Options);
-        int rows = batch * step.TokensIn, evens = step.SourceRows, odds = step.PartnerRows;
+        MatrixArgument metric = Argument(operands.Metric, batch * step.TokensIn, operands.Metric.Columns, nameof(operands.Metric));
         bool exact = options.ClassPosition == MergeClassPosition.Exact;
-        int images = options.PartnerRank == 1 ? batch : (int)Math.Clamp(MostSimilarities / ((long)evens * odds), 1, batch);
-        long leavers = 2L * batch * step.Removed, patches = (long)batch * evens, similarities = options.PartnerRank == 1 ? 0 : (long)images * evens * odds;
-        var scratch = new ScratchParts(this, leavers + 3 * patches + 2L * rows + similarities);
-        var pairs = new PairArguments
+        return new PairArguments
         {
-            Metric = Argument(operands.Metric, rows, operands.Metric.Columns, nameof(operands.Metric)),
-            RowAtPlace = options.MetricFollowsTokens ? filled.RowAtPlacePointer : 0,
+            Metric = metric,
+            RowAtPlace = options.MetricFollowsTokens ? plan.RowAtPlacePointer : 0,
             ClassRows = exact && operands.Previous is { } previous ? Filled(batch, previous).Argument.ClassRows : 0,
             Tokens = step.TokensIn,
             ClassRow = step.ClassRowIn,
-            Evens = evens,
-            Odds = odds,
+            Evens = step.SourceRows,
+            Odds = step.PartnerRows,
             PartnerRank = options.PartnerRank,
+            Vectorizable = metric.IsVectorizable ? 1 : 0,
         };
-        pairs.Vectorizable = pairs.Metric.IsVectorizable ? 1 : 0;
-        var places = new PlaceArguments
+    }
+
+    private PlaceArguments PlaceArgument(int batch, DeviceMatrix sizes, CudaMergePlan plan, DeviceMatrix mergedSizes)
+    {
+        var (step, options) = (plan.Step, plan.Options);
+        return new PlaceArguments
         {
-            Plan = filled.Argument,
-            Sizes = ArgumentOrNone(operands.Sizes, rows, 1, nameof(operands.Sizes)),
+            Plan = plan.Argument,
+            Sizes = ArgumentOrNone(sizes, batch * step.TokensIn, 1, nameof(MatchOperands.Sizes)),
             MergedSizes = Argument(mergedSizes, batch * step.TokensOut, 1, nameof(mergedSizes)),
-            Leavers = scratch.Take(leavers), // pairs of values: first, for their alignment
-            RowAtPlace = filled.RowAtPlacePointer,
-            ClassRows = pairs.ClassRows,
-            Similarity = pairs.Similarity = scratch.Take(patches),
-            Partner = pairs.Partner = scratch.Take(patches),
-            Ranks = scratch.Take(patches),
-            Positions = scratch.Take(rows),
+            RowAtPlace = plan.RowAtPlacePointer,
             ClassRow = step.ClassRowIn,
             ClassRowOut = step.ClassRowOut,
-            Evens = evens,
+            Evens = step.SourceRows,
             Removed = step.Removed,
-            ExactClassRow = exact ? 1 : 0,
+            ExactClassRow = options.ClassPosition == MergeClassPosition.Exact ? 1 : 0,
             OddEven = options.Order == MergeOrder.OddEven ? 1 : 0,
             Prune = options.Reduction == MergeReduction.Prune ? 1 : 0,
             ProtectedNeighbours = options.ProtectedNeighbours,
             Combination = (int)options.Combination,
         };
-        pairs.InverseLengths = scratch.Take(rows);
-        if (similarities > 0) pairs.Similarities = scratch.Take(similarities);
+    }
 
-        filled.UploadRowOrders(batch);
-        Launch(Lengths, Blocks(rows, Warps), Threads, pairs);
-        FindPartners(batch, images, options.Distance, pairs);
-        Launch(Places, batch, PlaceThreads(step.TokensIn), places);
+    /// <summary>What the kernels hand to each other.</summary>
+    /// <returns>Images whose partners are found at once.</returns>
+    private int GiveScratch(int batch, MergePlan plan, ref PairArguments pairs, ref PlaceArguments places)
+    {
+        long rows = pairs.Metric.Rows, patches = (long)batch * pairs.Evens, leavers = 2L * batch * plan.Step.Removed, ofImage = (long)pairs.Evens * pairs.Odds;
+        bool best = plan.Options.PartnerRank == 1;
+        int images = best ? batch : (int)Math.Clamp(MostSimilarities / ofImage, 1, batch);
+        nint next = Scratch(leavers + 3 * patches + 2 * rows + (best ? 0 : images * ofImage));
+        places.Leavers = Take(leavers); // pairs of values: first, for their alignment
+        places.Similarity = pairs.Similarity = Take(patches);
+        places.Partner = pairs.Partner = Take(patches);
+        places.Ranks = Take(patches);
+        places.Positions = Take(rows);
+        pairs.InverseLengths = Take(rows);
+        pairs.Similarities = best ? 0 : next;
+        return images;
+
+        nint Take(long values)
+        {
+            nint start = next;
+            next += (nint)(values * sizeof(float));
+            return start;
+        }
     }
 
     /// <summary>Some images at a time where their similarities are kept, all at once where not.</summary>
@@ -71,20 +100,6 @@ public sealed unsafe partial class CudaDevice
             (pairs.FirstImage, pairs.Images) = (first, Math.Min(imagesAtOnce, batch - first));
             Launch(Partners(distance), pairs.Images * Blocks(pairs.Evens, EvenTile), Threads, pairs);
             if (pairs.Similarities != 0) Launch(Rank, Blocks((long)pairs.Images * pairs.Evens, Warps), Threads, pairs);
-        }
-    }
-
-    /// <summary>The scratch memory of one operator, piece by piece.</summary>
-    private ref struct ScratchParts(CudaDevice device, long values)
-    {
-        private nint _next = device.Scratch(values);
-
-        /// <summary>The next values of four bytes.</summary>
-        public nint Take(long count)
-        {
-            nint start = _next;
-            _next += (nint)(count * sizeof(float));
-            return start;
         }
     }
 

@@ -60,7 +60,8 @@ public sealed unsafe partial class CudaDevice
         LaunchRows(MergeKernels.ScatterClassRows, argument.IsVectorizable, destination.Rows, argument.Lanes, argument);
     }
 
-    private MergeArguments MergeArgument(int batch, MergePlan plan, DeviceMatrix source, string sourceName, DeviceMatrix destination, string destinationName) => new()
+    private MergeArguments MergeArgument(
+        int batch, MergePlan plan, DeviceMatrix source, string sourceName, DeviceMatrix destination, string destinationName) => new()
     {
         Plan = Filled(batch, plan).Argument,
         Source = Argument(source, batch * plan.Step.TokensIn, source.Columns, sourceName),

@@ -79,7 +79,7 @@ internal sealed unsafe class CudaMergePlan : MergePlan
         CheckImage(image);
         int length = Step.TokensIn;
         if (destinations.Length < length || weights.Length < length)
-            throw new ArgumentException($"The spans have room for {destinations.Length} destinations and {weights.Length} weights; this plan has {length} rows.");
+            throw new ArgumentException($"There is room for {destinations.Length} destinations and {weights.Length} weights; this plan has {length} rows.");
         nint first = image * (nint)length;
         fixed (int* rows = &MemoryMarshal.GetReference(destinations))
             _runtime.CopyToHost(rows, Argument.Destinations + first * sizeof(int), (long)length * sizeof(int));

@@ -20,7 +20,9 @@ internal static class MatchKernels
     public static readonly CudaKernel Lengths = new(Pairs, "match_lengths", For(MergeDistance.Cosine));
     public static readonly CudaKernel Rank = new(Pairs, "match_rank", For(MergeDistance.Cosine));
     public static readonly CudaKernel Places = new("places.cu", "match_places");
-    private static readonly CudaKernel[] s_partners = [.. Enum.GetValues<MergeDistance>().Select(distance => new CudaKernel(Pairs, "match_partners", For(distance)))];
+    private static readonly CudaKernel[] s_partners =
+        [.. Enum.GetValues<MergeDistance>().Select(distance => new CudaKernel(Pairs, "match_partners", For(distance)))];
+
 
     /// <summary>match_partners for a distance.</summary>
     public static CudaKernel Partners(MergeDistance distance) => s_partners[(int)distance];

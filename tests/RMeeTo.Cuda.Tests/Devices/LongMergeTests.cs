@@ -45,6 +45,18 @@ public sealed class LongMergeTests
             Tolerances.AssertClose(name, values, right, name == "destinations" ? Tolerances.Exact : Tolerances.Merge);
     }
 
+    /// <summary>Where the similarities of all images do not fit, images go one after the other.</summary>
+    [TestMethod]
+    public void A_third_partner_is_found_in_little_memory_too()
+    {
+        var options = new MergeOptions { PartnerRank = 3 };
+        var step = new MergeStep(0, 100, 20, 50, MergeSchedule.NextClassRow(50, 100, 20, options.Order));
+        using CudaContext context = DevicesUnderTest.Emulated(Emulation.LaunchOrder.Forward);
+        using CudaDevice device = new(context), small = new(context) { MostSimilarities = 1 };
+        foreach (var ((name, values), (_, right)) in Run(small, step, 7, options, false).Zip(Run(device, step, 7, options, false)))
+            CollectionAssert.AreEqual(right, values, name);
+    }
+
     /// <summary>Nothing is read back, allocated or uploaded between the values and the merged ones.</summary>
     [TestMethod]
     public void A_merge_can_be_recorded()
