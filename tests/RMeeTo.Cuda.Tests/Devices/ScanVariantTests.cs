@@ -4,15 +4,18 @@ using RMeeTo.Vim.Tests.Devices;
 namespace RMeeTo.Cuda.Tests.Devices;
 
 /// <summary>
-/// The gradient of the selective scan keeps its history in other places on a GPU with more shared memory than the emulated one has otherwise: the results are the
-/// same bit for bit, and those are held to the reference elsewhere.
+/// The gradient of the selective scan keeps the past of its states in other places on a GPU with more shared memory than the emulated one has otherwise. The
+/// results are the same bit for bit; that they are right is tested elsewhere.
 /// </summary>
 [TestClass]
 public sealed class ScanVariantTests
 {
     private const int DataCentre = 227 << 10, Small = 48 << 10;
 
-    public static IEnumerable<object[]> Cases => OperatorCases.All.Where(c => c.Name.StartsWith("SelectiveScan ", StringComparison.Ordinal)).Select(c => new object[] { c.Name });
+    public static IEnumerable<object[]> Cases =>
+        from c in OperatorCases.All
+        where c.Name.StartsWith("SelectiveScan ", StringComparison.Ordinal)
+        select new object[] { c.Name };
 
     [TestMethod]
     [DynamicData(nameof(Cases))]

@@ -20,7 +20,7 @@ internal sealed unsafe class LaunchRecorder(int capability = 90) : ICudaRuntime,
 
     public int Multiprocessors => 132;
 
-    public int MaximumSharedBytes => 227 << 10;
+    public int MaximumSharedBytes { get; init; } = 227 << 10;
 
     public (long Free, long Total) Memory => (1L << 37, 1L << 37);
 
