@@ -55,19 +55,25 @@ internal static class TorchBackend
             throw new ArgumentOutOfRangeException(nameof(gpu), gpu, $"There is no GPU {gpu}: libtorch sees {count}, numbered from 0.");
     }
 
+    /// <summary>What a check says, or null.</summary>
+    public static Exception? FailureOf(Action check)
+    {
+        try
+        {
+            check();
+            return null;
+        }
+        catch (Exception missing) when (missing is InvalidOperationException or PlatformNotSupportedException or ArgumentException)
+        {
+            return missing;
+        }
+    }
+
     /// <summary>For messages, such as "TorchSharp 0.107.0, libtorch 2.10.0".</summary>
     public static string Versions => $"TorchSharp {Version}, {LibTorch}";
 
-    /// <summary>The libtorch that is loaded, as far as it says: from 2.9 on it does.</summary>
-    private static string LibTorch => field ??= LoadedVersion() is { } version ? $"libtorch {version}" : $"a libtorch before 2.9; {__version__} expected";
-
-    private static unsafe string? LoadedVersion()
-    {
-        if (!NativeLibrary.TryLoad("torch_cpu", typeof(torch).Assembly, null, out nint library)
-            || !NativeLibrary.TryGetExport(library, "torch_get_abi_version", out nint function)) return null;
-        ulong version = ((delegate* unmanaged[Cdecl]<ulong>)function)(); // a byte each, from the highest
-        return $"{version >> 56}.{version >> 48 & 255}.{version >> 40 & 255}";
-    }
+    /// <summary>The libtorch that is loaded; versions before 2.9 do not say which they are.</summary>
+    public static string LibTorch => field ??= LibTorchNative.Version is { } version ? $"libtorch {version}" : "libtorch of unknown version";
 
     private static void CheckSystem(DeviceType type)
     {

@@ -82,8 +82,14 @@ public sealed partial class TorchSharpDevice : VimDevice
     }
 
     /// <summary>Operators, device, precision of products, versions.</summary>
-    internal static string NameOf(Device device, MatrixPrecision precision) =>
-        $"TorchSharp tensor operators on {device} ({TorchBackend.Versions}{(precision == MatrixPrecision.Float32 ? "" : $"; products in {precision}")})";
+    internal static string NameOf(Device device, MatrixPrecision precision) => $"{KindOf(device, precision)}{(device.index < 0 ? "" : $", {device}")}";
+
+    /// <summary>The same without the number of the GPU.</summary>
+    internal static string KindOf(Device device, MatrixPrecision precision)
+    {
+        string place = device.type == DeviceType.CUDA ? TorchCuda.NameOf(device.index) : device.type.ToString();
+        return $"{place}, TorchSharp's tensor operators, {precision} ({TorchBackend.Versions})";
+    }
 
     private bool IsHere(Device device) => device.type == _device.type && device.index == _device.index;
 
