@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace RMeeTo.Cuda;
 
 /// <summary>
@@ -19,12 +21,12 @@ internal sealed unsafe class Cublas : IColumnMajorProduct
     private readonly nint _workspace;
     private nint _handle;
 
-    /// <summary>Loads it.</summary>
-    /// <exception cref="CudaUnavailableException">It is not there.</exception>
-    public Cublas(LibrarySearch search, DriverRuntime runtime)
+    /// <summary>Opens it.</summary>
+    /// <param name="f">The library.</param>
+    /// <param name="runtime">Whose stream it queues to.</param>
+    public Cublas(NativeFunctions f, DriverRuntime runtime)
     {
         _runtime = runtime;
-        NativeFunctions f = search.Load(CudaLibrary.Cublas);
         _destroy = (delegate* unmanaged<nint, int>)f["cublasDestroy_v2"];
         _statusName = (delegate* unmanaged<int, byte*>)f["cublasGetStatusName"];
         _gemm = (delegate* unmanaged<nint, int, int, int, int, int, float*, nint, int, int, nint, int, int, float*, nint, int, int, int, int, int>)f["cublasGemmEx"];
@@ -67,6 +69,6 @@ internal sealed unsafe class Cublas : IColumnMajorProduct
 
     private void Check(int status, string function)
     {
-        if (status != 0) throw new CudaException(function, System.Runtime.InteropServices.Marshal.PtrToStringUTF8((nint)_statusName(status)) ?? $"status {status}");
+        if (status != 0) throw new CudaException(function, Marshal.PtrToStringUTF8((nint)_statusName(status)) ?? $"status {status}");
     }
 }

@@ -9,11 +9,13 @@ namespace RMeeTo.Cuda;
 /// </summary>
 internal sealed unsafe class DriverRuntime : ICudaRuntime
 {
+    private enum Kind { Memory, HostMemory, Graph }
+
     private readonly CudaDriver _driver;
     private readonly KernelCache _kernels;
     private readonly IReadOnlyList<int> _architectures;
     private readonly Dictionary<string, nint> _modules = [];
-    private readonly ConcurrentQueue<(nint Memory, bool OnHost)> _toFree = [];
+    private readonly ConcurrentQueue<(Kind Kind, nint Handle)> _toFree = [];
     private readonly object _queue = new(); // entered once by every call, and by a thread that records until it ends
     private readonly StagingMemory _staging;
     private readonly int _device;
@@ -24,8 +26,9 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
     /// <param name="driver">The driver.</param>
     /// <param name="gpu">Its number, from 0.</param>
     /// <param name="load">Loads what compiles kernels that are not in the cache, once it is clear that there is a GPU.</param>
+    /// <param name="kernels">Where compiled kernels are kept; null: nowhere.</param>
     /// <exception cref="CudaUnavailableException">There is no such GPU, or it is too old.</exception>
-    public DriverRuntime(CudaDriver driver, int gpu, Func<ICudaCompiler> load)
+    public DriverRuntime(CudaDriver driver, int gpu, Func<ICudaCompiler> load, string? kernels)
     {
         _driver = driver;
         int count = _driver.Count;
@@ -42,7 +45,7 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
         if (ComputeCapability < 70) throw CudaUnavailableException.OldGpu(hardware, ComputeCapability);
         Name = $"{hardware} (sm_{ComputeCapability})";
         ICudaCompiler compiler = load();
-        (_kernels, _architectures) = (new KernelCache(compiler, KernelCache.DefaultFolder), compiler.Architectures);
+        (_kernels, _architectures) = (new KernelCache(compiler, kernels), compiler.Architectures);
 
         nint context, stream;
         _driver.Check(_driver.PrimaryContextRetain(&context, device), "cuDevicePrimaryCtxRetain");
@@ -114,7 +117,7 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
     }
 
     /// <inheritdoc/>
-    public void Free(nint memory) => FreeLater(memory, onHost: false);
+    public void Free(nint memory) => Free(Kind.Memory, memory);
 
     /// <inheritdoc/>
     public nint AllocateHost(long bytes)
@@ -130,7 +133,7 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
     }
 
     /// <inheritdoc/>
-    public void FreeHost(nint memory) => FreeLater(memory, onHost: true);
+    public void FreeHost(nint memory) => Free(Kind.HostMemory, memory);
 
     /// <inheritdoc/>
     public void CopyToDevice(nint destination, void* source, long bytes)
@@ -227,6 +230,7 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
     /// <inheritdoc/>
     public void AbandonCapture()
     {
+        if (!IsRecording) return; // ended, and what was recorded was no graph
         nint graph = StopCapture(out _);
         using var queue = Enter();
         if (graph != 0) _driver.GraphDestroy(graph);
@@ -240,15 +244,7 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
     }
 
     /// <inheritdoc/>
-    public void FreeGraph(nint graph)
-    {
-        lock (_queue)
-        {
-            if (_context == 0) return;
-            using var queue = Enter();
-            _driver.GraphExecutableDestroy(graph);
-        }
-    }
+    public void FreeGraph(nint graph) => Free(Kind.Graph, graph);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -268,6 +264,9 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
             _driver.PrimaryContextRelease(_device);
         }
     }
+
+    /// <summary>True on the thread that records.</summary>
+    private bool IsRecording => Monitor.IsEntered(_queue) && _recording;
 
     private int Attribute(int attribute)
     {
@@ -297,11 +296,11 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
         return true;
     }
 
-    /// <summary>A finalizer must not wait for a thread that records, and nothing may be freed meanwhile.</summary>
-    private void FreeLater(nint memory, bool onHost)
+    /// <summary>A finalizer must not wait for a thread that records, and nothing may be freed meanwhile: then it is freed later.</summary>
+    private void Free(Kind kind, nint handle)
     {
-        _toFree.Enqueue((memory, onHost));
-        if (!Monitor.TryEnter(_queue)) return; // whoever is inside now or comes next frees it
+        _toFree.Enqueue((kind, handle));
+        if (!Monitor.TryEnter(_queue)) return; // whoever is inside now, or comes next and allocates, frees it
         try
         {
             if (_context == 0 || _recording) return;
@@ -317,7 +316,13 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
     /// <summary>Frees what waits for it; the driver waits until the GPU no longer uses it.</summary>
     private void FreeWaiting()
     {
-        while (_toFree.TryDequeue(out var freed)) _ = freed.OnHost ? _driver.HostMemoryFree(freed.Memory) : _driver.MemoryFree(freed.Memory);
+        while (_toFree.TryDequeue(out var freed))
+            _ = freed.Kind switch
+            {
+                Kind.Memory => _driver.MemoryFree(freed.Handle),
+                Kind.HostMemory => _driver.HostMemoryFree(freed.Handle),
+                _ => _driver.GraphExecutableDestroy(freed.Handle),
+            };
     }
 
     private nint StopCapture(out int result)
@@ -325,7 +330,7 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
         nint graph = 0;
         using (var queue = Enter())
         {
-            if (!_recording) throw new InvalidOperationException("A recording is ended that was not begun.");
+            if (!IsRecording) throw new InvalidOperationException("A recording is ended that was not begun.");
             result = _driver.StreamEndCapture(Stream, &graph);
             _recording = false;
         }

@@ -57,7 +57,7 @@ internal sealed partial class CppCompiler
     });
 
     /// <summary>Links to a library. Without the sanitizer: its functions are ours.</summary>
-    public void Link(string target, params string[] objects) => Run(["-shared", .. objects, "-o", target, "-lm"]);
+    public void Link(string target, params string[] objects) => Run(["-shared", .. objects, "-o", target, "-lm", "-ldl"]);
 
     private string Run(params string[] arguments) => Execute(_path, arguments);
 

@@ -41,9 +41,15 @@ internal sealed unsafe partial class EmulatedModule
     /// <param name="watched">Every access to memory is checked, which takes some ten times as long.</param>
     public static EmulatedModule Load(string unit, string source, bool watched = false)
     {
-        CppCompiler compiler = CppCompiler.Installed ?? throw new PlatformNotSupportedException(CppCompiler.Missing);
-        string key = Hash([compiler.Version, watched ? "watched" : "", .. CppCompiler.Options, .. s_definitions, .. s_parts.Select(ReadPart), source]);
+        var (compiler, key) = KeyOf(source, watched);
         return s_modules.GetOrAdd(key, _ => new(() => new EmulatedModule(Build(compiler, unit, source, watched, key)))).Value;
+    }
+
+    /// <summary>The library of a text, compiled and not loaded.</summary>
+    public static string Build(string unit, string source)
+    {
+        var (compiler, key) = KeyOf(source, watched: false);
+        return Build(compiler, unit, source, watched: false, key);
     }
 
     /// <summary>A kernel by name.</summary>
@@ -60,6 +66,12 @@ internal sealed unsafe partial class EmulatedModule
         lock (_lock)
             if (_launch(&launch, message, room) != 0)
                 throw new EmulationException($"{kernel}, {CppCompiler.Installed!.WithLines(_path, Marshal.PtrToStringUTF8((nint)message)!)}");
+    }
+
+    private static (CppCompiler Compiler, string Key) KeyOf(string source, bool watched)
+    {
+        CppCompiler compiler = CppCompiler.Installed ?? throw new PlatformNotSupportedException(CppCompiler.Missing);
+        return (compiler, Hash([compiler.Version, watched ? "watched" : "", .. CppCompiler.Options, .. s_definitions, .. s_parts.Select(ReadPart), source]));
     }
 
     private static string Build(CppCompiler compiler, string unit, string source, bool watched, string key)
