@@ -21,6 +21,10 @@ internal sealed unsafe class Cublas : IColumnMajorProduct
     private readonly nint _workspace;
     private nint _handle;
 
+    /// <summary>Loads and opens it.</summary>
+    /// <exception cref="CudaUnavailableException">It is not there.</exception>
+    public Cublas(LibrarySearch search, DriverRuntime runtime) : this(search.Load(CudaLibrary.Cublas), runtime) { }
+
     /// <summary>Opens it.</summary>
     /// <param name="f">The library.</param>
     /// <param name="runtime">Whose stream it queues to.</param>

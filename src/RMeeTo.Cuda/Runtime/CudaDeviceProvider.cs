@@ -66,12 +66,12 @@ public sealed class CudaDeviceProvider : IVimDeviceProvider, IDisposable
     {
         if (!Enum.IsDefined(precision)) throw new ArgumentOutOfRangeException(nameof(precision), precision, "Float32, TensorFloat32 or BFloat16.");
         LibrarySearch search = LibrarySearch.OfThisMachine;
-        var runtime = new DriverRuntime(CudaDriver.Instance, gpu, () => new Nvrtc(search), KernelCache.DefaultFolder);
+        var runtime = new DriverRuntime(CudaDriver.Instance, gpu, () => new Nvrtc(search));
         try
         {
             if (precision == MatrixPrecision.BFloat16 && runtime.ComputeCapability < 80)
                 throw new NotSupportedException($"{runtime.Name} has no bfloat16, which came with sm_80; use {MatrixPrecision.Float32}.");
-            return new CudaContext(runtime, new RowMajorProducts(new Cublas(search.Load(CudaLibrary.Cublas), runtime), precision, runtime.Clear));
+            return new CudaContext(runtime, new RowMajorProducts(new Cublas(search, runtime), precision, runtime.Clear));
         }
         catch
         {

@@ -26,8 +26,14 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
     /// <param name="driver">The driver.</param>
     /// <param name="gpu">Its number, from 0.</param>
     /// <param name="load">Loads what compiles kernels that are not in the cache, once it is clear that there is a GPU.</param>
-    /// <param name="kernels">Where compiled kernels are kept; null: nowhere.</param>
     /// <exception cref="CudaUnavailableException">There is no such GPU, or it is too old.</exception>
+    public DriverRuntime(CudaDriver driver, int gpu, Func<ICudaCompiler> load) : this(driver, gpu, load, KernelCache.DefaultFolder) { }
+
+    /// <inheritdoc cref="DriverRuntime(CudaDriver, int, Func{ICudaCompiler})"/>
+    /// <param name="driver">The driver.</param>
+    /// <param name="gpu">Its number, from 0.</param>
+    /// <param name="load">Loads what compiles kernels that are not in the cache, once it is clear that there is a GPU.</param>
+    /// <param name="kernels">Where compiled kernels are kept; null: nowhere.</param>
     public DriverRuntime(CudaDriver driver, int gpu, Func<ICudaCompiler> load, string? kernels)
     {
         _driver = driver;
