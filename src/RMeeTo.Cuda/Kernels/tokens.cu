@@ -63,21 +63,24 @@ extern "C" __global__ void __launch_bounds__(256) embed_gradient(const EmbedArgu
     int row = (int)warp_row(), c = (blockIdx.y * WARP + lane_index()) * WIDTH;
     if (row >= a.positions.rows || c >= a.tokens.columns) return;
     bool is_class = row == a.class_row, is_tail = a.tail_token.data != nullptr && row == a.positions.rows - 1;
+    int64 image = (int64)a.length * a.tokens.stride, patch_image = (int64)a.frames * a.frame_patches * a.patches.stride;
     Values sum = splat(0);
     if (is_class || is_tail) {
-        int token = is_class ? a.class_row : a.length - 1;
+        const float* from = a.tokens.row(is_class ? a.class_row : a.length - 1) + c;
 #pragma unroll 4
-        for (int b = 0; b < a.batch; b++) sum = add(sum, load(a.tokens.row((int64)b * a.length + token) + c));
-        float* table = is_class ? a.class_token.data : a.tail_token.data;
-        store(table + c, add(load(table + c), sum));
+        for (int b = 0; b < a.batch; b++) sum = add(sum, load(from + b * image));
+        float* table = (is_class ? a.class_token.data : a.tail_token.data) + c;
+        store(table, add(load(table), sum));
     } else {
         int place = row - class_rows_before(a.class_row, row);
-        for (int b = 0; b < a.batch; b++) {
+        for (int t = 0; t < a.frames; t++) {
+            int patch = t * a.frame_patches + place;
+            const float* __restrict__ from = a.tokens.row(row_of_patch(a.class_row, patch)) + c;
+            float* __restrict__ to = a.patches.row(patch) + c;
 #pragma unroll 4
-            for (int t = 0; t < a.frames; t++) {
-                int patch = t * a.frame_patches + place;
-                Values g = load(a.tokens.row((int64)b * a.length + row_of_patch(a.class_row, patch)) + c);
-                store(a.patches.row(((int64)b * a.frames + t) * a.frame_patches + place) + c, g);
+            for (int b = 0; b < a.batch; b++) {
+                Values g = load(from + b * image);
+                store(to + b * patch_image, g);
                 sum = add(sum, g);
             }
         }
