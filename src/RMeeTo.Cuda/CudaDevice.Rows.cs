@@ -6,8 +6,8 @@ namespace RMeeTo.Cuda;
 // Rows of tokens: taken, put back, scaled, averaged.
 public sealed unsafe partial class CudaDevice
 {
-    /// <summary>Rows that one block sums up or writes before the next one goes on.</summary>
-    private const int BlockRows = 64;
+    /// <summary>Rows of one image that a block writes.</summary>
+    private const int MeanBlockRows = 64;
 
     /// <inheritdoc/>
     public override void ScaleChannels(DeviceMatrix x, DeviceMatrix factor, DeviceMatrix y)
@@ -32,13 +32,13 @@ public sealed unsafe partial class CudaDevice
             Factor = Argument(factor, 1, channels, nameof(factor)),
             Dy = Argument(dy, rows, channels, nameof(dy)),
             Dx = Argument(dx, rows, channels, nameof(dx)),
-            BlockRows = BlockRows,
+            BlockRows = SumChunkRows(rows),
         };
         if (rows == 0) return;
-        var blocks = (int)Blocks(rows, BlockRows);
-        argument.Partials = new MatrixArgument(Scratch((long)blocks * channels), blocks, channels, channels);
-        LaunchTiles(RowKernels.ScaleChannelsGradient, argument.IsVectorizable, blocks, channels, argument);
-        AddPartials(argument.Partials, destination);
+        int chunks = SumChunks(rows);
+        argument.Partials = new MatrixArgument(Scratch((long)chunks * channels), chunks, channels, channels);
+        LaunchTiles(RowKernels.ScaleChannelsGradient, argument.IsVectorizable, chunks, channels, argument);
+        AddPartialSums(argument.Partials, new SumTargets(destination));
     }
 
     /// <inheritdoc/>
@@ -84,7 +84,7 @@ public sealed unsafe partial class CudaDevice
     {
         if (meansGradient.Rows == 0) return;
         MeanArguments argument = MeanArgument(sourceGradient, nameof(sourceGradient), weights, meansGradient, nameof(meansGradient));
-        Launch(MeanGradient.For(argument.IsVectorizable), meansGradient.Rows * Blocks(argument.Length, BlockRows), VectorKernel.Threads, argument);
+        Launch(MeanGradient.For(argument.IsVectorizable), meansGradient.Rows * Blocks(argument.Length, MeanBlockRows), VectorKernel.Threads, argument);
     }
 
     private RowArguments RowArgument(int row, DeviceMatrix all, string allName, DeviceMatrix taken, bool keepOthers)
@@ -111,14 +111,9 @@ public sealed unsafe partial class CudaDevice
             Weights = ArgumentOrNone(weights, rows.Rows, 1, nameof(weights)),
             Means = Argument(means, means.Rows, means.Columns, meansName),
             Length = length,
-            BlockRows = BlockRows,
+            BlockRows = MeanBlockRows,
         };
     }
-
-    /// <summary>destination [groups, C] += the sums over parts of partials [parts · groups, C].</summary>
-    private void AddPartials(MatrixArgument partials, MatrixArgument destination) =>
-        LaunchTiles(RowKernels.AddPartials, partials.IsVectorizable && destination.IsVectorizable, destination.Rows, destination.Columns,
-            new PartialArguments { Partials = partials, Destination = destination });
 
     /// <summary>One warp a row.</summary>
     private void LaunchRows<T>(VectorKernel kernel, bool vectorizable, int rows, in T argument) where T : unmanaged

@@ -50,7 +50,9 @@ public sealed unsafe partial class CudaDevice
     /// <summary>Sums over the patches of each frame of each image, then over the images.</summary>
     private void AddTimeGradient(int batch, in EmbedArguments embed)
     {
-        var (channels, rows) = (embed.Tokens.Columns, batch * embed.Frames);
+        var (channels, rows, times) = (embed.Tokens.Columns, batch * embed.Frames, embed.Times);
+        if (times.Stride != channels && times.Rows > 1)
+            throw new ArgumentException($"TimePositions has a row stride of {times.Stride}; this operator needs {channels}, rows without gaps.");
         var partials = new MatrixArgument(Scratch((long)rows * channels), rows, channels, channels);
         var argument = new FrameSumArguments
         {
@@ -62,7 +64,8 @@ public sealed unsafe partial class CudaDevice
             ClassRow = embed.ClassRow,
         };
         LaunchTiles(SumFrames, embed.IsVectorizable, rows, channels, argument);
-        AddPartials(partials, embed.Times);
+        int table = embed.Frames * channels; // the sums of an image as one row, and so the table
+        AddPartialSums(new MatrixArgument(partials.Data, batch, table, table), new SumTargets(times));
     }
 
     private EmbedArguments EmbedArgument(

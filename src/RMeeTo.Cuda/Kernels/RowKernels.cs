@@ -12,7 +12,6 @@ internal static class RowKernels
     public static readonly VectorKernel ScaleChannels = new(File, "scale_channels");
     public static readonly VectorKernel ScaleChannelsGradient = new(File, "scale_channels_gradient");
     public static readonly VectorKernel ScaleImages = new(File, "scale_images");
-    public static readonly VectorKernel AddPartials = new(File, "add_partials");
     public static readonly VectorKernel Mean = new(File, "mean_rows");
     public static readonly VectorKernel MeanGradient = new(File, "mean_rows_gradient");
 
@@ -39,12 +38,6 @@ internal static class RowKernels
         public int BlockRows, Padding;
 
         public readonly bool IsVectorizable => X.IsVectorizable && Factor.IsVectorizable && Dy.IsVectorizable && Dx.IsVectorizable;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    public struct PartialArguments
-    {
-        public MatrixArgument Partials, Destination;
     }
 
     [StructLayout(LayoutKind.Sequential)]

@@ -78,27 +78,6 @@ extern "C" __global__ void __launch_bounds__(256) scale_channels_gradient(const 
     if (warp_index() == 0 && c < a.x.columns) store(a.partials.row(blockIdx.x) + c, sum);
 }
 
-struct PartialArguments {
-    Matrix partials;    // [parts · groups, C]
-    Matrix destination; // [groups, C]
-};
-
-// destination[g] += sum over k of partials[k · groups + g]. Groups along x, channels along y.
-extern "C" __global__ void __launch_bounds__(256) add_partials(const PartialArguments a) {
-    __shared__ Values sums[256];
-    int c = (blockIdx.y * WARP + lane_index()) * WIDTH, groups = a.destination.rows;
-    Values sum = splat(0);
-    if (c < a.partials.columns) {
-#pragma unroll 4
-        for (int64 row = (int64)warp_index() * groups + blockIdx.x; row < a.partials.rows; row += (int64)(blockDim.x / WARP) * groups)
-            sum = add(sum, load(a.partials.row(row) + c));
-    }
-    sum = sum_over_warps(sum, sums);
-    if (warp_index() != 0 || c >= a.partials.columns) return;
-    float* to = a.destination.row(blockIdx.x) + c;
-    store(to, add(load(to), sum));
-}
-
 struct MeanArguments {
     Matrix rows;    // [B·L, C]
     Matrix weights; // [B·L, 1], or none: all 1
