@@ -7,8 +7,9 @@
 
 #include "scan.cuh"
 
-#define HALF (GROUP / 2)
-#define PARTNER 16        // lane ^ 16
+#define HALF (GROUP / 2)                       // states of a lane in every group
+#define PARTNER 16                             // lane ^ 16
+#define BLOCKS (STATE_GROUPS == 1 ? 4 : 2)     // that a multiprocessor is to hold: this bounds the registers of a thread
 
 struct ScanForwardArguments {
     ScanOperands scan;
@@ -73,7 +74,7 @@ __device__ __forceinline__ float advance(ScanState& s, const float* row, int hal
     return y[0] + __shfl_xor_sync(FULL_MASK, y[1], PARTNER);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 4) scan_forward(const ScanForwardArguments a) {
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) scan_forward(const ScanForwardArguments a) {
     __shared__ float4 tiles[2][CHUNK * TILE_ROW / 4];
     const ScanOperands& o = a.scan;
     const ScanPlace place(o);

@@ -1,7 +1,7 @@
 // The gradient of the selective scan. A thread owns a channel: it makes delta and the gradients of u, delta and z. The recurrence of four channels, lanes l ^ 0
-// to l ^ 3 of a warp, is shared by their lanes: each takes a quarter of the states of all four, so that B and C serve four times and the sums over channels in
-// their gradients begin inside a lane. Slot j of a lane is the channel of lane l ^ j. A chunk of tokens at a time, the last first: its states are computed again
-// from the checkpoint before it, and then the adjoint of the states walks back through them. Nothing is added in an order that depends on timing.
+// to l ^ 3 of a warp, is shared by their lanes: each takes a quarter of the states of all four, so that B and C serve four times and the sums over channels
+// in their gradients begin inside a lane. Slot j of a lane is the channel of lane l ^ j. A chunk of tokens at a time, the last first: its states are computed
+// again from the checkpoint before it, and then the adjoint of the states walks back through them. Nothing is added in an order that depends on timing.
 //
 // Per token and channel: 28 bytes, 4 more where the gate's gradient is added to, 8 of checkpoints, 1 of partial sums; with N = 16, 36 special functions (a
 // decay is computed twice: kept, it would take the registers of another block) and some 414 instructions, which bound it.
@@ -247,7 +247,8 @@ __device__ __forceinline__ void write_token_sums(const ScanGradientArguments& a,
     }
 }
 
-__device__ __forceinline__ void write_parameter_sums(const ScanGradientArguments& a, const ScanPlace& place, const LaneGroup (&lane)[STATE_GROUPS], const OwnChannel& own) {
+__device__ __forceinline__ void write_parameter_sums(
+    const ScanGradientArguments& a, const ScanPlace& place, const LaneGroup (&lane)[STATE_GROUPS], const OwnChannel& own) {
     const int channels = a.scan.a_log.rows, states = a.scan.a_log.columns;
     float* sums = a.parameter_sums.row(place.image);
 #pragma unroll
