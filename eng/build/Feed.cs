@@ -4,7 +4,8 @@ namespace RMeeTo.Build;
 
 /// <summary>
 /// Finds out whether the package feed carries ML.NET and TorchSharp, and remembers it in eng/feed.props, which every project imports.
-/// Only the feed's word that a package does not exist (NU1101, NU1102) leads to the stand-in, or leaves the projects on TorchSharp out; any other failure stops.
+/// Only the feed's word that a package does not exist (NU1101, NU1102) leads to the stand-in, or leaves the projects on TorchSharp out; any other failure
+/// stops.
 /// </summary>
 internal sealed partial record Feed(bool UseStandIns, bool UseTorchSharp, string Description)
 {
@@ -26,7 +27,8 @@ internal sealed partial record Feed(bool UseStandIns, bool UseTorchSharp, string
 
     private const string Forced = "forced by a property";
 
-    private static string Reason(string[] missing) => missing.Length > 0 ? $"the package feed has no {string.Join(", no ", missing)}" : "the package feed carries it";
+    private static string Reason(string[] missing) =>
+        missing.Length > 0 ? $"the package feed has no {string.Join(", no ", missing)}" : "the package feed carries it";
 
     private static (bool UseStandIns, bool UseTorchSharp)? Remembered()
     {
@@ -44,14 +46,16 @@ internal sealed partial record Feed(bool UseStandIns, bool UseTorchSharp, string
         string packages = Directory.CreateTempSubdirectory("rmeeto-probe-").FullName;
         try
         {
-            int code = Dotnet.Run(["restore", "eng/probe/probe.csproj", "--packages", packages, "--no-http-cache", "--force", "--verbosity", "quiet"], out string output);
+            string[] restore = ["restore", "eng/probe/probe.csproj", "--packages", packages, "--no-http-cache", "--force", "--verbosity", "quiet"];
+            int code = Dotnet.Run(restore, out string output);
             string[] missing = [.. MissingPackage().Matches(output).Select(m => m.Groups[1].Value).Distinct().Order(StringComparer.Ordinal)];
             bool onlyMissing = OtherError().Count(output) == 0 && missing.Length > 0;
             if (code != 0 && !onlyMissing)
             {
                 Console.Error.WriteLine(output);
-                Console.Error.WriteLine("error: the package feed could not be asked for ML.NET and TorchSharp (above is what restore said). This is no reason to do without");
-                Console.Error.WriteLine("error: them: mend the connection and run again, or force it with the environment variables UseStandIns and UseTorchSharp = true or false.");
+                Console.Error.WriteLine("error: the package feed could not be asked for ML.NET and TorchSharp (above is what restore said). This is no reason to do");
+                Console.Error.WriteLine("error: without: mend the connection and run again, or set the environment variables UseStandIns and UseTorchSharp, each to");
+                Console.Error.WriteLine("error: true or false.");
                 return null;
             }
 

@@ -41,7 +41,8 @@ internal static class Program
 
         foreach (string sample in Dotnet.ProjectsUnder("samples"))
         {
-            if (settings.UseTorchSharp == false && Dotnet.NeedsTorchSharp(sample)) Console.WriteLine($"--- sample {sample}: left out, for the package feed has no TorchSharp");
+            if (settings.UseTorchSharp == false && Dotnet.NeedsTorchSharp(sample))
+                Console.WriteLine($"--- sample {sample}: left out, for the package feed has no TorchSharp");
             else failed |= Step("sample " + sample, () => Dotnet.RunProject(sample, []));
         }
         failed |= OnRealImages();

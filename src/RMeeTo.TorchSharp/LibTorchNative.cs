@@ -33,12 +33,13 @@ internal static unsafe partial class LibTorchNative
     /// <exception cref="NotSupportedException">This libtorch has no such function.</exception>
     public static Tensor Over(nint data, ReadOnlySpan<long> sizes, ReadOnlySpan<long> strides, ScalarType type, Device device)
     {
-        var create = (delegate* unmanaged[Cdecl]<nint, long, long*, long*, long, int, int, int, nint*, int>)Export(s_cpu.Value, "aoti_torch_create_tensor_from_blob");
+        const string name = "aoti_torch_create_tensor_from_blob";
+        var create = (delegate* unmanaged[Cdecl]<nint, long, long*, long*, long, int, int, int, nint*, int>)Export(s_cpu.Value, name);
         nint handle;
         fixed (long* size = sizes, stride = strides)
         {
             int result = create(data, sizes.Length, size, stride, 0, (int)type, (int)device.type, Math.Max(0, device.index), &handle);
-            if (result != 0) throw new ExternalException("libtorch made no tensor over memory of ours (aoti_torch_create_tensor_from_blob).");
+            if (result != 0) throw new ExternalException($"libtorch made no tensor over memory of ours ({name}).");
         }
         return Tensor.UnsafeCreateTensor(handle);
     }

@@ -119,7 +119,7 @@ internal readonly struct MergeChoice
         long left = kept.shape[1];
         Tensor number = zeros([Batch, Step.PatchRows], ScalarType.Int64, Plan.Device);
         number.scatter_(1, kept.Twice(), Plan.Places.narrow(0, 0, left).expand(Batch, left));
-        Tensor odd = Plan.Places.narrow(0, 0, Step.PartnerRows);
-        return number.scatter_(1, odd.Twice().PlusOne().expand(Batch, Step.PartnerRows), Plan.Places.narrow(0, left, Step.PartnerRows).expand(Batch, Step.PartnerRows));
+        Tensor odd = Plan.Places.narrow(0, 0, Step.PartnerRows).Twice().PlusOne(), places = Plan.Places.narrow(0, left, Step.PartnerRows);
+        return number.scatter_(1, odd.expand(Batch, Step.PartnerRows), places.expand(Batch, Step.PartnerRows));
     }
 }

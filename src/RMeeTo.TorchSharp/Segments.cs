@@ -15,6 +15,9 @@ internal readonly struct Segments(TorchMergePlan plan, int batch, Tensor zero)
 
     private int Length => plan.Step.TokensIn;
 
+    /// <summary>[B, L, 1]: the row of its image that each sorted row is.</summary>
+    private Tensor RowsOfImages => _rows.view(batch, Length, 1).sub(plan.FirstRows.narrow(0, 0, batch).unsqueeze(2));
+
     /// <summary>[B, L, 1]: true for rows that are dropped.</summary>
     public Tensor Dropped => plan.Destinations.narrow(0, 0, batch).IsNegative().unsqueeze(2);
 
@@ -49,7 +52,7 @@ internal readonly struct Segments(TorchMergePlan plan, int batch, Tensor zero)
     /// <summary>The largest, or smallest, of sorted rows, channel by channel, and the row of its image that it came from; the lowest row wins a tie.</summary>
     public (Tensor Values, Tensor? Rows) Extreme(Tensor sorted, bool largest, bool withRows)
     {
-        Tensor? rows = withRows ? _rows.view(batch, Length, 1).sub(plan.FirstRows.narrow(0, 0, batch).unsqueeze(2)).to(ScalarType.Float32).expand(sorted.shape) : null;
+        Tensor? rows = withRows ? RowsOfImages.to(ScalarType.Float32).expand(sorted.shape) : null;
         for (int reach = 1; reach < plan.MostMembers; reach *= 2)
         {
             Tensor earlier = sorted.narrow(1, 0, Length - reach), later = sorted.narrow(1, reach, Length - reach);

@@ -17,26 +17,35 @@ internal static class TorchBackend
     public static string Version { get; } = InformationalVersion(typeof(torch).Assembly);
 
     /// <summary>The package that gives this system a GPU, or on a Mac everything.</summary>
-    public static string GpuPackage => OperatingSystem.IsWindows() ? "TorchSharp-cuda-windows" : OperatingSystem.IsMacOS() ? CpuPackage : "TorchSharp-cuda-linux";
+    public static string GpuPackage =>
+        OperatingSystem.IsWindows() ? "TorchSharp-cuda-windows" : OperatingSystem.IsMacOS() ? CpuPackage : "TorchSharp-cuda-linux";
 
     private static string CpuPackage => "TorchSharp-cpu";
 
     /// <summary>Throws where libtorch cannot be used on a kind of device.</summary>
     /// <exception cref="PlatformNotSupportedException">TorchSharp does not exist for this system, or has no such device on it.</exception>
-    /// <exception cref="InvalidOperationException">The libraries are not there, cannot be loaded, or find no GPU; the message names the package to add.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The libraries are not there, cannot be loaded, or find no GPU; the message names the package to add.
+    /// </exception>
     public static void Require(DeviceType type)
     {
         CheckSystem(type);
         bool gpu = type == DeviceType.CUDA;
         // In this order: on Windows the second finds what it needs among what is loaded.
         bool device = TryLoad(gpu ? "torch_cuda" : "torch_cpu"), library = TryLoad(NativeLibraryName);
+        // A notebook runs TorchSharp from the package folder, where TorchSharp itself knows how to find what belongs to it.
+        if (!library && RunsFromPackageFolder)
+        {
+            TryInitialize(type);
+            device = library = true;
+        }
         if (!library)
             throw new InvalidOperationException($"The native libraries of TorchSharp {Version} are not there ({NativeLibraryName} cannot be loaded). Add the " +
                 $"package {(gpu ? GpuPackage : CpuPackage)} {Version} to the application.");
         if (!gpu) return;
         if (!device)
-            throw new InvalidOperationException($"The libtorch that is there is the one for the CPU (torch_cuda cannot be loaded). Add the package {GpuPackage} " +
-                $"{Version} to the application in the place of TorchSharp-cpu.");
+            throw new InvalidOperationException($"The libtorch that is there is the one for the CPU (torch_cuda cannot be loaded). Add the package " +
+                $"{GpuPackage} {Version} to the application in the place of {CpuPackage}.");
         if (!TryInitialize(DeviceType.CUDA))
             throw new InvalidOperationException(TryLoad(OperatingSystem.IsWindows() ? "nvcuda" : "libcuda.so.1")
                 ? "libtorch finds no GPU that it can use, although an NVIDIA driver is installed; CUDA 12.8 needs driver 570 or later and a GPU of compute " +
@@ -82,12 +91,15 @@ internal static class TorchBackend
         bool supported = apple || (OperatingSystem.IsWindows() && architecture is Architecture.X64 or Architecture.Arm64)
             || (OperatingSystem.IsLinux() && architecture == Architecture.X64);
         if (!supported)
-            throw new PlatformNotSupportedException($"TorchSharp {Version} has no native libraries for {RuntimeInformation.OSDescription} on {architecture}; it has " +
+            throw new PlatformNotSupportedException($"TorchSharp {Version} has no native libraries for {RuntimeInformation.RuntimeIdentifier}; it has " +
                 "them for Windows on x64 and Arm64, Linux on x64 and macOS on Arm64.");
         if (type == DeviceType.MPS && !apple) throw new PlatformNotSupportedException("MPS is the GPU of a Mac with an Apple processor, and this is none.");
         if (type == DeviceType.CUDA && (apple || architecture != Architecture.X64))
             throw new PlatformNotSupportedException($"TorchSharp has CUDA for Windows and Linux on x64; this is {RuntimeInformation.RuntimeIdentifier}.");
     }
+
+    private static bool RunsFromPackageFolder =>
+        Path.GetDirectoryName(typeof(torch).Assembly.Location) is { Length: > 0 } folder && Path.GetFileName(Path.GetDirectoryName(folder)) == "lib";
 
     private static bool TryLoad(string library) => NativeLibrary.TryLoad(library, typeof(torch).Assembly, null, out _);
 

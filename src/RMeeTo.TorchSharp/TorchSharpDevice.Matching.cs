@@ -13,7 +13,8 @@ public sealed partial class TorchSharpDevice
     internal long SimilarityValues { get; init; } = 1 << 26;
 
     /// <inheritdoc/>
-    public override MergePlan CreateMergePlan(int batchCapacity, MergeStep step, MergeOptions options) => new TorchMergePlan(batchCapacity, step, options, _device);
+    public override MergePlan CreateMergePlan(int batchCapacity, MergeStep step, MergeOptions options) =>
+        new TorchMergePlan(batchCapacity, step, options, _device);
 
     /// <inheritdoc/>
     public override void AddMetric(int batch, DeviceMatrix values, float factor, MetricPlacement placement, DeviceMatrix metric, bool accumulate = false)
@@ -51,7 +52,8 @@ public sealed partial class TorchSharpDevice
         var (step, rank) = (choice.Plan.Step, choice.Plan.Options.PartnerRank);
         Tensor odd = Directions(metric, choice.MetricRows(first: 1, step.PartnerRows));
         Tensor evenRows = choice.MetricRows(first: 0, step.SourceRows);
-        Tensor best = empty([choice.Batch, step.SourceRows], ScalarType.Float32, _device), partner = empty([choice.Batch, step.SourceRows], ScalarType.Int64, _device);
+        long[] shape = [choice.Batch, step.SourceRows];
+        Tensor best = empty(shape, ScalarType.Float32, _device), partner = empty(shape, ScalarType.Int64, _device);
         int atOnce = (int)Math.Clamp(SimilarityValues / ((long)choice.Batch * step.PartnerRows), 1, step.SourceRows);
         for (int start = 0; start < step.SourceRows; start += atOnce)
         {
@@ -71,7 +73,9 @@ public sealed partial class TorchSharpDevice
         return (best, partner);
     }
 
-    /// <summary>Rows of a metric [B·L, C], scaled to length 1: [B, n, C]; NaN throughout where a row has no direction, and then whatever is computed of it.</summary>
+    /// <summary>
+    /// Rows of a metric [B·L, C], scaled to length 1: [B, n, C]. NaN throughout where a row has no direction, and then whatever is computed of it.
+    /// </summary>
     private static Tensor Directions(Tensor metric, Tensor flatRows)
     {
         Tensor rows = metric.index_select(0, flatRows.reshape(-1));

@@ -12,7 +12,8 @@ public sealed partial class TorchSharpDevice
     {
         using var scope = NewDisposeScope();
         var (filled, step, channels) = (Filled(batch, plan), plan.Step, source.Columns);
-        Tensor from = Images(source, batch, step.TokensIn, channels, nameof(source)), to = Images(destination, batch, step.TokensOut, channels, nameof(destination));
+        Tensor from = Images(source, batch, step.TokensIn, channels, nameof(source));
+        Tensor to = Images(destination, batch, step.TokensOut, channels, nameof(destination));
         Tensor? won = plan.Options.HasWinners ? ImagesOrNull(winners, batch, step.TokensOut, channels, nameof(winners)) : null;
         var segments = new Segments(filled, batch, _zero);
         Tensor sorted = segments.Sort(from).mul_(segments.Sort(filled.Weights.narrow(0, 0, batch).unsqueeze(2)));

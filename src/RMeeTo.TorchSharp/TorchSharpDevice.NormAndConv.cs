@@ -12,7 +12,8 @@ public sealed partial class TorchSharpDevice
     {
         using var scope = NewDisposeScope();
         var (rows, channels) = (residual.Rows, residual.Columns);
-        Tensor s = View(sum, rows, channels, nameof(sum)), output = View(y, rows, channels, nameof(y)), statistic = View(statistics, rows, 2, nameof(statistics));
+        Tensor s = View(sum, rows, channels, nameof(sum)), output = View(y, rows, channels, nameof(y));
+        Tensor statistic = View(statistics, rows, 2, nameof(statistics));
         Tensor weight = View(norm.Weight, 1, channels, nameof(norm.Weight)), r = View(residual, rows, channels, nameof(residual));
         Tensor? bias = ViewOrNull(norm.Bias, 1, channels, nameof(norm.Bias)), h = ViewOrNull(hidden, rows, channels, nameof(hidden));
         if (rows == 0) return;

@@ -71,10 +71,11 @@ public sealed partial class TorchSharpDevice : VimDevice
     /// <summary>The flat tensor that an operand lies in.</summary>
     private Tensor Checked(DeviceMatrix matrix, int rows, int columns, string name)
     {
+        string needed = $"this operator needs [{rows}, {columns}].";
         if (matrix.Buffer is not TorchBuffer buffer)
-            throw new ArgumentException(matrix.IsNone ? $"{name} is none; this operator needs [{rows}, {columns}]." : $"{name} lies on another kind of device.", name);
+            throw new ArgumentException(matrix.IsNone ? $"{name} is none; {needed}" : $"{name} lies on another kind of device.", name);
         if (!IsHere(buffer.Device)) throw new ArgumentException($"{name} lies on {buffer.Device}, and this device is {_device}.", name);
-        if (matrix.Rows != rows || matrix.Columns != columns) throw new ArgumentException($"{name} is {matrix}; this operator needs [{rows}, {columns}].", name);
+        if (matrix.Rows != rows || matrix.Columns != columns) throw new ArgumentException($"{name} is {matrix}; {needed}", name);
         long extent = rows == 0 ? 0 : (rows - 1L) * matrix.Stride + columns; // below 2^63; the sum with an offset need not be
         if (matrix.Offset < 0 || matrix.Stride < columns || extent > buffer.Length || matrix.Offset > buffer.Length - extent)
             throw new ArgumentException($"{name} covers {extent} values from {matrix.Offset} of a buffer of {buffer.Length}.", name);

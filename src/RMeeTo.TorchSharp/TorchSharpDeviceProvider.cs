@@ -55,9 +55,11 @@ public sealed class TorchSharpDeviceProvider : IVimDeviceProvider, IDisposable
         (_device, Precision) = (device, Defined(precision));
     }
 
-    /// <summary>What runs where, such as "NVIDIA H200 (sm_90), cuBLAS 12.8, Float32, memory of libtorch 2.10.0 (TorchSharp 0.107.0)".</summary>
+    /// <summary>
+    /// What runs where, such as "NVIDIA H200 (sm_90), own CUDA kernels, cuBLAS 12.8, Float32, memory of TorchSharp 0.107.0, libtorch 2.10.0".
+    /// </summary>
     public string Name => _kernels is null
-        ? TorchSharpDevice.NameOf(_device, Precision)
+        ? TorchSharpDevice.NameOf(_device, Precision) + (FallbackReason is null ? "" : $", for our CUDA kernels cannot run: {FallbackReason.TrimEnd('.')}")
         : $"{Kind}, {(_sharesMemory ? $"memory of {TorchBackend.Versions}" : "without TorchSharp")}";
 
     /// <inheritdoc/>
@@ -92,7 +94,9 @@ public sealed class TorchSharpDeviceProvider : IVimDeviceProvider, IDisposable
         return new(new Device(DeviceType.CUDA, gpu), precision);
     }
 
-    /// <summary>Tensor operators on the CPU: for tests, and to compare with. <c>CpuDevice</c> of RMeeTo.Vim is faster.</summary>
+    /// <summary>
+    /// Tensor operators on the CPU, on as many threads as libtorch takes: for tests, and to compare with. <c>CpuDevice</c> of RMeeTo.Vim is faster.
+    /// </summary>
     /// <exception cref="PlatformNotSupportedException">TorchSharp does not exist for this system.</exception>
     /// <exception cref="InvalidOperationException">The package TorchSharp-cpu is missing.</exception>
     public static TorchSharpDeviceProvider Cpu(MatrixPrecision precision = MatrixPrecision.Float32) => new(new Device(DeviceType.CPU), precision);

@@ -14,7 +14,8 @@ namespace RMeeTo.TorchSharp.Tests;
 [DoNotParallelize]
 public sealed class LifetimeTests
 {
-    private static readonly MergeOptions s_options = new() { Combination = MergeCombination.Max, ProtectedNeighbours = 1, ClassPosition = MergeClassPosition.Exact };
+    private static readonly MergeOptions s_options =
+        new() { Combination = MergeCombination.Max, ProtectedNeighbours = 1, ClassPosition = MergeClassPosition.Exact };
 
     /// <summary>A training step leaves as many tensors as it found.</summary>
     [TestMethod]

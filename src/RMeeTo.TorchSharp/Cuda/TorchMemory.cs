@@ -27,8 +27,8 @@ internal sealed class TorchMemory(Device device) : IDisposable
         }
         catch (System.Runtime.InteropServices.ExternalException failure)
         {
-            throw new OutOfMemoryException($"libtorch has no {bytes >> 20} MiB more on {device}. Use a smaller batch, or free what the application holds in TorchSharp " +
-                $"tensors. libtorch said: {failure.Message.Split('\n')[0]}", failure);
+            throw new OutOfMemoryException($"libtorch has no {bytes >> 20} MiB more on {device}. Use a smaller batch, or free what the application holds in " +
+                $"TorchSharp tensors. libtorch said: {failure.Message.Split('\n')[0]}", failure);
         }
         nint address = LibTorchNative.DataOf(tensor);
         _tensors[address] = tensor.DetachFromDisposeScope();
@@ -39,7 +39,8 @@ internal sealed class TorchMemory(Device device) : IDisposable
     /// <exception cref="ArgumentException">It is not from here.</exception>
     public void Free(nint address)
     {
-        if (!_tensors.TryRemove(address, out var tensor)) throw new ArgumentException($"Memory at {address:x} is freed that is not allocated.", nameof(address));
+        if (!_tensors.TryRemove(address, out var tensor))
+            throw new ArgumentException($"Memory at {address:x} is freed that is not allocated.", nameof(address));
         tensor.Dispose();
     }
 

@@ -36,7 +36,8 @@ public sealed class SharedMemoryTests
         using var device = new CudaDevice(context);
         using var reference = new ReferenceDevice();
         // Not with one input: libtorch 2.6 multiplies wrongly by a bfloat16 column whose values do not follow each other, on the CPU; 2.14 does it right.
-        foreach (var operatorCase in OperatorCases.All.Where(c => c.Name.StartsWith("Linear", StringComparison.Ordinal) && !c.Name.Contains(" 1->") && c.Tokens is > 30 and < 300))
+        var linears = OperatorCases.All.Where(c => c.Name.StartsWith("Linear", StringComparison.Ordinal) && c.Tokens is > 30 and < 300);
+        foreach (var operatorCase in linears.Where(c => !c.Name.Contains(" 1->")))
             foreach (var ((name, _, expected), (_, _, actual)) in Run(operatorCase, reference).Zip(Run(operatorCase, device)))
                 Tolerances.AssertClose($"{operatorCase.Name}: {name}", actual, expected, 2e-2);
     }

@@ -15,7 +15,9 @@ internal static class DevicesUnderTest
     public static VimDevice Create(string name)
     {
         RequireLibTorch();
-        return new TorchSharpDevice(torch.CPU, MatrixPrecision.Float32) { ScanValues = name == Pieces ? 1500 : 1 << 25, SimilarityValues = name == Pieces ? 100 : 1 << 26 };
+        return name == Whole
+            ? new TorchSharpDevice(torch.CPU, MatrixPrecision.Float32)
+            : new TorchSharpDevice(torch.CPU, MatrixPrecision.Float32) { ScanValues = 1500, SimilarityValues = 100 };
     }
 
     /// <summary>Skips the test that asks where libtorch is not there.</summary>
@@ -34,6 +36,8 @@ internal static class DevicesUnderTest
     /// <summary>One network of the published sizes is enough of them: an operator at a time is slow.</summary>
     public static bool RunsAllRealSizes(string name) => false;
 
-    /// <summary>True where the bits of a row do not depend on how many rows there are beside it. A library of matrix products chooses its kernel by that number.</summary>
+    /// <summary>
+    /// True where the bits of a row do not depend on how many rows there are beside it. A library of matrix products chooses its kernel by that number.
+    /// </summary>
     public static bool KeepsBits(string name) => false;
 }
