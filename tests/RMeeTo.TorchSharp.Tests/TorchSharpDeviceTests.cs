@@ -97,6 +97,23 @@ public sealed class TorchSharpDeviceTests
             () => rounded.Linear(rounded.Matrix(1, 2), weight, default, rounded.Matrix(1, 2))).Message, "Refresh");
     }
 
+    /// <summary>The switch is libtorch's, for the whole process; what the application set it to comes back.</summary>
+    [TestMethod]
+    public void The_switch_of_tensor_cores_is_turned_back()
+    {
+        DevicesUnderTest.RequireLibTorch();
+        foreach (bool before in new[] { true, false })
+        {
+            torch.backends.cuda.matmul.allow_tf32 = before;
+            foreach (bool allowed in new[] { true, false })
+            {
+                using (TensorCores.Allow(DeviceType.CUDA, allowed)) Assert.AreEqual(allowed, torch.backends.cuda.matmul.allow_tf32);
+                Assert.AreEqual(before, torch.backends.cuda.matmul.allow_tf32);
+                using (TensorCores.Allow(DeviceType.CPU, allowed)) Assert.AreEqual(before, torch.backends.cuda.matmul.allow_tf32);
+            }
+        }
+    }
+
     [TestMethod]
     public void A_weight_for_inference_has_no_input_gradient()
     {

@@ -10,6 +10,7 @@ namespace RMeeTo.TorchSharp;
 internal sealed class TorchMemory(Device device) : IDisposable
 {
     private readonly ConcurrentDictionary<nint, Tensor> _tensors = [];
+    private volatile bool _disposed;
 
     /// <summary>Bytes that are handed out now.</summary>
     public long Used => _tensors.Values.Sum(tensor => tensor.NumberOfElements);
@@ -19,6 +20,7 @@ internal sealed class TorchMemory(Device device) : IDisposable
     public nint Allocate(long bytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(bytes);
+        ObjectDisposedException.ThrowIf(_disposed, this);
         using var scope = NewDisposeScope();
         Tensor tensor;
         try
@@ -39,14 +41,14 @@ internal sealed class TorchMemory(Device device) : IDisposable
     /// <exception cref="ArgumentException">It is not from here.</exception>
     public void Free(nint address)
     {
-        if (!_tensors.TryRemove(address, out var tensor))
-            throw new ArgumentException($"Memory at {address:x} is freed that is not allocated.", nameof(address));
-        tensor.Dispose();
+        if (_tensors.TryRemove(address, out var tensor)) tensor.Dispose();
+        else if (!_disposed) throw new ArgumentException($"Memory at {address:x} is freed that is not allocated.", nameof(address));
     }
 
-    /// <summary>Gives all memory back.</summary>
+    /// <summary>Gives all memory back. What finalizers free later is gone already.</summary>
     public void Dispose()
     {
+        _disposed = true;
         foreach (nint address in _tensors.Keys)
             if (_tensors.TryRemove(address, out var tensor)) tensor.Dispose();
     }

@@ -10,7 +10,6 @@ internal sealed unsafe class TorchMemoryRuntime(ICudaRuntime inside, TorchMemory
 {
     private volatile bool _capturing;
     private int _capturingThread;
-    private bool _disposed;
 
     public string Name => inside.Name;
 
@@ -29,11 +28,7 @@ internal sealed unsafe class TorchMemoryRuntime(ICudaRuntime inside, TorchMemory
         return memory.Allocate(bytes);
     }
 
-    /// <summary>Once the runtime is disposed, with all of its memory, what finalizers free late is gone already.</summary>
-    public void Free(nint address)
-    {
-        if (!_disposed) memory.Free(address);
-    }
+    public void Free(nint address) => memory.Free(address);
 
     public void CopyToDevice(nint destination, void* source, long bytes) => inside.CopyToDevice(destination, source, bytes);
 
@@ -81,9 +76,7 @@ internal sealed unsafe class TorchMemoryRuntime(ICudaRuntime inside, TorchMemory
 
     public void Dispose()
     {
-        inside.Synchronize();
-        _disposed = true;
+        inside.Dispose(); // which waits for the GPU
         memory.Dispose();
-        inside.Dispose();
     }
 }

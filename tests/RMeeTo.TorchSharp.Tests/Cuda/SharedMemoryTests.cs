@@ -57,6 +57,8 @@ public sealed class SharedMemoryTests
         StringAssert.Contains(Assert.ThrowsExactly<OutOfMemoryException>(() => memory.Allocate(1L << 50)).Message, $"{1L << 30} MiB more on cpu");
         memory.Dispose();
         Assert.AreEqual(0L, memory.Used);
+        memory.Free(second); // as a finalizer may
+        Assert.ThrowsExactly<ObjectDisposedException>(() => memory.Allocate(1));
     }
 
     [TestMethod]
@@ -67,6 +69,8 @@ public sealed class SharedMemoryTests
         Assert.ThrowsExactly<InvalidOperationException>(() => context.Runtime.Allocate(16));
         context.Runtime.AbandonCapture();
         context.Runtime.Free(context.Runtime.Allocate(16));
+        context.Dispose();
+        context.Dispose();
     }
 
     private static CudaContext Open(MatrixPrecision precision)
