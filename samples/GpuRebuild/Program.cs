@@ -27,7 +27,7 @@ try
     var ml = new MLContext(seed: 1) { GpuDeviceId = 0, FallbackToCpu = true };
     ml.Log += (_, e) =>
     {
-        if (e.Kind == ChannelMessageKind.Warning || e.RawMessage.StartsWith("GPU", StringComparison.Ordinal)) Console.WriteLine(e.RawMessage);
+        if (e.Kind == ChannelMessageKind.Warning || e.RawMessage.StartsWith("Device", StringComparison.Ordinal)) Console.WriteLine(e.RawMessage);
     };
     var train = ml.Data.LoadFromEnumerable(pictures.Train);
     var test = ml.Data.LoadFromEnumerable(pictures.Test);

@@ -34,7 +34,7 @@ internal static class DeviceChoice
     private static string? Package =>
         OperatingSystem.IsWindows() ? "TorchSharp-cuda-windows" : OperatingSystem.IsLinux() ? "TorchSharp-cuda-linux" : null;
 
-    /// <summary>The device to use; null is the CPU.</summary>
+    /// <summary>The device to use, which the caller gives to <see cref="Return"/> when it is done; null is the CPU.</summary>
     /// <param name="environment">Says what the user asked for where the options do not.</param>
     /// <param name="choice">Options.</param>
     /// <param name="channel">Told what cannot be used and why.</param>
@@ -47,7 +47,12 @@ internal static class DeviceChoice
         Exception? cause = null;
         try
         {
-            if (Type.GetType(choice.ProviderType, throwOnError: false) is { } type) return Create(type, gpu, choice.Precision, channel);
+            if (Type.GetType(choice.ProviderType, throwOnError: false) is { } type)
+            {
+                var device = Create(type, gpu, choice.Precision, channel);
+                if (device.FallbackReason is { } slow) channel.Warning(MessageSensitivity.None, $"GPU {gpu} is slower than it could be: {slow}");
+                return device;
+            }
         }
         catch (Exception failure) when (failure is not OutOfMemoryException)
         {
@@ -58,6 +63,9 @@ internal static class DeviceChoice
         channel.Warning(MessageSensitivity.None, $"GPU {gpu} was asked for and cannot be used: {reason}. The CPU is used instead. {Advice} to use the GPU.");
         return null;
     }
+
+    /// <summary>Gives back what <see cref="Resolve"/> returned, once nothing uses it any more: it may hold a GPU.</summary>
+    public static void Return(IVimDeviceProvider? device) => (device as IDisposable)?.Dispose();
 
     /// <summary>The line of the log that says where something runs.</summary>
     /// <param name="device">Where.</param>

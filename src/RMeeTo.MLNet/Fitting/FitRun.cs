@@ -36,7 +36,22 @@ internal sealed class FitRun(
             var classes = TrainingRows.ReadClasses(input, options, kept, cancellation);
             return Merged(Start(weights, classes), classes);
         }
-        var device = options.Retraining.Device ?? DeviceChoice.Resolve(environment, options.Gpu, channel) ?? CpuDeviceProvider.Instance;
+        if (options.Retraining.Device is { } own) return Trained(input, weights, kept, schedule, merging, own);
+        var gpu = DeviceChoice.Resolve(environment, options.Gpu, channel);
+        try
+        {
+            return Trained(input, weights, kept, schedule, merging, gpu ?? CpuDeviceProvider.Instance);
+        }
+        finally
+        {
+            DeviceChoice.Return(gpu);
+        }
+    }
+
+    /// <summary>Reads the rows and trains on a device; or finds a schedule there, or both.</summary>
+    private VimMergedClassifierTransformer Trained(
+        IDataView input, WeightsSource weights, LabelClasses? kept, MergeSchedule schedule, MergeOptions merging, IVimDeviceProvider device)
+    {
         channel.Say(DeviceChoice.Describe(device, _recipe.Threads));
         bool ownTeacher = options.Target is not null || options.Previous is not null;
         long forImages = FitMemory.ForImages(weights.Config, schedule, merging, _recipe with { Device = device }, ownTeacher, options.MemoryBudget);

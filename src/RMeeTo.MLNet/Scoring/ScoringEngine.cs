@@ -13,6 +13,7 @@ internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model
 {
     private readonly Lock _lock = new();
     private VimClassifier? _classifier;
+    private IVimDeviceProvider? _gpu;
     private int _leases;
     private bool _disposed;
     private long _imagesScored;
@@ -63,10 +64,19 @@ internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model
     private VimClassifier Create()
     {
         using var channel = StageLog.Open(environment, "Scoring");
-        var device = DeviceChoice.Resolve(environment, options.Gpu, channel);
-        var classifier = new VimClassifier(model, options.Threads, device);
-        channel.Say(DeviceChoice.Describe(classifier.Device, options.Threads));
-        return classifier;
+        _gpu = DeviceChoice.Resolve(environment, options.Gpu, channel);
+        try
+        {
+            var classifier = new VimClassifier(model, options.Threads, _gpu);
+            channel.Say(DeviceChoice.Describe(classifier.Device, options.Threads));
+            return classifier;
+        }
+        catch
+        {
+            DeviceChoice.Return(_gpu);
+            _gpu = null;
+            throw;
+        }
     }
 
     private void Release()
@@ -82,7 +92,8 @@ internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model
     {
         if (!_disposed || _leases > 0) return;
         _classifier?.Dispose();
-        _classifier = null;
+        DeviceChoice.Return(_gpu);
+        (_classifier, _gpu) = (null, null);
     }
 
     /// <summary>The right to use the network.</summary>

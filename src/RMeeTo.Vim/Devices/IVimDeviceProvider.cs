@@ -3,6 +3,7 @@ namespace RMeeTo.Vim.Devices;
 /// <summary>Makes devices of one kind. The seam between the network and the hardware that runs it.</summary>
 /// <remarks>
 /// What has a default here is as a processor wants it: several devices, few images each. A GPU sets <see cref="TakesWholeBatches"/>, and what follows from it.
+/// A provider that holds something itself, such as a GPU, is <see cref="IDisposable"/> as well; who made it disposes it, after all that it was given to.
 /// </remarks>
 public interface IVimDeviceProvider
 {
@@ -50,4 +51,7 @@ public interface IVimDeviceProvider
     /// <see cref="long.MaxValue"/>.
     /// </summary>
     long? FreeMemory => null;
+
+    /// <summary>Why something slower runs than the hardware could, as a sentence for a warning; null where nothing does.</summary>
+    string? FallbackReason => null;
 }

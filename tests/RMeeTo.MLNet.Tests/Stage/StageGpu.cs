@@ -5,7 +5,7 @@ using RMeeTo.Vim.Tests.Devices;
 namespace RMeeTo.MLNet.Tests.Stage;
 
 /// <summary>A provider as the stage looks for it: GPU 0 of a machine that has no other, played by the CPU.</summary>
-internal sealed class StageGpu : IVimDeviceProvider
+internal sealed class StageGpu : IVimDeviceProvider, IDisposable
 {
     private readonly PlayedGpu _played = new() { Batch = 5 };
 
@@ -21,6 +21,11 @@ internal sealed class StageGpu : IVimDeviceProvider
     /// <summary>All that there were.</summary>
     public static ConcurrentBag<StageGpu> Made { get; } = [];
 
+    /// <summary>True once it was given back.</summary>
+    public bool IsDisposed { get; private set; }
+
+    public string? FallbackReason => "the kernels have the day off.";
+
     public string Name => $"stage GPU, {Precision}";
 
     public MatrixPrecision Precision { get; }
@@ -35,5 +40,11 @@ internal sealed class StageGpu : IVimDeviceProvider
 
     public int BatchFor(int tokens) => _played.BatchFor(tokens);
 
-    public VimDevice CreateDevice() => _played.CreateDevice();
+    public VimDevice CreateDevice()
+    {
+        ObjectDisposedException.ThrowIf(IsDisposed, this);
+        return _played.CreateDevice();
+    }
+
+    public void Dispose() => IsDisposed = true;
 }

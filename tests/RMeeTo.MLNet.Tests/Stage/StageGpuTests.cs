@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Merging;
+using RMeeTo.Vim.Retraining;
 
 namespace RMeeTo.MLNet.Tests.Stage;
 
@@ -54,6 +55,37 @@ public sealed class StageGpuTests
         Tiny.AreSame(onGpu, Tiny.Read(other, loaded.Transform(Tiny.Data(other, 60, 20, wholePaths: true))));
         Tiny.HasLine(otherLog, "Device: CPU");
         Assert.AreEqual(before + 2, StageGpu.Made.Count, "nobody asked for a GPU there");
+    }
+
+    /// <summary>After Fit, and with the transformer, its last cursor not forgotten.</summary>
+    [TestMethod]
+    public void TheGpuIsGivenBack()
+    {
+        var before = StageGpu.Made.ToHashSet();
+        StageGpu Newest() => StageGpu.Made.Single(before.Add);
+        var log = Tiny.Log(_ml);
+        var fitted = Fit(OnGpu(Tiny.Options(epochs: 1)));
+        Assert.IsTrue(Newest().IsDisposed, "after Fit");
+        Tiny.HasLine(log, "Warning: GPU 0 is slower than it could be: the kernels have the day off.");
+        var view = fitted.Transform(Tiny.Data(_ml, 60, 20, wholePaths: true));
+        var cursor = view.GetRowCursor(view.Schema);
+        Assert.IsTrue(cursor.MoveNext());
+        var scoring = Newest();
+        fitted.Dispose();
+        Assert.IsFalse(scoring.IsDisposed, "a cursor is open");
+        Assert.IsTrue(cursor.MoveNext());
+        cursor.Dispose();
+        Assert.IsTrue(scoring.IsDisposed);
+
+        var broken = OnGpu(Tiny.Options(epochs: 1));
+        broken.Progress = new Progress(() => throw new InvalidOperationException("no more"));
+        Tiny.Throws<InvalidOperationException>(() => Fit(broken), "no more");
+        Assert.IsTrue(Newest().IsDisposed, "after a Fit that failed");
+    }
+
+    private sealed class Progress(Action told) : IProgress<RetrainProgress>
+    {
+        public void Report(RetrainProgress value) => told();
     }
 
     [TestMethod]
