@@ -33,7 +33,8 @@ internal sealed unsafe class Cublas : IColumnMajorProduct
         _runtime = runtime;
         _destroy = (delegate* unmanaged<nint, int>)f["cublasDestroy_v2"];
         _statusName = (delegate* unmanaged<int, byte*>)f["cublasGetStatusName"];
-        _gemm = (delegate* unmanaged<nint, int, int, int, int, int, float*, nint, int, int, nint, int, int, float*, nint, int, int, int, int, int>)f["cublasGemmEx"];
+        _gemm = (delegate* unmanaged<nint, int, int, int, int, int, float*, nint, int, int, nint, int, int, float*, nint, int, int, int, int, int>)
+            f["cublasGemmEx"];
         using var queue = runtime.Enter();
         nint handle;
         int version;

@@ -95,6 +95,24 @@ internal sealed unsafe class CudaDriver
     /// <exception cref="CudaUnavailableException">There is none, it is too old, or it does not start.</exception>
     public static CudaDriver Instance => s_instance.Value;
 
+    /// <summary>The version of CUDA that the driver is for, such as 12080; 0 where there is none.</summary>
+    public static int Version
+    {
+        get
+        {
+            try
+            {
+                int version;
+                Instance.Check(Instance.DriverGetVersion(&version), "cuDriverGetVersion");
+                return version;
+            }
+            catch (CudaUnavailableException)
+            {
+                return 0;
+            }
+        }
+    }
+
     /// <summary>Number of GPUs.</summary>
     public int Count
     {

@@ -15,30 +15,29 @@ public sealed class CudaUnavailableException : Exception
 
     private static string Package => RuntimeInformation.IsOSPlatform(OSPlatform.Windows) ? "TorchSharp-cuda-windows" : "TorchSharp-cuda-linux";
 
+    private static string Libraries => $"CUDA's libraries come with the package {Package}, or with the CUDA Toolkit 12.";
+
     internal static CudaUnavailableException NoDriver(string library) => new(
-        $"There is no NVIDIA driver: '{library}' could not be loaded. Install a driver of version {Driver} or later; CUDA's libraries come with the package " +
-        $"{Package}, or with the CUDA Toolkit 12.");
+        $"There is no NVIDIA driver: '{library}' could not be loaded. Install a driver of version {Driver} or later; {Libraries}");
 
     internal static CudaUnavailableException OldDriver(int version) => new(
-        $"The NVIDIA driver is too old: it supports CUDA {Text(version)}, and 12.0 is needed. Install a driver of version {Driver} or later; CUDA's libraries come " +
-        $"with the package {Package}, or with the CUDA Toolkit 12.");
+        $"The NVIDIA driver is too old: it supports CUDA {Text(version)}, and 12.0 is needed. Install a driver of version {Driver} or later; {Libraries}");
 
     internal static CudaUnavailableException DriverFailed(string error) => new(
-        $"The NVIDIA driver does not start: {error}. If nvidia-smi fails too, install the driver ({Driver} or later) anew; CUDA's libraries come with the package " +
-        $"{Package}, or with the CUDA Toolkit 12.");
+        $"The NVIDIA driver does not start: {error}. If nvidia-smi fails too, install the driver ({Driver} or later) anew; {Libraries}");
 
     internal static CudaUnavailableException NoSuchGpu(int gpu, int count) => new(count == 0
-        ? $"GPU {gpu} was asked for, and there is no NVIDIA GPU that programs may use (the environment variable CUDA_VISIBLE_DEVICES can hide them). The package " +
-          $"{Package} and the CUDA Toolkit 12 need one."
-        : $"GPU {gpu} was asked for, and there {(count == 1 ? "is 1 NVIDIA GPU: 0" : $"are {count} NVIDIA GPUs: 0 to {count - 1}")} (the environment variable " +
-          "CUDA_VISIBLE_DEVICES can hide some).");
+        ? $"GPU {gpu} was asked for, and there is no NVIDIA GPU that programs may use (the environment variable CUDA_VISIBLE_DEVICES can hide them). " +
+          $"The package {Package} and the CUDA Toolkit 12 need one."
+        : $"GPU {gpu} was asked for, and there {(count == 1 ? "is 1 NVIDIA GPU: 0" : $"are {count} NVIDIA GPUs: 0 to {count - 1}")} " +
+          "(the environment variable CUDA_VISIBLE_DEVICES can hide some).");
 
     internal static CudaUnavailableException OldGpu(string name, int capability) => new(
         $"{name} has compute capability {capability / 10}.{capability % 10}; 7.0 or later is needed (Volta, Turing, Ampere, Ada, Hopper, Blackwell).");
 
     internal static CudaUnavailableException NoLibrary(string what, IEnumerable<string> names, IEnumerable<string> tried) => new(
-        $"{what} was not found: none of {string.Join(", ", names)}. Add the package {Package} to the application, or install the CUDA Toolkit 12 and set CUDA_PATH, or " +
-        $"set {LibrarySearch.Variable} to a folder that holds it, such as that of a PyTorch installation. Looked in: " +
+        $"{what} was not found: none of {string.Join(", ", names)}. Add the package {Package} to the application, or install the CUDA Toolkit 12 and set " +
+        $"CUDA_PATH, or set {LibrarySearch.Variable} to a folder that holds it, such as that of a PyTorch installation. Looked in: " +
         $"{string.Join(", ", tried.DefaultIfEmpty("no folder, for none of them exists"))}, and where the system looks.");
 
     private static string Text(int version) => $"{version / 1000}.{version % 1000 / 10}";

@@ -4,8 +4,8 @@ using System.Text;
 namespace RMeeTo.Cuda;
 
 /// <summary>
-/// One GPU through the CUDA driver: its primary context, which other libraries of this process (TorchSharp) use too, and a stream of our own that waits for what
-/// they queue to the default stream, and they for it.
+/// One GPU through the CUDA driver: its primary context, which other libraries of this process (TorchSharp) use too, and a stream of our own that waits for
+/// what they queue to the default stream, and they for it.
 /// </summary>
 internal sealed unsafe class DriverRuntime : ICudaRuntime
 {

@@ -41,7 +41,9 @@ internal static class CompilerOptions
     {
         int[] older = [.. known.Where(k => k <= capability)];
         if (older.Length == 0)
-            throw new CudaUnavailableException($"The compiler knows compute capabilities from {known.Min() / 10}.{known.Min() % 10} on; this GPU has {capability / 10}.{capability % 10}.");
+            throw new CudaUnavailableException(
+                $"NVRTC compiles for compute capability {known.Min() / 10}.{known.Min() % 10} and later; this GPU has {capability / 10}.{capability % 10}. " +
+                "Use the NVRTC of CUDA 12.");
         int best = older.Max();
         // No fast math: kernels choose where an approximation will do. Line numbers are for the tools that measure and check kernels.
         return [$"--gpu-architecture={(best / 10 == capability / 10 ? "sm" : "compute")}_{best}", "--std=c++17", "--generate-line-info"];
@@ -106,7 +108,8 @@ internal sealed unsafe class Nvrtc : ICudaCompiler
             int result;
             fixed (nint* first = arguments) result = _compile(program, arguments.Length, (byte**)first);
             string log = Encoding.UTF8.GetString(Read(program, _logSize, _log)).TrimEnd('\0', '\n');
-            if (result != 0) throw new KernelCompilationException($"{Version} does not compile {name} ({string.Join(' ', options)}), {ErrorText(result)}:\n{log}");
+            if (result != 0)
+                throw new KernelCompilationException($"{Version} does not compile {name} ({string.Join(' ', options)}), {ErrorText(result)}:\n{log}");
             return new(CompilerOptions.ArePtx(options) ? Read(program, _ptxSize, _ptx) : Read(program, _cubinSize, _cubin), log);
         }
         finally

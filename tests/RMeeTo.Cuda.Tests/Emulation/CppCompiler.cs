@@ -5,12 +5,15 @@ using System.Text.RegularExpressions;
 
 namespace RMeeTo.Cuda.Tests.Emulation;
 
-/// <summary>The C++ compiler of this machine: environment variable CXX, else g++, clang++ or c++. Tests that need one are skipped where there is none.</summary>
+/// <summary>The C++ compiler of this machine: environment variable CXX, else g++, clang++ or c++. Without one, tests that need it are skipped.</summary>
 internal sealed partial class CppCompiler
 {
     // No -ffast-math: kernels see NaN and infinity. Contraction into fused operations as on the GPU, where this processor has them.
     private static readonly string[] s_options =
-        ["-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-fno-exceptions", "-fno-rtti", "-fno-strict-aliasing", "-ffp-contract=fast", "-U_FORTIFY_SOURCE", "-w"];
+    [
+        "-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-fno-exceptions", "-fno-rtti", "-fno-strict-aliasing", "-ffp-contract=fast",
+        "-U_FORTIFY_SOURCE", "-w",
+    ];
 
     private readonly string _path;
 

@@ -13,7 +13,8 @@ namespace RMeeTo.Cuda.Tests.Emulation;
 internal sealed unsafe partial class EmulatedModule
 {
     private static readonly ConcurrentDictionary<string, Lazy<EmulatedModule>> s_modules = [];
-    private static readonly string[] s_parts = ["cuda_on_cpu.h", "cuda_threads.h", "cuda_checks.h", "cuda_blocks.cpp", "cuda_checks.cpp"];
+    private const string Blocks = "cuda_blocks.cpp", Checks = "cuda_checks.cpp";
+    private static readonly string[] s_parts = ["cuda_on_cpu.h", "cuda_threads.h", "cuda_checks.h", Blocks, Checks];
 
     // Compute capability 7.0: the plain path of every text.
     private static readonly string[] s_definitions = ["CUDA_EMULATED=1", "__CUDA_ARCH__=700", "__CUDACC__=1", "__CUDACC_RTC__=1"];
@@ -84,7 +85,7 @@ internal sealed unsafe partial class EmulatedModule
         File.WriteAllText(text, $"#line 1 \"{unit}\"\n{source}");
         File.WriteAllText(code, Registered(compiler.Preprocess(text, s_definitions)));
         compiler.CompileKernels(code, code + ".o", watched);
-        string[] own = [.. s_parts.Where(part => part.EndsWith(".cpp", StringComparison.Ordinal) && (watched || part != "cuda_checks.cpp")).Select(part => Path.Combine(work, part))];
+        string[] own = [.. (watched ? [Blocks, Checks] : new[] { Blocks }).Select(part => Path.Combine(work, part))];
         foreach (string part in own) compiler.Compile(part, part + ".o");
         compiler.Link(built, [code + ".o", .. own.Select(part => part + ".o")]);
         File.Move(built, target, overwrite: true); // whole or not at all, whoever else builds it

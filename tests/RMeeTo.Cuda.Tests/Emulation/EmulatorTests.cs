@@ -7,7 +7,7 @@ public sealed class EmulatorTests
     private static readonly float[] s_ramp = [.. Enumerable.Range(0, 1000).Select(i => i * 0.25f - 7)];
 
     public static IEnumerable<object[]> Orders =>
-        new[] { (LaunchOrder.Forward, 0), (LaunchOrder.Reverse, 0), (LaunchOrder.Shuffled, 1), (LaunchOrder.Shuffled, 2) }.Select(o => new object[] { o.Item1, o.Item2 });
+        [[LaunchOrder.Forward, 0], [LaunchOrder.Reverse, 0], [LaunchOrder.Shuffled, 1], [LaunchOrder.Shuffled, 2]];
 
     [TestMethod]
     [DynamicData(nameof(Orders))]
@@ -52,7 +52,8 @@ public sealed class EmulatorTests
     {
         const string source = """
             extern "C" __global__ void shuffle(const Arguments a) {
-                int lane = threadIdx.x, width = 1 << blockIdx.x, by = blockIdx.y, place = (blockIdx.x * gridDim.y + by) * 32 + lane, kind = gridDim.x * gridDim.y * 32;
+                int lane = threadIdx.x, width = 1 << blockIdx.x, by = blockIdx.y;
+                int place = (blockIdx.x * gridDim.y + by) * 32 + lane, kind = gridDim.x * gridDim.y * 32;
                 a.z[place] = __shfl_sync(0xffffffffu, lane, by, width);
                 a.z[kind + place] = __shfl_up_sync(0xffffffffu, lane, by, width);
                 a.z[2 * kind + place] = (int)__shfl_down_sync(0xffffffffu, (unsigned)lane, by, width);
@@ -61,13 +62,13 @@ public sealed class EmulatorTests
             """;
         using var run = new KernelRun(source, "shuffle", [], 1, 4 * 6 * 32 * 32, order, (ulong)seed);
         var expected = new List<int>();
-        foreach (var source_of in new Func<int, int, int, int>[] { (_, by, _) => by, (lane, by, _) => lane - by, (lane, by, _) => lane + by, (lane, by, _) => lane ^ by })
+        foreach (var sourceOf in new Func<int, int, int>[] { (_, by) => by, (lane, by) => lane - by, (lane, by) => lane + by, (lane, by) => lane ^ by })
             for (int width = 1; width <= 32; width *= 2)
                 for (int by = 0; by < 32; by++)
                     for (int lane = 0; lane < 32; lane++)
                     {
                         int first = lane / width * width, place = expected.Count / (6 * 32 * 32);
-                        int from = place == 0 ? first + by % width : source_of(lane, by, width);
+                        int from = place == 0 ? first + by % width : sourceOf(lane, by);
                         bool outside = place switch { 1 => from < first, 2 or 3 => from > first + width - 1, _ => false };
                         expected.Add(outside ? lane : from);
                     }
@@ -88,7 +89,8 @@ public sealed class EmulatorTests
             }
             """;
         using var run = new KernelRun(source, "vote", [], 1, 96, order, (ulong)seed);
-        CollectionAssert.AreEqual(Enumerable.Range(0, 96).Select(t => 1 + (t / 32 == 1 ? 2 : 0) + (t < 64 ? 4 : 0) + 8 + 16 * (t / 32)).ToArray(), run.Launch(1, 96).Numbers);
+        int[] expected = [.. Enumerable.Range(0, 96).Select(t => 1 + (t / 32 == 1 ? 2 : 0) + (t < 64 ? 4 : 0) + 8 + 16 * (t / 32))];
+        CollectionAssert.AreEqual(expected, run.Launch(1, 96).Numbers);
     }
 
     [TestMethod]
@@ -133,13 +135,16 @@ public sealed class EmulatorTests
             #if STATES == 4
             extern "C" __global__ void absent(const Arguments a) { }
             #endif
-            extern "C" __global__ void __launch_bounds__(THREADS, 2) power_of(const Arguments a) { if (threadIdx.x < a.count) a.y[threadIdx.x] = power<STATES>(a.x[threadIdx.x]); }
+            extern "C" __global__ void __launch_bounds__(THREADS, 2) power_of(const Arguments a) {
+                if (threadIdx.x < a.count) a.y[threadIdx.x] = power<STATES>(a.x[threadIdx.x]);
+            }
             extern "C" __global__ __launch_bounds__(max(THREADS, 8)) void same(const Arguments a) { }
             """;
         using var run = new KernelRun(source, "power_of", [1, 2, -3], 3);
         CollectionAssert.AreEqual(new float[] { 1, 8, -27 }, run.Launch(1, 64).Outputs);
         StringAssert.Contains(Assert.ThrowsExactly<EmulationException>(() => run.Launch(1, 65)).Message, "1 to 64");
-        StringAssert.Contains(Assert.ThrowsExactly<EmulationException>(() => run.Cuda.GetFunction("test.cu", KernelRun.Head + source, "absent")).Message, "'absent'");
+        var absent = Assert.ThrowsExactly<EmulationException>(() => run.Cuda.GetFunction("test.cu", KernelRun.Head + source, "absent"));
+        StringAssert.Contains(absent.Message, "'absent'");
     }
 
     /// <summary>What the GPU computes with its special function unit is as inaccurate here.</summary>

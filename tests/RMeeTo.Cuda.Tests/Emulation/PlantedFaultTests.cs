@@ -6,7 +6,7 @@ public sealed class PlantedFaultTests
 {
     private static readonly float[] s_inputs = [.. Enumerable.Range(1, 128).Select(i => (float)i)];
 
-    /// <summary>Neighbours exchange values through shared memory: without the barrier somebody reads what is not written yet, in one order or another.</summary>
+    /// <summary>Neighbours exchange values through shared memory: without the barrier somebody reads what is not written yet, in some order.</summary>
     [TestMethod]
     [DataRow("__syncthreads();", false)]
     [DataRow("", true)]
@@ -53,14 +53,14 @@ public sealed class PlantedFaultTests
     }
 
     [TestMethod]
-    [DataRow("if (threadIdx.x < 64) __syncthreads();", "threads 0 to 63 wait for the block at test.cu:3", DisplayName = "a barrier in a branch")]
-    [DataRow("if (threadIdx.x >= 40) return; __syncthreads();", "threads 40 to 127 have returned", DisplayName = "a return before a barrier")]
-    [DataRow("if (threadIdx.x < 64) __syncthreads(); else\n__syncthreads();", "threads 64 to 127 wait for the block at test.cu:4", DisplayName = "two barriers")]
-    [DataRow("if (threadIdx.x % 32 < 7) __syncwarp();", "threads 0 to 6 wait for their warp at test.cu:3 (mask ffffffff)", DisplayName = "a warp operation in a branch")]
-    [DataRow("if (threadIdx.x == 5) return; a.y[0] = __shfl_xor_sync(0xffffffffu, 1.0f, 1);", "threads 5 to 5 have returned", DisplayName = "a return before a shuffle")]
-    [DataRow("if (threadIdx.x / 32 == 1) __syncwarp(); else __syncthreads();", "threads 0 to 31 wait for the block", DisplayName = "a warp that skips a barrier")]
-    [DataRow("__syncwarp(1u << (threadIdx.x % 32 ^ 1));", "with a mask 00000002 that it is not in", DisplayName = "a mask without the lane")]
-    [DataRow("if (threadIdx.x % 32 < 16) a.y[0] = __shfl_sync(0xffffu, 1.0f, 20);", "reads lane 20, which is not in the mask", DisplayName = "a source that does not take part")]
+    [DataRow("if (threadIdx.x < 64) __syncthreads();", "threads 0 to 63 wait for the block at test.cu:3")]
+    [DataRow("if (threadIdx.x >= 40) return; __syncthreads();", "threads 40 to 127 have returned")]
+    [DataRow("if (threadIdx.x < 64) __syncthreads(); else\n__syncthreads();", "threads 64 to 127 wait for the block at test.cu:4")]
+    [DataRow("if (threadIdx.x % 32 < 7) __syncwarp();", "threads 0 to 6 wait for their warp at test.cu:3 (mask ffffffff)")]
+    [DataRow("if (threadIdx.x == 5) return; a.y[0] = __shfl_xor_sync(0xffffffffu, 1.0f, 1);", "threads 5 to 5 have returned")]
+    [DataRow("if (threadIdx.x / 32 == 1) __syncwarp(); else __syncthreads();", "threads 0 to 31 wait for the block")]
+    [DataRow("__syncwarp(1u << (threadIdx.x % 32 ^ 1));", "with a mask 00000002 that it is not in")]
+    [DataRow("if (threadIdx.x % 32 < 16) a.y[0] = __shfl_sync(0xffffu, 1.0f, 20);", "reads lane 20, which is not in the mask")]
     public void Threads_that_wait_in_vain_are_told(string statement, string told) => Told(statement, 128, 0, told);
 
     [TestMethod]
@@ -103,12 +103,12 @@ public sealed class PlantedFaultTests
             """;
         using var run = new KernelRun(source, "maybe", [1], 1);
         for (int i = 0; i < 3; i++) Assert.ThrowsExactly<EmulationException>(() => run.Launch(1, 64));
-        string? none = i_am_null();
+        string? none = Absent();
         Assert.ThrowsExactly<NullReferenceException>(() => none!.Length.ToString()); // .NET still has its signals
         run.Arguments = run.Arguments with { Count = 2 };
         Assert.AreEqual(5, run.Launch(1, 64).Outputs[0]);
 
-        static string? i_am_null() => Environment.GetEnvironmentVariable("a variable that nobody sets");
+        static string? Absent() => Environment.GetEnvironmentVariable("a variable that nobody sets");
     }
 
     private static void Told(string statement, int threads, int sharedBytes, string told)
@@ -125,9 +125,9 @@ public sealed class PlantedFaultTests
 
     private static IEnumerable<float[]> Orders(string source, string kernel, int outputs, Func<KernelRun, float[]> read, int numbers = 1)
     {
-        foreach (var (order, seed) in new[] { (LaunchOrder.Forward, 0), (LaunchOrder.Reverse, 0), (LaunchOrder.Shuffled, 1), (LaunchOrder.Shuffled, 2), (LaunchOrder.Shuffled, 3) })
+        foreach (object[] order in EmulatorTests.Orders)
         {
-            using var run = new KernelRun(source, kernel, s_inputs, outputs, numbers, order, (ulong)seed);
+            using var run = new KernelRun(source, kernel, s_inputs, outputs, numbers, (LaunchOrder)order[0], (ulong)(int)order[1]);
             yield return read(run);
         }
     }

@@ -5,7 +5,9 @@ using RMeeTo.Vim.Tests.Golden;
 
 namespace RMeeTo.Cuda.Tests.Runtime;
 
-/// <summary>The runtime on the driver, on one that the CPU plays: calls, order, recordings, memory, errors. What a real one does beyond that only a GPU shows.</summary>
+/// <summary>
+/// The runtime on a driver that the CPU plays: calls, order, recordings, memory, errors. What a real one does beyond that only a GPU shows.
+/// </summary>
 [TestClass]
 [DoNotParallelize] // one library holds the kernels of all
 public sealed unsafe class DriverRuntimeTests

@@ -52,7 +52,14 @@ public sealed class KernelCacheTests
         string path = Directory.GetFiles(_folder).Single();
         byte[] whole = File.ReadAllBytes(path), changed = [.. whole];
         changed[^2] ^= 1;
-        File.WriteAllBytes(path, damage switch { "empty" => [], "cut" => whole[..^1], "changed" => changed, "head only" => whole[..49], _ => [0x7F, .. "ELF of somebody else"u8] });
+        File.WriteAllBytes(path, damage switch
+        {
+            "empty" => [],
+            "cut" => whole[..^1],
+            "changed" => changed,
+            "head only" => whole[..49],
+            _ => [0x7F, .. "ELF of somebody else"u8],
+        });
         CollectionAssert.AreEqual(right, cache.Get("a.cu", "text", s_options));
         Assert.AreEqual(2, compiler.Count);
         CollectionAssert.AreEqual(whole, File.ReadAllBytes(path));
@@ -103,7 +110,8 @@ public sealed class KernelCacheTests
         public CompiledKernels Compile(string name, string source, IReadOnlyList<string> options)
         {
             Interlocked.Increment(ref _count);
-            return source == "wrong" ? throw new KernelCompilationException("no") : new([1, 2, 3, 4, 5, .. System.Text.Encoding.UTF8.GetBytes(Version + source)], "");
+            if (source == "wrong") throw new KernelCompilationException("no");
+            return new([1, 2, 3, 4, 5, .. System.Text.Encoding.UTF8.GetBytes(Version + source)], "");
         }
     }
 }

@@ -36,16 +36,25 @@ internal static partial class KernelReport
     {
         if (s_rows.IsEmpty) return;
         int[] capabilities = [.. s_rows.Values.SelectMany(row => row.Keys).Distinct().Order()];
-        var table = new StringBuilder($"| kernel | text | {string.Join(" | ", capabilities.Select(c => $"sm_{c}"))} |\n|---|---|{string.Concat(capabilities.Select(_ => "---|"))}\n");
+        var table = new StringBuilder($"| kernel | text | {string.Join(" | ", capabilities.Select(c => $"sm_{c}"))} |\n");
+        table.Append($"|---|---|{string.Concat(capabilities.Select(_ => "---|"))}\n");
         foreach (var ((unit, kernel), row) in s_rows.OrderBy(r => r.Key.Unit, StringComparer.Ordinal).ThenBy(r => r.Key.Kernel, StringComparer.Ordinal))
             table.Append($"| {kernel} | {unit} | {string.Join(" | ", capabilities.Select(c => row.TryGetValue(c, out Usage? usage) ? Text(usage) : ""))} |\n");
         File.WriteAllText(Path.Combine(AppContext.BaseDirectory, "kernels.md"), table.ToString());
     }
 
-    private static string Text(Usage usage) =>
-        $"{usage.Registers} registers{(usage.SpillBytes > 0 ? $", **{usage.SpillBytes} bytes spilled**" : "")}{(usage.StackBytes > 0 ? $", stack {usage.StackBytes}" : "")}" +
-        (usage.SharedBytes > 0 ? $", shared {usage.SharedBytes}" : "");
+    private static string Text(Usage usage)
+    {
+        string text = $"{usage.Registers} registers";
+        if (usage.SpillBytes > 0) text += $", **{usage.SpillBytes} bytes spilled**";
+        if (usage.StackBytes > 0) text += $", stack {usage.StackBytes}";
+        return usage.SharedBytes > 0 ? $"{text}, shared {usage.SharedBytes}" : text;
+    }
 
-    [GeneratedRegex("""Function properties for (?<name>\w+)\s*\n.*?(?<stack>\d+) bytes stack frame, (?<spill>\d+) bytes spill stores, \d+ bytes spill loads\s*\n.*?Used (?<registers>\d+) registers(?:.*?(?<shared>\d+) bytes smem)?""")]
+    [GeneratedRegex("""
+        Function\ properties\ for\ (?<name>\w+)\s*\n
+        .*?(?<stack>\d+)\ bytes\ stack\ frame,\ (?<spill>\d+)\ bytes\ spill\ stores,\ \d+\ bytes\ spill\ loads\s*\n
+        .*?Used\ (?<registers>\d+)\ registers(?:.*?(?<shared>\d+)\ bytes\ smem)?
+        """, RegexOptions.IgnorePatternWhitespace)]
     private static partial Regex EntryPattern();
 }

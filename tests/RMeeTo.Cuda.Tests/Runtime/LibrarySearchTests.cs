@@ -26,9 +26,10 @@ public sealed class LibrarySearchTests
     [DataRow("site-packages/torch/lib/libnvrtc-b51b459d.so.12", "site-packages")]
     public void The_compiler_is_found_where_packages_put_it(string file, string root)
     {
-        if (RuntimeInformation.IsOSPlatform(OSPlatform.Windows) || RuntimeInformation.ProcessArchitecture != Architecture.X64) Assert.Inconclusive("These are the names of Linux on x64.");
+        if (OperatingSystem.IsWindows() || RuntimeInformation.ProcessArchitecture != Architecture.X64) Assert.Inconclusive("These are names of Linux on x64.");
         string path = Plant(file), folder = Path.GetDirectoryName(path)!;
-        foreach (string other in new[] { "libnvrtc-builtins.so", "libnvrtc-builtins.so.12.8", "libnvrtc.alt.so.12", "libnvrtc.so.11.2", "libnvrtc_static.a", "libcudart.so.12" })
+        string[] others = ["libnvrtc-builtins.so", "libnvrtc-builtins.so.12.8", "libnvrtc.alt.so.12", "libnvrtc.so.11.2", "libnvrtc.a", "libcudart.so.12"];
+        foreach (string other in others)
             File.WriteAllText(Path.Combine(folder, other), "");
         Directory.CreateDirectory(Path.Combine(_root, root));
         CollectionAssert.AreEqual(new[] { path }, Search(root).Find(CudaLibrary.Nvrtc).ToArray());
@@ -37,33 +38,46 @@ public sealed class LibrarySearchTests
     [TestMethod]
     public void The_first_root_comes_first_and_in_a_folder_the_newest()
     {
-        if (RuntimeInformation.IsOSPlatform(OSPlatform.Windows)) Assert.Inconclusive("These are the names of Linux.");
+        if (OperatingSystem.IsWindows()) Assert.Inconclusive("These are the names of Linux.");
         string[] planted = [Plant("a/libcublas.so.13"), Plant("a/libcublas.so.12"), Plant("b/lib64/libcublas.so.12")];
         Plant("a/libcublasLt.so.12");
         Plant("b/lib64/libcublasLt.so.12");
         CollectionAssert.AreEqual(planted, Search("a", "b").Find(CudaLibrary.Cublas).ToArray());
     }
 
+    /// <summary>A driver for CUDA 12 does not run what CUDA 13 makes.</summary>
+    [TestMethod]
+    public void Libraries_newer_than_the_driver_are_left_alone()
+    {
+        if (OperatingSystem.IsWindows()) Assert.Inconclusive("These are the names of Linux.");
+        string newer = Plant("a/libnvrtc.so.13"), older = Plant("b/libnvrtc.so.12");
+        CollectionAssert.AreEqual(new[] { older }, Search(12, "a", "b").Find(CudaLibrary.Nvrtc).ToArray());
+        CollectionAssert.AreEqual(new[] { newer, older }, Search(13, "a", "b").Find(CudaLibrary.Nvrtc).ToArray());
+    }
+
     [TestMethod]
     public void A_missing_library_is_told_with_the_package_and_the_alternatives()
     {
         Plant("a/libcublas.so.12"); // not a library at all
-        var nowhere = new CudaLibrary("cuBLAS", "^libcublas", "^none$", ["libcublas-of-nobody.so.99"]);
+        var nowhere = new CudaLibrary("cuBLAS", @"^libcublas.*\.so\.(?<major>\d+)$", "^none$", ["libcublas-of-nobody.so.12"]);
         string message = Assert.ThrowsExactly<CudaUnavailableException>(() => Search("a").Load(nowhere)).Message;
         string package = RuntimeInformation.IsOSPlatform(OSPlatform.Windows) ? "TorchSharp-cuda-windows" : "TorchSharp-cuda-linux";
-        foreach (string part in new[] { "cuBLAS", "libcublas-of-nobody.so.99", package, "CUDA Toolkit 12", "CUDA_PATH", LibrarySearch.Variable, Path.Combine(_root, "a") })
+        string[] parts = ["cuBLAS", "libcublas-of-nobody.so.12", package, "CUDA Toolkit 12", "CUDA_PATH", LibrarySearch.Variable, Path.Combine(_root, "a")];
+        foreach (string part in parts)
             StringAssert.Contains(message, part);
     }
 
     [TestMethod]
     public void A_library_without_the_function_is_told()
     {
-        string name = RuntimeInformation.IsOSPlatform(OSPlatform.Windows) ? "kernel32.dll" : RuntimeInformation.IsOSPlatform(OSPlatform.OSX) ? "libSystem.dylib" : "libc.so.6";
-        NativeFunctions functions = Search().Load(new("the C library", "^none$", "^none$", [name]));
+        string name = OperatingSystem.IsWindows() ? "kernel32.dll" : OperatingSystem.IsMacOS() ? "libSystem.dylib" : "libc.so.6";
+        var functions = new NativeFunctions(name, NativeLibrary.Load(name));
         StringAssert.Contains(Assert.ThrowsExactly<CudaUnavailableException>(() => functions["cuInit"]).Message, "no function cuInit");
     }
 
-    private LibrarySearch Search(params string[] roots) => new([.. roots.Select(root => Path.Combine(_root, root))]);
+    private LibrarySearch Search(params string[] roots) => Search(13, roots);
+
+    private LibrarySearch Search(int newest, params string[] roots) => new([.. roots.Select(root => Path.Combine(_root, root))], () => newest);
 
     private string Plant(string file)
     {

@@ -20,7 +20,8 @@ public sealed class NvrtcTests
     private static readonly int[] s_sharedBytes = [227 << 10, 48 << 10];
 
     private static readonly Lazy<Nvrtc?> s_compiler = new(Load);
-    private static readonly Lazy<CudaKernel[]> s_units = new(() => [.. s_sharedBytes.SelectMany(bytes => Record(bytes).Units).DistinctBy(kernel => kernel.Unit)]);
+    private static readonly Lazy<CudaKernel[]> s_units =
+        new(() => [.. s_sharedBytes.SelectMany(bytes => Record(bytes).Units).DistinctBy(kernel => kernel.Unit)]);
 
     public static IEnumerable<object[]> Units => s_units.Value.Select(kernel => new object[] { kernel.Unit });
 
@@ -32,7 +33,8 @@ public sealed class NvrtcTests
         CudaKernel kernel = s_units.Value.Single(k => k.Unit == unit);
         foreach (int capability in s_capabilities.Where(c => compiler.Architectures.Contains(c)))
         {
-            CompiledKernels compiled = compiler.Compile(unit, kernel.ReadSource(), [.. CompilerOptions.For(capability, compiler.Architectures), "--ptxas-options=-v"]);
+            string[] options = [.. CompilerOptions.For(capability, compiler.Architectures), "--ptxas-options=-v"];
+            CompiledKernels compiled = compiler.Compile(unit, kernel.ReadSource(), options);
             CollectionAssert.AreEqual("\x7f"u8.ToArray().Concat("ELF"u8.ToArray()).ToArray(), compiled.Image[..4], "a CUBIN");
             Assert.IsFalse(compiled.Log.Contains("warning", StringComparison.OrdinalIgnoreCase), compiled.Log);
             KernelReport.Add(unit, capability, compiled.Log);
@@ -54,7 +56,9 @@ public sealed class NvrtcTests
     public void An_error_shows_the_compilers_log()
     {
         Nvrtc compiler = Require();
-        string message = Assert.ThrowsExactly<KernelCompilationException>(() => compiler.Compile("a.cu", "#line 1 \"a.cu\"\n\n__device__ int f() { return missing; }", CompilerOptions.For(90, compiler.Architectures))).Message;
+        const string source = "#line 1 \"a.cu\"\n\n__device__ int f() { return missing; }";
+        string[] options = CompilerOptions.For(90, compiler.Architectures);
+        string message = Assert.ThrowsExactly<KernelCompilationException>(() => compiler.Compile("a.cu", source, options)).Message;
         foreach (string part in new[] { "NVRTC", "a.cu", "(2)", "missing", "--gpu-architecture=sm_90" }) StringAssert.Contains(message, part);
     }
 
@@ -68,7 +72,8 @@ public sealed class NvrtcTests
 
     private static Nvrtc Require()
     {
-        if (s_compiler.Value is null) Assert.Inconclusive($"NVRTC 12 is not here; install a CUDA Toolkit, or set {LibrarySearch.Variable} to a folder that holds it.");
+        if (s_compiler.Value is null)
+            Assert.Inconclusive($"NVRTC 12 is not here; install a CUDA Toolkit, or set {LibrarySearch.Variable} to a folder that holds it.");
         return s_compiler.Value;
     }
 

@@ -49,8 +49,10 @@ internal sealed unsafe class PlayedCuda : IDisposable
 
     private static string Build()
     {
-        string folder = Directory.CreateDirectory(Path.Combine(AppContext.BaseDirectory, "emulation")).FullName, source = Path.Combine(folder, "played_cuda.cpp");
-        using (var reader = new StreamReader(typeof(PlayedCuda).Assembly.GetManifestResourceStream("played_cuda.cpp")!)) File.WriteAllText(source, reader.ReadToEnd());
+        const string name = "played_cuda.cpp";
+        string source = Path.Combine(Directory.CreateDirectory(Path.Combine(AppContext.BaseDirectory, "emulation")).FullName, name);
+        using (var text = typeof(PlayedCuda).Assembly.GetManifestResourceStream(name)!)
+        using (var file = File.Create(source)) text.CopyTo(file);
         CppCompiler.Installed!.Compile(source, source + ".o");
         CppCompiler.Installed.Link(source + ".so", source + ".o");
         return source + ".so";

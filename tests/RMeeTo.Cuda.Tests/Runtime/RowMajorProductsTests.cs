@@ -21,14 +21,16 @@ public sealed unsafe class RowMajorProductsTests
         float[] a = Draw((transposeA ? k : m) * aStride + 1), b = Draw((transposeB ? n : k) * bStride + 1), c = Draw(m * cStride + 1), before = [.. c];
         if (!accumulate) // what is overwritten may hold anything
             for (int i = 0; i < m * n; i++) c[i / n * cStride + i % n] = float.NaN;
-        using var products = new RowMajorProducts(new PlainBlas(), MatrixPrecision.Float32, (memory, bytes) => new Span<byte>((void*)memory, (int)bytes).Clear());
+        using var products = new RowMajorProducts(
+            new PlainBlas(), MatrixPrecision.Float32, (memory, bytes) => new Span<byte>((void*)memory, (int)bytes).Clear());
         fixed (float* pa = a, pb = b, pc = c)
             products.Multiply(new((nint)pa, aStride, transposeA), new((nint)pb, bStride, transposeB), (nint)pc, cStride, m, n, k, accumulate);
         for (int i = 0; i < m; i++)
             for (int j = 0; j < n; j++)
             {
                 float sum = accumulate ? before[i * cStride + j] : 0;
-                for (int p = 0; p < k; p++) sum += (transposeA ? a[p * aStride + i] : a[i * aStride + p]) * (transposeB ? b[j * bStride + p] : b[p * bStride + j]);
+                for (int p = 0; p < k; p++)
+                    sum += (transposeA ? a[p * aStride + i] : a[i * aStride + p]) * (transposeB ? b[j * bStride + p] : b[p * bStride + j]);
                 Assert.AreEqual(sum, c[i * cStride + j], 1e-5f, $"row {i}, column {j}");
             }
         for (int i = 0; i < c.Length; i++)

@@ -25,9 +25,9 @@ public sealed class UnavailableTests
     [TestMethod]
     public void Without_a_driver_the_provider_says_so()
     {
-        if (NativeLibrary.TryLoad(RuntimeInformation.IsOSPlatform(OSPlatform.Windows) ? "nvcuda.dll" : "libcuda.so.1", out _)) Assert.Inconclusive("There is a driver here.");
+        if (NativeLibrary.TryLoad(OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1", out _)) Assert.Inconclusive("There is a driver here.");
         Says(Assert.ThrowsExactly<CudaUnavailableException>(() => new CudaDeviceProvider(0)), "no NVIDIA driver", Package);
-        Says(Assert.ThrowsExactly<CudaUnavailableException>(() => new CudaDeviceProvider(0)), "no NVIDIA driver", Package); // and not something else the second time
+        Says(Assert.ThrowsExactly<CudaUnavailableException>(() => new CudaDeviceProvider(0)), "no NVIDIA driver", Package); // the second time too
         Assert.AreEqual(0, CudaDeviceProvider.Count);
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new CudaDeviceProvider(0, (MatrixPrecision)7));
     }
@@ -47,7 +47,7 @@ public sealed class UnavailableTests
 
     [TestMethod]
     public void A_compiler_that_is_too_new_for_the_GPU_is_told() =>
-        Says(Assert.ThrowsExactly<CudaUnavailableException>(() => CompilerOptions.For(70, [75, 80, 90])), "from 7.5 on", "7.0");
+        Says(Assert.ThrowsExactly<CudaUnavailableException>(() => CompilerOptions.For(70, [75, 80, 90])), "7.5 and later", "7.0");
 
     private static void Says(Exception e, params string[] parts)
     {

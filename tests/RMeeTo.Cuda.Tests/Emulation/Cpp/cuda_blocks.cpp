@@ -110,7 +110,10 @@ const char* what_of(State state) {
     int used = 0;
     for (int first = 0, last; first < launch.threads && used < (int)sizeof where - 200; first = last + 1) {
         const Thread& t = threads[first];
-        auto alike = [&](int i) { return threads[i].state == t.state && (t.state == State::returned || (threads[i].line == t.line && threads[i].file == t.file && threads[i].mask == t.mask)); };
+        auto alike = [&](int i) {
+            const Thread& other = threads[i];
+            return other.state == t.state && (t.state == State::returned || (other.line == t.line && other.file == t.file && other.mask == t.mask));
+        };
         for (last = first; last + 1 < launch.threads && alike(last + 1);) last++;
         used += snprintf(where + used, sizeof where - used, "\n  threads %d to %d %s", first, last, what_of(t.state));
         if (t.state != State::returned) used += snprintf(where + used, sizeof where - used, " at %s:%d", t.file, t.line);
@@ -221,7 +224,8 @@ bool complete_exchange(int first, unsigned mask, bool orders_memory, const char*
     if (at_exchange[first / warp] < __builtin_popcount(mask) && first + warp <= launch.threads) return false;
     for (unsigned rest = mask; rest != 0; rest &= rest - 1) {
         int lane = __builtin_ctz(rest);
-        if (first + lane >= launch.threads) cuda_fail("a warp operation at %s:%d names lane %d, which the block of %d threads does not have.", file, line, lane, launch.threads);
+        if (first + lane >= launch.threads)
+            cuda_fail("a warp operation at %s:%d names lane %d, which the block of %d threads does not have.", file, line, lane, launch.threads);
         const Thread& t = threads[first + lane];
         if (t.state != State::at_exchange || t.mask != mask || t.line != line || t.file != file) return false;
     }
@@ -271,7 +275,8 @@ extern "C" void __ubsan_handle_out_of_bounds(const Place* at, uintptr_t index) {
 }
 
 extern "C" void __ubsan_handle_type_mismatch_v1(const Access* at, uintptr_t address) {
-    cuda_fail("thread %d uses address %#lx at %s:%u, which is not a multiple of %d.", current, (long)address, at->place.file, at->place.line, 1 << at->alignment_bits);
+    cuda_fail("thread %d uses address %#lx at %s:%u, which is not a multiple of %d.", current, (long)address, at->place.file, at->place.line,
+        1 << at->alignment_bits);
 }
 
 // Runs a launch. Returns 0, or 1 with the reason in message.

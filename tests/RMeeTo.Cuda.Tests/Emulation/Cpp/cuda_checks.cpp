@@ -1,6 +1,7 @@
 // Watches every access of a kernel to memory, as compute-sanitizer does on a GPU: it must lie inside an allocation or a shared array, read only shared memory
-// that its block wrote, and be ordered by a barrier against every access of another thread to the same bytes, if one of the two writes. Shuffles and votes order
-// nothing (CUDA C++ Programming Guide, "Warp Shuffle Functions"), and between blocks nothing does. The compiler calls these functions (-fsanitize=thread).
+// that its block wrote, and be ordered by a barrier against every access of another thread to the same bytes, if one of the two writes. Shuffles and votes
+// order nothing (CUDA C++ Programming Guide, "Warp Shuffle Functions"), and between blocks nothing does. The compiler calls these functions
+// (-fsanitize=thread).
 #include <dlfcn.h>
 #include <link.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-// The functions of the CUDA driver and of cuBLAS that the runtime calls, played by the CPU, as strict as the real ones: a context must be current, nothing queued
-// is done before somebody waits for it, a stream that records runs nothing, and nothing may be allocated or waited for meanwhile. Kernels are libraries of the
-// emulator. Written from cuda.h and cublas_api.h; what a GPU does beyond that it does not show.
+// The functions of the CUDA driver and of cuBLAS that the runtime calls, played by the CPU, as strict as the real ones: a context must be current, nothing
+// that is queued is done before somebody waits for it, a stream that records runs nothing, and nothing may be allocated or waited for meanwhile. Kernels are
+// libraries of the emulator. Written from cuda.h and cublas_api.h; what a GPU does beyond that it does not show.
 #include <dlfcn.h>
 #include <stdint.h>
 #include <string.h>
@@ -22,7 +22,13 @@ struct Stream { std::vector<Work> queue; size_t done = 0; bool recording = false
 struct Event { Stream* stream = nullptr; size_t after = 0; };
 struct Graph { std::vector<Work> work; };
 struct Kernel { const char* name; void (*run)(const void*); int argument_bytes, largest_block; };
-struct Launch { void (*run)(const void*); const void* argument; int grid_x, grid_y, grid_z, threads, shared_bytes, order, region_count; uint64_t seed; void* regions; };
+struct Launch {
+    void (*run)(const void*);
+    const void* argument;
+    int grid_x, grid_y, grid_z, threads, shared_bytes, order, region_count;
+    uint64_t seed;
+    void* regions;
+};
 struct Module { const Kernel* kernels; int (*launch)(const Launch*, char*, int); };
 struct Function { Module* module; const Kernel* kernel; int shared_limit = 48 << 10; };
 
@@ -112,8 +118,9 @@ EXPORT int cuCtxPopCurrent_v2(void** handle) {
     return success;
 }
 EXPORT int cuGetErrorName(int error, const char** text) {
-    static const std::map<int, const char*> names = {{2, "CUDA_ERROR_OUT_OF_MEMORY"}, {201, "CUDA_ERROR_INVALID_CONTEXT"}, {700, "CUDA_ERROR_ILLEGAL_ADDRESS"},
-        {719, "CUDA_ERROR_LAUNCH_FAILED"}, {900, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"}, {901, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED"}, {999, "CUDA_ERROR_UNKNOWN"}};
+    static const std::map<int, const char*> names = {{2, "CUDA_ERROR_OUT_OF_MEMORY"}, {201, "CUDA_ERROR_INVALID_CONTEXT"},
+        {700, "CUDA_ERROR_ILLEGAL_ADDRESS"}, {719, "CUDA_ERROR_LAUNCH_FAILED"}, {900, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"},
+        {901, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED"}, {999, "CUDA_ERROR_UNKNOWN"}};
     auto found = names.find(error);
     *text = found == names.end() ? nullptr : found->second;
     return found == names.end() ? invalid_value : success;
@@ -220,17 +227,22 @@ EXPORT int cuModuleGetFunction(Function** function, Module* module, const char* 
         }
     return not_found;
 }
-EXPORT int cuFuncGetAttribute(int* value, int attribute, Function*) { CALL("cuFuncGetAttribute"); *value = 1024; return attribute == 1 ? success : invalid_value; }
+EXPORT int cuFuncGetAttribute(int* value, int attribute, Function*) {
+    CALL("cuFuncGetAttribute");
+    *value = 1024;
+    return attribute == 1 ? success : invalid_value;
+}
 EXPORT int cuFuncSetAttribute(Function* function, int attribute, int value) {
     CALL("cuFuncSetAttribute");
     if (attribute != 8 || value > (227 << 10) - 1024) return invalid_value;
     function->shared_limit = value;
     return success;
 }
-EXPORT int cuLaunchKernel(Function* f, unsigned gx, unsigned gy, unsigned gz, unsigned x, unsigned y, unsigned z, unsigned shared, Stream* stream, void** arguments, void** extra) {
+EXPORT int cuLaunchKernel(Function* f, unsigned gx, unsigned gy, unsigned gz, unsigned x, unsigned y, unsigned z, unsigned shared, Stream* stream,
+    void** arguments, void** extra) {
     CALL("cuLaunchKernel");
-    if (gx == 0 || gy - 1 > 65534 || gz - 1 > 65534 || x == 0 || x > (unsigned)f->kernel->largest_block || y != 1 || z != 1 || (int)shared > f->shared_limit || extra)
-        return invalid_value;
+    if (gx == 0 || gy - 1 > 65534 || gz - 1 > 65534 || x == 0 || x > (unsigned)f->kernel->largest_block || y != 1 || z != 1) return invalid_value;
+    if ((int)shared > f->shared_limit || extra) return invalid_value;
     std::string argument((const char*)arguments[0], f->kernel->argument_bytes);
     return queue(stream, [=] {
         char message[4096];
@@ -294,8 +306,8 @@ static float element(const void* matrix, int type, long index) {
     memcpy(&value, &bits, 4);
     return value;
 }
-EXPORT int cublasGemmEx(Blas* blas, int ta, int tb, int m, int n, int k, const float* alpha, const void* a, int a_type, int lda, const void* b, int b_type, int ldb,
-    const float* beta, void* c, int c_type, int ldc, int compute, int algorithm) {
+EXPORT int cublasGemmEx(Blas* blas, int ta, int tb, int m, int n, int k, const float* alpha, const void* a, int a_type, int lda, const void* b, int b_type,
+    int ldb, const float* beta, void* c, int c_type, int ldc, int compute, int algorithm) {
     CALL("cublasGemmEx");
     if (!blas->workspace && blas->stream->recording) { spoils(); return 14; }
     bool types = c_type == 0 && a_type == b_type && (a_type == 0 || a_type == 14) && (compute == 68 || (compute == 77 && a_type == 0));
