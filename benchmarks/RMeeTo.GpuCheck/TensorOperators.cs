@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Reflection;
 using System.Runtime.Loader;
 using RMeeTo.Vim.Devices;
@@ -9,7 +10,7 @@ namespace RMeeTo.GpuCheck;
 /// TorchSharp-cuda-windows or TorchSharp-cuda-linux. This program has neither, for libtorch is some gigabytes.
 /// </summary>
 /// <param name="Create">Makes a device.</param>
-/// <param name="LibTorch">Which TorchSharp and libtorch.</param>
+/// <param name="LibTorch">Which TorchSharp and libtorch, and from where.</param>
 internal sealed record TensorOperators(Func<VimDevice> Create, string LibTorch)
 {
     private const string Assembly = "RMeeTo.TorchSharp";
@@ -34,7 +35,7 @@ internal sealed record TensorOperators(Func<VimDevice> Create, string LibTorch)
             Type type = assembly.GetType($"{Assembly}.TorchSharpDeviceProvider", throwOnError: true)!;
             var provider = (IVimDeviceProvider)Activator.CreateInstance(type, gpu)!;
             reason = "";
-            return new TensorOperators(provider.CreateDevice, $"{provider.Name}, {VersionOf(assembly)}");
+            return new TensorOperators(provider.CreateDevice, $"{provider.Name}, {FileOf("torch_cuda")}");
         }
         catch (Exception e)
         {
@@ -43,10 +44,8 @@ internal sealed record TensorOperators(Func<VimDevice> Create, string LibTorch)
         }
     }
 
-    private static string VersionOf(Assembly assembly)
-    {
-        AssemblyName torch = assembly.GetReferencedAssemblies().Single(name => name.Name == "TorchSharp");
-        Type? type = System.Reflection.Assembly.Load(torch).GetType("TorchSharp.torch");
-        return $"TorchSharp {torch.Version}, libtorch {type?.GetProperty("__version__")?.GetValue(null) ?? "of unknown version"}";
-    }
+    /// <summary>Where a native library was loaded from: its folder tells the version even where libtorch does not.</summary>
+    private static string FileOf(string library) =>
+        Process.GetCurrentProcess().Modules.Cast<ProcessModule>().FirstOrDefault(m => m.ModuleName.Contains(library, StringComparison.Ordinal))?.FileName
+            ?? $"without {library}";
 }

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace RMeeTo.Cuda;
 
 // Sequences of operators that are recorded and repeated.
@@ -35,15 +37,30 @@ public sealed unsafe partial class CudaDevice
         try
         {
             operators();
-            recording.Keep(Runtime.EndCapture(), _scratch);
-            return true;
         }
         catch (Exception e) // whatever went wrong: what runs next is the sequence itself, and throws again what was not about recording
         {
             Runtime.AbandonCapture();
-            recording.Fail();
-            RecordingFailure ??= e;
-            return false;
+            return Fail(recording, e);
         }
+
+        try
+        {
+            recording.Keep(Runtime.EndCapture(), _scratch);
+            return true;
+        }
+        catch (CudaException e) // the driver cannot make a graph of it
+        {
+            return Fail(recording, e);
+        }
+    }
+
+    private bool Fail(CudaRecording recording, Exception reason)
+    {
+        recording.Fail();
+        if (RecordingFailure is null)
+            Trace.TraceWarning($"{Name}: a sequence of operators could not be recorded as a CUDA graph and runs without: {reason.Message}");
+        RecordingFailure ??= reason;
+        return false;
     }
 }

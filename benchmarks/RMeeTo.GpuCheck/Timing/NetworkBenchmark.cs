@@ -1,3 +1,4 @@
+using RMeeTo.Cuda;
 using RMeeTo.Vim.Devices;
 
 namespace RMeeTo.GpuCheck.Timing;
@@ -34,6 +35,7 @@ internal static class NetworkBenchmark
                 for (int round = 0; round < settings.Rounds; round++)
                     foreach (InferenceRun run in runs) run.Timed.Sample(settings.SampleSeconds);
                 foreach (InferenceRun run in runs) Add(table, way, run, runs[0], settings.Batch, report);
+                CheckRecording(device, $"Inference, {way.Name}, {name}", report);
             }
             finally
             {
@@ -77,6 +79,12 @@ internal static class NetworkBenchmark
         new($"{what}, {way.Name}, batch {settings.Batch}", new("network"), new("images/s"), new(time, "0.00"), new("times dense", "0.000"),
             new("GPU memory MiB", "0"));
 
+    /// <summary>A network that cannot be recorded still runs, operator by operator; but none of these should be one.</summary>
+    private static void CheckRecording(VimDevice device, string what, Report report)
+    {
+        if (device is CudaDevice { RecordingFailure: { } e }) report.Failures.Add($"{what}: no CUDA graph could be recorded: {e.Message}");
+    }
+
     private static void Add(Table table, NetworkWay way, InferenceRun run, InferenceRun dense, int batch, Report report)
     {
         double ratio = run.Timed.RatioTo(dense.Timed);
@@ -96,6 +104,7 @@ internal static class NetworkBenchmark
         timed.WarmUp();
         double? memory = (way.Used?.Invoke() - before) / Mebibyte;
         for (int round = 0; round < settings.Rounds; round++) timed.Sample(settings.SampleSeconds);
+        CheckRecording(device, $"Training, {way.Name}, {network.Name}", report);
         if (!pass.Losses.All(float.IsFinite)) report.Failures.Add($"Training, {way.Name}, {network.Name}: losses that are no numbers.");
         return (timed.Median, memory);
     }
