@@ -41,8 +41,8 @@ internal sealed class NetworkRunner : IDisposable
         _provider = provider;
         _workers = provider.Workers(threads);
         _free = new SemaphoreSlim(_workers);
-        BatchCapacity = provider.BatchFor(network.InputTokens);
         if (provider.TakesWholeBatches) _pipeline = new BatchPipeline(network, provider, threads, normalization);
+        BatchCapacity = _pipeline?.BatchCapacity ?? provider.BatchFor(network.InputTokens);
     }
 
     /// <summary>Images that a worker takes at once.</summary>

@@ -10,6 +10,7 @@ internal sealed class BatchSizes(ScoringOptions options, VimConfig config, IVimD
     public const long MaxBytes = 256L << 20;
 
     private const int PerWorker = 4;
+    private const int PerGpu = 16; // the first of them is prepared while the GPU has nothing to do
     private int _next = 1;
 
     /// <summary>Largest batch.</summary>
@@ -24,6 +25,7 @@ internal sealed class BatchSizes(ScoringOptions options, VimConfig config, IVimD
     }
 
     /// <summary>Inputs of the network that keep all threads, or the GPU, at work; a clip is as many as it has views.</summary>
-    private static int Inputs(ScoringOptions options, VimConfig config, IVimDeviceProvider device) =>
-        Math.Clamp(PerWorker * device.Workers(options.Threads) * device.BatchFor(config.Tokens), 16, 512);
+    private static int Inputs(ScoringOptions options, VimConfig config, IVimDeviceProvider device) => device.TakesWholeBatches
+        ? Math.Clamp(PerGpu * device.BatchFor(config.Tokens), 16, 2048)
+        : Math.Clamp(PerWorker * device.Workers(options.Threads) * device.BatchFor(config.Tokens), 16, 512);
 }

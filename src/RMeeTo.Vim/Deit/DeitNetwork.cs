@@ -57,6 +57,9 @@ public sealed class DeitNetwork : ClassifierNetwork
 
     internal override int Classes => Config.Classes;
 
+    internal override long ActivationsLength(VimDevice device, int batchCapacity) =>
+        DeitWorkspaceLength.Of(Config, Schedule, Options, batchCapacity, forTraining: false);
+
     /// <inheritdoc/>
     /// <exception cref="NotSupportedException">The device is not the CPU.</exception>
     public override DeitWorkspace CreateWorkspace(VimDevice device, int batchCapacity, bool forTraining, DropPath dropPath = default) =>

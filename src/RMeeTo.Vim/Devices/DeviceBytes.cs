@@ -34,8 +34,13 @@ internal sealed class HostBytes(long length) : DeviceBytes(length)
 {
     private NativeHostBuffer? _memory = new(length);
 
-    /// <summary>The bytes.</summary>
-    public HostBuffer Memory => _memory ?? throw new ObjectDisposedException(nameof(DeviceBytes));
+    /// <summary>The bytes of a buffer that must lie in the memory of the process.</summary>
+    /// <exception cref="ArgumentException">It lies on another kind of device.</exception>
+    public static HostBuffer Of(DeviceBytes bytes, string name) => bytes is HostBytes own
+        ? own.Memory
+        : throw new ArgumentException($"{name} lies on another kind of device.", name);
+
+    private HostBuffer Memory => _memory ?? throw new ObjectDisposedException(nameof(DeviceBytes));
 
     public override void Write(ReadOnlySpan<byte> source, long offset = 0)
     {

@@ -18,12 +18,12 @@ namespace RMeeTo.Vim;
 internal sealed class BatchPipeline : IDisposable
 {
     private const int Places = 2;
+    private const double MemoryShare = 0.8;
 
     private readonly ClassifierNetwork _network;
     private readonly IVimDeviceProvider _provider;
     private readonly PixelNormalization? _normalization;
     private readonly int _threads;
-    private readonly int _batch;
     private readonly SemaphoreSlim _places = new(Places);
     private readonly SemaphoreSlim _devices;
     private readonly SemaphoreSlim _cores;
@@ -40,10 +40,13 @@ internal sealed class BatchPipeline : IDisposable
     /// <param name="normalization">How pixels become numbers; null: there are none.</param>
     public BatchPipeline(ClassifierNetwork network, IVimDeviceProvider provider, int threads, PixelNormalization? normalization)
     {
-        (_network, _provider, _threads, _batch) = (network, provider, WorkerTeam.Resolve(threads), provider.BatchFor(network.InputTokens));
+        (_network, _provider, _threads, BatchCapacity) = (network, provider, WorkerTeam.Resolve(threads), Fitting(network, provider));
         _normalization = provider.TakesImageBytes ? normalization : null;
         (_devices, _cores) = (new SemaphoreSlim(provider.Workers(threads)), new SemaphoreSlim(_threads));
     }
+
+    /// <summary>Images that are computed at once: as the provider says, or fewer where its memory has no room for them.</summary>
+    public int BatchCapacity { get; }
 
     /// <summary>Runs the network over images 0 … count − 1; results come in this order, on the calling thread.</summary>
     /// <inheritdoc cref="NetworkRunner.Run"/>
@@ -75,8 +78,21 @@ internal sealed class BatchPipeline : IDisposable
         _cores.Dispose();
     }
 
+    private static int Fitting(ClassifierNetwork network, IVimDeviceProvider provider)
+    {
+        int batch = provider.BatchFor(network.InputTokens);
+        if (provider.FreeMemory is not { } free) return batch;
+        using var device = provider.CreateDevice();
+        while (batch > 1 && Bytes() > MemoryShare * free) batch /= 2;
+        return batch;
+
+        double Bytes() => sizeof(float) * (double)network.ActivationsLength(device, batch) + (double)network.InputLength * batch;
+    }
+
     private void Enter(CancellationToken cancellation)
     {
+        cancellation.ThrowIfCancellationRequested();
+        if (_places.Wait(0)) return; // where somebody waits there is none
         Interlocked.Increment(ref _waiting);
         try
         {
@@ -118,7 +134,7 @@ internal sealed class BatchPipeline : IDisposable
         BatchEngine? engine = null;
         try
         {
-            if (!_engines.TryTake(out engine)) engine = new BatchEngine(_provider.CreateDevice(), _network, _normalization, _batch);
+            if (!_engines.TryTake(out engine)) engine = new BatchEngine(_provider.CreateDevice(), _network, _normalization, BatchCapacity);
             engine.Begin(batch.Inputs!, batch.Count, job.Pixels is not null);
             HandOut(job, staged, finished);
             var following = Volatile.Read(ref _waiting) == 0 ? Prepare(job, staged, 1 - batch.Slot, batch.End) : default;
@@ -141,9 +157,9 @@ internal sealed class BatchPipeline : IDisposable
     /// <summary>Prepares the inputs of a batch on all threads.</summary>
     private Batch Prepare(Job job, StagedBatches staged, int slot, int first)
     {
-        int count = Math.Min(_batch, job.Count - first), length = _network.InputLength;
+        int count = Math.Min(BatchCapacity, job.Count - first), length = _network.InputLength;
         if (count <= 0) return default;
-        long room = Math.Min(_batch, (long)BitOperations.RoundUpToPowerOf2((uint)count)) * length;
+        long room = Math.Min(BatchCapacity, (long)BitOperations.RoundUpToPowerOf2((uint)count)) * length;
         var inputs = staged.Inputs(slot, job.Pixels is null ? room * sizeof(float) : room);
         if (count == 1 || _threads == 1)
         {

@@ -43,6 +43,9 @@ public abstract class ClassifierNetwork(DeviceWeights weights)
     /// </summary>
     internal virtual bool IsRecordable => false;
 
+    /// <summary>Values of the activations for inference.</summary>
+    internal abstract long ActivationsLength(VimDevice device, int batchCapacity);
+
     /// <summary>Computes <c>workspace.Logits</c> [B, classes] from <c>workspace.Images</c>.</summary>
     /// <param name="device">The caller's device.</param>
     /// <param name="workspace">The caller's activations, made by this network.</param>

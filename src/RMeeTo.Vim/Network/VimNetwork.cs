@@ -62,6 +62,9 @@ public sealed class VimNetwork : ClassifierNetwork
 
     internal override bool IsRecordable => Schedule.IsDense || Options.ShuffleRate == 0;
 
+    internal override long ActivationsLength(VimDevice device, int batchCapacity) =>
+        WorkspaceLength.Of(device, Config, Schedule, Options, batchCapacity, forTraining: false);
+
     /// <summary>Names, shapes and places.</summary>
     public VimParameters Parameters { get; }
 

@@ -97,7 +97,7 @@ public static class RetrainMemory
         merging ??= DeitMergeOptions.Default;
         return Needs(new DeitParameters(config), config.Tokens, config.InputLength, 2 * config.Depth, schedule.IsDense && !ownTeacher, options, threads,
             (_, batch, merged, forTraining) =>
-                WorkspaceLength.Of(config, merged ? schedule : DeitMergeSchedule.Dense(config), merging, batch, forTraining));
+                DeitWorkspaceLength.Of(config, merged ? schedule : DeitMergeSchedule.Dense(config), merging, batch, forTraining));
     }
 
     private static Bytes Needs(
@@ -129,20 +129,19 @@ public static class RetrainMemory
     {
         var provider = Provider(options);
         int lanes = Lanes(parameters, options);
+        if (needed.Process > availableBytes)
+            throw new InsufficientMemoryException($"Re-training this network takes about {Show(needed.Process)} of memory, and {Show(availableBytes)} are "
+                + (provider.FreeMemory is null
+                    ? $"available. Every thread takes a part of it ({provider.Workers(options.Threads)} threads), every lane another ({lanes} lanes), and so do "
+                        + $"{options.PreparedBatches} times {options.BatchSize} prepared images: set fewer Threads, Lanes or PreparedBatches, a smaller "
+                        + "BatchSize, or take a smaller network or image size."
+                    : $"available, beside what it takes of {provider.Name}. Most of it is for {options.PreparedBatches} times {options.BatchSize} prepared "
+                        + "images: set fewer PreparedBatches or a smaller BatchSize, or take a smaller image size."));
         if (provider.FreeMemory is { } free && needed.Device > free)
             throw new InsufficientMemoryException($"Re-training this network takes about {Show(needed.Device)} of the memory of {provider.Name}, and "
                 + $"{Show(free)} are free. Most of it is for the {options.BatchSize} images of a step in {lanes} {(lanes == 1 ? "lane" : "lanes")}: set more "
                 + "Lanes, which are computed one after the other; or a smaller BatchSize, with Accumulation for steps of the same size; or take a smaller "
                 + "network or image size.");
-        if (needed.Process <= availableBytes) return;
-        if (provider.FreeMemory is not null)
-            throw new InsufficientMemoryException($"Re-training this network takes about {Show(needed.Process)} of memory, and {Show(availableBytes)} are "
-                + $"available, beside what it takes of {provider.Name}. Most of it is for {options.PreparedBatches} times {options.BatchSize} prepared images: "
-                + "set fewer PreparedBatches or a smaller BatchSize, or take a smaller image size.");
-        throw new InsufficientMemoryException($"Re-training this network takes about {Show(needed.Process)} of memory, and {Show(availableBytes)} are "
-            + $"available. Every thread takes a part of it ({provider.Workers(options.Threads)} threads), every lane another ({lanes} lanes), and so do "
-            + $"{options.PreparedBatches} times {options.BatchSize} prepared images: set fewer Threads, Lanes or PreparedBatches, a smaller BatchSize, or "
-            + "take a smaller network or image size.");
     }
 
     private static IVimDeviceProvider Provider(RetrainOptions options) => options.Device ?? CpuDeviceProvider.Instance;

@@ -30,6 +30,41 @@ public sealed class DeviceMatrixTests
     }
 
     [TestMethod]
+    [DynamicData(nameof(Names))]
+    public void An_upload_outside_its_source_or_destination_is_refused(string deviceName)
+    {
+        using VimDevice device = DevicesUnderTest.Create(deviceName);
+        using HostBuffer host = device.AllocateHost(8 * sizeof(float));
+        using DeviceBuffer buffer = device.Allocate(4);
+        using DeviceBytes bytes = device.AllocateBytes(4);
+        for (int i = 0; i < 8; i++) host.Floats(i, 1)[0] = i;
+        foreach (var (first, count) in new[] { (-1L, 2L), (6, 3), (0, 5), (9, 0), (long.MaxValue, 1), (1, long.MaxValue), (0, -1) })
+            Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => device.Upload(host, first, buffer, count), $"{count} from {first}");
+        foreach (var (first, count) in new[] { (-1L, 2L), (30, 3), (0, 5), (33, 0), (1, long.MaxValue) })
+            Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => device.Upload(host, first, bytes, count), $"{count} bytes from {first}");
+        device.Upload(host, 4, buffer, 4);
+        var values = new float[4];
+        buffer.Read(values);
+        CollectionAssert.AreEqual(new float[] { 4, 5, 6, 7 }, values);
+        device.Upload(host, 8, buffer, 0);
+        device.Upload(host, 28, bytes, 4);
+        foreach (int length in new[] { 9, 33, -1 }) Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => host.Floats(0, length));
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Names))]
+    public void Pixels_that_are_no_whole_images_are_refused(string deviceName)
+    {
+        using VimDevice device = DevicesUnderTest.Create(deviceName);
+        using DeviceBytes pixels = device.AllocateBytes(2 * 12);
+        var table = device.Matrix(3, 256);
+        device.NormalizeImages(2, pixels, table, device.Matrix(2, 12));
+        foreach (var (frames, rows, columns) in new[] { (2, 2, 9), (1, 1, 11), (0, 1, 12), (1, 3, 12) })
+            Assert.ThrowsExactly<ArgumentException>(() => device.NormalizeImages(frames, pixels, table, device.Matrix(rows, columns)));
+        Assert.ThrowsExactly<ArgumentException>(() => device.NormalizeImages(1, pixels, device.Matrix(3, 255), device.Matrix(1, 12)));
+    }
+
+    [TestMethod]
     public void A_slice_lies_inside_its_matrix()
     {
         using VimDevice device = DevicesUnderTest.Create(DevicesUnderTest.Names[0]);

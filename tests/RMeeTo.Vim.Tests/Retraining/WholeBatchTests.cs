@@ -1,3 +1,5 @@
+using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Devices.Cpu;
 using RMeeTo.Vim.Network;
 using RMeeTo.Vim.Retraining;
 using RMeeTo.Vim.Tests.Devices;
@@ -94,7 +96,7 @@ public sealed class WholeBatchTests
     {
         var gpu = new PlayedGpu();
         var options = RepeatedRuns.FullRecipe with { BatchSize = 13, MixGroupSize = 0 }; // five whole steps
-        using var bench = new Bench(gpu, options);
+        using var bench = new Bench(gpu, options, loaders: 2);
         for (int step = 0; step < 6; step++)
         {
             int before = gpu.Queue.Waits;
@@ -102,6 +104,28 @@ public sealed class WholeBatchTests
             Assert.AreEqual(1, gpu.Queue.Waits - before, $"step {step}");
         }
         Assert.AreEqual(4, gpu.Queue.Repeats, "the first step as it comes, the second recorded");
+    }
+
+    /// <summary>Memory is taken once, by the first steps; all by this thread, so that it can be counted.</summary>
+    [TestMethod]
+    public void AStepAllocatesNothing()
+    {
+        using var bench = new Bench(new WholeBatchesOnACpu(), RepeatedRuns.FullRecipe with { BatchSize = 13, MixGroupSize = 0, PreparedBatches = 1 }, loaders: 0);
+        for (int step = 0; step < 4; step++) bench.Step();
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        bench.Step(); // the last of its epoch: the next begins with an order of its own
+        Assert.AreEqual(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    private sealed class WholeBatchesOnACpu : IVimDeviceProvider
+    {
+        public string Name => "CPU";
+
+        public bool TakesWholeBatches => true;
+
+        public int Workers(int threads) => 1;
+
+        public VimDevice CreateDevice() => CpuDevice.Create();
     }
 
     [TestMethod]
@@ -126,7 +150,7 @@ public sealed class WholeBatchTests
         private readonly Optimizer _optimizer;
         private readonly float[] _losses;
 
-        public Bench(PlayedGpu gpu, RetrainOptions options)
+        public Bench(IVimDeviceProvider gpu, RetrainOptions options, int loaders)
         {
             var model = TinyTask.Model(4);
             var device = Own(gpu.CreateDevice());
@@ -137,7 +161,7 @@ public sealed class WholeBatchTests
             var lanes = LaneRange.All(1);
             _workers = Own(new TrainingWorkers(team, gpu, model.CreateNetwork(weights), teacher, options, lanes));
             var images = new TrainingImages(TinyTask.Images(65, seed: 1), options.PreprocessingOf(model.Preprocessing), 0, options with { Epochs = 9 });
-            _feed = Own(new TrainingFeed(images, options, lanes, loaders: 2, firstStep: 0, device));
+            _feed = Own(new TrainingFeed(images, options, lanes, loaders, firstStep: 0, device));
             _losses = new float[options.BatchSize];
         }
 

@@ -6,7 +6,7 @@ internal sealed unsafe partial class CpuDevice<TSimd, TVector>
     public override void NormalizeImages(int frames, DeviceBytes pixels, DeviceMatrix table, DeviceMatrix images)
     {
         int plane = PixelsPerFrame(frames, pixels, images);
-        byte* pixel = (byte*)((HostBytes)pixels).Memory.Pointer;
+        byte* pixel = (byte*)HostBytes.Of(pixels, nameof(pixels)).Pointer;
         float* values = Pointer(table, 3, 256, nameof(table)), image = Pointer(images, images.Rows, images.Columns, nameof(images));
         float* red = values, green = values + table.Stride, blue = green + table.Stride;
         for (int b = 0; b < images.Rows; b++, image += images.Stride)

@@ -9,7 +9,7 @@ public sealed partial class ReferenceDevice
     public override void NormalizeImages(int frames, DeviceBytes pixels, DeviceMatrix table, DeviceMatrix images)
     {
         int plane = PixelsPerFrame(frames, pixels, images);
-        var (values, image, bytes) = (Of(table, 3, 256), Of(images, images.Rows, images.Columns), ((HostBytes)pixels).Memory);
+        var (values, image, bytes) = (Of(table, 3, 256), Of(images, images.Rows, images.Columns), HostBytes.Of(pixels, nameof(pixels)));
         for (int b = 0; b < image.Rows; b++)
             for (int i = 0; i < image.Columns; i++)
             {
