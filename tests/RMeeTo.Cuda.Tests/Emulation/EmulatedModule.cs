@@ -1,24 +1,12 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
-using System.Text;
-using System.Text.RegularExpressions;
 
 namespace RMeeTo.Cuda.Tests.Emulation;
 
-/// <summary>
-/// One text with kernels, compiled for the CPU and loaded. Compiled libraries stay in the folder "emulation" beside the tests, under a name that is a hash of
-/// all that goes into them.
-/// </summary>
-internal sealed unsafe partial class EmulatedModule
+/// <summary>One text with kernels, compiled for the CPU and loaded.</summary>
+internal sealed unsafe class EmulatedModule
 {
     private static readonly ConcurrentDictionary<string, Lazy<EmulatedModule>> s_modules = [];
-    private const string Blocks = "cuda_blocks.cpp", Checks = "cuda_checks.cpp";
-    private static readonly string[] s_parts = ["cuda_on_cpu.h", "cuda_threads.h", "cuda_checks.h", Blocks, Checks];
-
-    // Compute capability 7.0: the plain path of every text.
-    private static readonly string[] s_definitions = ["CUDA_EMULATED=1", "__CUDA_ARCH__=700", "__CUDACC__=1", "__CUDACC_RTC__=1"];
-
     private readonly delegate* unmanaged<EmulatedLaunch*, byte*, int, int> _launch;
     private readonly Dictionary<string, EmulatedKernel> _kernels = [];
     private readonly Lock _lock = new();
@@ -42,15 +30,8 @@ internal sealed unsafe partial class EmulatedModule
     /// <param name="watched">Every access to memory is checked, which takes some ten times as long.</param>
     public static EmulatedModule Load(string unit, string source, bool watched = false)
     {
-        var (compiler, key) = KeyOf(source, watched);
-        return s_modules.GetOrAdd(key, _ => new(() => new EmulatedModule(Build(compiler, unit, source, watched, key)))).Value;
-    }
-
-    /// <summary>The library of a text, compiled and not loaded.</summary>
-    public static string Build(string unit, string source)
-    {
-        var (compiler, key) = KeyOf(source, watched: false);
-        return Build(compiler, unit, source, watched: false, key);
+        string path = EmulatedLibrary.Build(unit, source, watched);
+        return s_modules.GetOrAdd(path, _ => new(() => new EmulatedModule(path))).Value;
     }
 
     /// <summary>A kernel by name.</summary>
@@ -68,55 +49,6 @@ internal sealed unsafe partial class EmulatedModule
             if (_launch(&launch, message, room) != 0)
                 throw new EmulationException($"{kernel}, {CppCompiler.Installed!.WithLines(_path, Marshal.PtrToStringUTF8((nint)message)!)}");
     }
-
-    private static (CppCompiler Compiler, string Key) KeyOf(string source, bool watched)
-    {
-        CppCompiler compiler = CppCompiler.Installed ?? throw new PlatformNotSupportedException(CppCompiler.Missing);
-        return (compiler, Hash([compiler.Version, watched ? "watched" : "", .. CppCompiler.Options, .. s_definitions, .. s_parts.Select(ReadPart), source]));
-    }
-
-    private static string Build(CppCompiler compiler, string unit, string source, bool watched, string key)
-    {
-        string folder = Path.Combine(AppContext.BaseDirectory, "emulation"), target = Path.Combine(folder, key + ".so");
-        if (File.Exists(target)) return target;
-        string work = Directory.CreateDirectory(Path.Combine(folder, $"{key}-{Guid.NewGuid():N}")).FullName;
-        foreach (string part in s_parts) File.WriteAllText(Path.Combine(work, part), ReadPart(part));
-        string text = Path.Combine(work, "kernels.cu"), code = Path.Combine(work, "kernels.cpp"), built = Path.Combine(work, "library.so");
-        File.WriteAllText(text, $"#line 1 \"{unit}\"\n{source}");
-        File.WriteAllText(code, Registered(compiler.Preprocess(text, s_definitions)));
-        compiler.CompileKernels(code, code + ".o", watched);
-        string[] own = [.. (watched ? [Blocks, Checks] : new[] { Blocks }).Select(part => Path.Combine(work, part))];
-        foreach (string part in own) compiler.Compile(part, part + ".o");
-        compiler.Link(built, [code + ".o", .. own.Select(part => part + ".o")]);
-        File.Move(built, target, overwrite: true); // whole or not at all, whoever else builds it
-        Directory.Delete(work, recursive: true);
-        return target;
-    }
-
-    /// <summary>A preprocessed text between the header and a table of its kernels; without a namespace its functions could clash with those of C.</summary>
-    private static string Registered(string text)
-    {
-        var code = new StringBuilder("#include \"cuda_on_cpu.h\"\nnamespace {\n").Append(text).Append("\n}\n");
-        code.Append("extern \"C\" __attribute__((visibility(\"default\"))) const cuda_kernel cuda_kernels[] = {\n");
-        foreach (Match kernel in KernelPattern().Matches(text))
-        {
-            string name = kernel.Groups["name"].Value;
-            code.Append($"    {{\"{name}\", cuda_entry<{name}>::run, cuda_entry<{name}>::bytes, cuda_largest_block({kernel.Groups["bounds"].Value})}},\n");
-        }
-        return code.Append("    {}\n};\n").ToString();
-    }
-
-    private static string ReadPart(string name)
-    {
-        using var reader = new StreamReader(typeof(EmulatedModule).Assembly.GetManifestResourceStream(name)!);
-        return reader.ReadToEnd();
-    }
-
-    private static string Hash(IEnumerable<string> parts) =>
-        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\0', parts))))[..32];
-
-    [GeneratedRegex("""extern\s+"C"\s+__global__\s+(?:void\s+)?(?:__launch_bounds__\s*\((?<bounds>[^;{}]*?)\)\s*)?(?:void\s+)?(?<name>\w+)\s*\(""")]
-    private static partial Regex KernelPattern();
 
     /// <summary><c>cuda_kernel</c> of cuda_on_cpu.h.</summary>
     [StructLayout(LayoutKind.Sequential)]

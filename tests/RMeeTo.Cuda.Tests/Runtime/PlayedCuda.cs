@@ -68,7 +68,7 @@ internal sealed unsafe class PlayedCuda : IDisposable
         public CompiledKernels Compile(string name, string source, IReadOnlyList<string> options)
         {
             CollectionAssert.Contains(options.ToArray(), "--gpu-architecture=sm_90");
-            string built = EmulatedModule.Build(name, source), copy = built + ".played"; // of its own: the emulator runs one launch of a library at a time
+            string built = EmulatedLibrary.Build(name, source), copy = built + ".played"; // of its own: the emulator runs one launch of a library at a time
             if (!File.Exists(copy))
             {
                 string temporary = $"{copy}.{Guid.NewGuid():N}";
