@@ -56,10 +56,18 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
         nint context, stream;
         _driver.Check(_driver.PrimaryContextRetain(&context, device), "cuDevicePrimaryCtxRetain");
         _context = context;
-        using var queue = Enter();
-        _driver.Check(_driver.StreamCreate(&stream, 0), "cuStreamCreate");
-        Stream = stream;
-        _staging = new StagingMemory(_driver, stream);
+        try
+        {
+            using var queue = Enter();
+            _driver.Check(_driver.StreamCreate(&stream, 0), "cuStreamCreate");
+            Stream = stream;
+            _staging = new StagingMemory(_driver, stream);
+        }
+        catch
+        {
+            _driver.PrimaryContextRelease(device);
+            throw;
+        }
     }
 
     /// <inheritdoc/>
