@@ -1,4 +1,5 @@
 using RMeeTo.Cuda.Tests.Emulation;
+using RMeeTo.Cuda.Tests.Runtime;
 using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Tests.Devices;
 
@@ -56,6 +57,26 @@ public sealed class RecordingTests
         IDisposable? second = null;
         for (int run = 1; run <= 3; run++) device.Run(ref second, others.Double);
         Assert.AreEqual(2, others.Calls, "what another sequence does is nothing against this one");
+    }
+
+    [TestMethod]
+    [DataRow("cuStreamEndCapture")]
+    [DataRow("cuGraphInstantiate")]
+    public void A_graph_that_the_driver_does_not_make_is_done_without(string function)
+    {
+        using var played = new PlayedCuda();
+        using CudaContext context = played.OpenContext();
+        using var device = new CudaDevice(context);
+        using var values = new Doubling(device);
+        IDisposable? recording = null;
+        for (int run = 1; run <= 3; run++)
+        {
+            if (run == 2) played.Fail(function);
+            device.Run(ref recording, values.Double);
+            Assert.AreEqual(Math.Pow(2, run), values.Read());
+        }
+        Assert.AreEqual(4, values.Calls, "every time, and once in vain");
+        StringAssert.Contains(device.RecordingFailure!.Message, function);
     }
 
     /// <summary>A record holds the address of the scratch memory, which another operator may have replaced by a larger one.</summary>

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using RMeeTo.Cuda.Tests.Emulation;
+using RMeeTo.Cuda.Tests.Runtime;
 using RMeeTo.GpuCheck;
 using RMeeTo.GpuCheck.Checks;
 using RMeeTo.GpuCheck.Timing;
@@ -55,6 +56,16 @@ public sealed class CheckRunTests
         Table kernels = run.Report.Tables.First(table => table.Title.StartsWith("Operators of", StringComparison.Ordinal));
         Assert.HasCount(new KernelCases(s_tiny, 2).All.Count(), kernels.Rows, string.Join('\n', kernels.Remarks));
         Assert.IsTrue(kernels.Rows.All(row => row[^1] is > 0.0), "times the other device");
+    }
+
+    [TestMethod]
+    public void It_runs_on_the_real_runtime()
+    {
+        using var played = new PlayedCuda(); // a driver that the CPU plays
+        var line = s_line with { Skipped = ["pytorch", "golden", "kernels"] };
+        var run = new CheckRun(line, precision => played.OpenContext(precision), null, TextWriter.Null) { Cases = [OperatorCases.All[0]] };
+        Assert.IsTrue(run.Run(), string.Join('\n', run.Report.Failures));
+        Assert.AreEqual(0, played.Live, "what was not given back");
     }
 
     [TestMethod]
