@@ -71,7 +71,7 @@ internal sealed class CheckRun(CommandLine line, Func<MatrixPrecision, CudaConte
         if (line.Does("inference") && first) Part("Inference without graphs", () => NetworkBenchmark.Inference(plain, Few, Report));
         if (line.Does("training")) Part("Training", () => NetworkBenchmark.Training(own, line.Benchmark, Report));
         if (line.Does("training") && first) Part("Training without graphs", () => NetworkBenchmark.Training(plain, Few, Report));
-        if (line.Does("kernels")) Part("Kernels", () => MeasureKernels(context, first ? tensors : null));
+        if (line.Does("kernels")) Part("Kernels", () => MeasureKernels(context, first));
         if (precision == MatrixPrecision.Float32 && tensors is not null) MeasureTensorOperators(tensors);
     }
 
@@ -114,15 +114,19 @@ internal sealed class CheckRun(CommandLine line, Func<MatrixPrecision, CudaConte
 
     private static bool IsGolden(Type type) => type.Namespace == typeof(GoldenData).Namespace;
 
-    private void MeasureKernels(CudaContext context, TensorOperators? others)
+    /// <summary>All operators, or only those that another precision changes.</summary>
+    private void MeasureKernels(CudaContext context, bool all)
     {
         using var device = new CudaDevice(context);
         using var target = new TimedTarget(device);
-        using VimDevice? other = others?.Create();
+        using VimDevice? other = all ? tensors?.Create() : null;
         DeviceRates rates = DeviceRates.Measure(context, target, Sizes.CopyBytes, Sizes.ProductEdge, line.Benchmark);
         var benchmark = new KernelBenchmark(rates, Sizes.CacheBytes, line.Benchmark, Report);
         foreach (var (name, config) in line.Benchmark.Models)
-            benchmark.Run($"{name}, {context.Products.Precision}", new KernelCases(config, line.Benchmark.Batch).All, device, other);
+        {
+            var cases = new KernelCases(config, line.Benchmark.Batch).All.Where(c => all || c.Work > 0);
+            benchmark.Run($"{name}, {context.Products.Precision}", cases, device, other);
+        }
     }
 
     private void MeasureTensorOperators(TensorOperators others)

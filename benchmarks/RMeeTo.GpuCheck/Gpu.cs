@@ -8,6 +8,16 @@ internal static class Gpu
 {
     private const string DriverFile = "/proc/driver/nvidia/version";
 
+    /// <summary>
+    /// Names further places to look for NVRTC and cuBLAS in, after those that the user names: what the program is told of has them as well. Before anything
+    /// else here.
+    /// </summary>
+    public static void LookIn(params IEnumerable<string?> folders)
+    {
+        string? named = Environment.GetEnvironmentVariable(LibrarySearch.Variable);
+        Environment.SetEnvironmentVariable(LibrarySearch.Variable, string.Join(Path.PathSeparator, folders.Prepend(named).Where(f => !string.IsNullOrEmpty(f))));
+    }
+
     /// <summary>Opens it.</summary>
     /// <exception cref="CudaUnavailableException">Driver, GPU, or a library is missing.</exception>
     /// <exception cref="NotSupportedException">The GPU has not the precision.</exception>

@@ -22,6 +22,7 @@ if (line.WantsHelp)
 }
 if (line.Golden is not null) Environment.SetEnvironmentVariable("RMEETO_GOLDEN", line.Golden); // before anything asks for recorded data
 
+Gpu.LookIn(line.TorchSharp, PyTorchComparison.PackagesOf(line.Python));
 IEnumerable<(string, string)> facts;
 try
 {

@@ -17,6 +17,14 @@ internal static class PyTorchComparison
         return answer is not null && answer.Contains("True", StringComparison.Ordinal) ? answer.Replace("True", "", StringComparison.Ordinal).Trim() : null;
     }
 
+    /// <summary>The folder of packages that a Python has its torch in; null where it has none. NVRTC and cuBLAS lie there too.</summary>
+    public static string? PackagesOf(string python)
+    {
+        const string Ask = "import importlib.util; print(importlib.util.find_spec('torch').origin)"; // without loading it
+        string? file = Run(python, ["-c", Ask], null, TextWriter.Null)?.Trim();
+        return string.IsNullOrEmpty(file) ? null : Path.GetDirectoryName(Path.GetDirectoryName(file));
+    }
+
     /// <summary>Times the same networks in PyTorch.</summary>
     /// <param name="line">Python, sizes, batch.</param>
     /// <param name="report">Receives a table, or a failure.</param>

@@ -37,5 +37,9 @@ public sealed class CommandLineTests
     }
 
     [TestMethod]
-    public void A_python_that_is_not_there_has_no_torch() => Assert.IsNull(PyTorchComparison.VersionOf("there-is-no-such-python"));
+    public void A_python_that_is_not_there_has_no_torch()
+    {
+        Assert.IsNull(PyTorchComparison.VersionOf("there-is-no-such-python"));
+        Assert.IsNull(PyTorchComparison.PackagesOf("there-is-no-such-python"));
+    }
 }
