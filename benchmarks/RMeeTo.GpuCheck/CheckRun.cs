@@ -120,7 +120,8 @@ internal sealed class CheckRun(CommandLine line, Func<MatrixPrecision, CudaConte
         using var device = new CudaDevice(context);
         using var target = new TimedTarget(device);
         using VimDevice? other = all ? tensors?.Create() : null;
-        DeviceRates rates = DeviceRates.Measure(context, target, Sizes.CopyBytes, Sizes.ProductEdge, line.Benchmark);
+        long copyBytes = Math.Min(Sizes.CopyBytes, context.Runtime.Memory.Free / 8 & ~4095);
+        DeviceRates rates = DeviceRates.Measure(context, target, copyBytes, Sizes.ProductEdge, line.Benchmark);
         var benchmark = new KernelBenchmark(rates, Sizes.CacheBytes, line.Benchmark, Report);
         foreach (var (name, config) in line.Benchmark.Models)
         {

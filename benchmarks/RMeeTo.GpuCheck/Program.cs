@@ -29,7 +29,7 @@ try
     Gpu.Open(line.Device, line.Precisions[0]).Dispose();
     facts = Gpu.Facts();
 }
-catch (Exception e) when (e is CudaUnavailableException or NotSupportedException)
+catch (Exception e) when (e is CudaUnavailableException or CudaException or NotSupportedException)
 {
     Console.Error.WriteLine(e.Message);
     return NoGpu;
