@@ -29,7 +29,7 @@ namespace RMeeTo.MLNet;
 /// </list>
 /// Thread-safe: concurrent Transform calls and prediction engines share the weights and nothing else; a single prediction engine is for one thread, as ever. A
 /// row's result is the same bit for bit whatever else is in the view, through a prediction engine, and after saving and loading on a machine of the same vector
-/// width.
+/// width. (On a GPU the last digits may differ by the size of the batch.)
 /// The orientation tag of photographs (EXIF) is not applied, as <c>MLImage</c> does not apply it.
 /// A prediction engine disposes its transformer unless told otherwise (<c>PredictionEngineOptions.OwnsTransformer = false</c>). Disposing is harmless to
 /// cursors that are open: the network goes when the last one is closed.

@@ -7,7 +7,7 @@ namespace RMeeTo.Vim;
 
 /// <summary>
 /// Classifies images with a network of any kind. Thread-safe: concurrent calls share the weights and nothing else, and together use no more threads than asked
-/// for. An image's result is the same bit for bit whatever is classified beside it.
+/// for. On a CPU an image's result is the same bit for bit whatever is classified beside it; on a GPU its last digits may differ by the size of the batch.
 /// </summary>
 public abstract class ImageClassifier : IDisposable
 {

@@ -16,7 +16,8 @@ internal delegate void PredictionSink(int index, ReadOnlySpan<float> probabiliti
 
 /// <summary>
 /// Runs a network over any number of images on several workers, or on a device that takes whole batches. Many callers may run at once; together they use no
-/// more workers than the thread budget. The result of an image does not depend on the images around it.
+/// more workers than the thread budget. The result of an image does not depend on the images around it, but for what <see cref="IVimDeviceProvider.BatchFor"/>
+/// says of a GPU.
 /// </summary>
 internal sealed class NetworkRunner : IDisposable
 {

@@ -30,8 +30,9 @@ public interface IVimDeviceProvider
     bool TakesWholeBatches => false;
 
     /// <summary>
-    /// Images, or clips, that a device classifies at once. No result depends on it. Unless given, so many that their activations stay in a core's cache, or
-    /// <see cref="LargeBatch"/> where <see cref="TakesWholeBatches"/>.
+    /// Images, or clips, that a device classifies at once. No result of a CPU depends on it; a GPU's library may choose another way to multiply for another
+    /// size, and so other last digits. Unless given, so many that their activations stay in a core's cache, or <see cref="LargeBatch"/> where
+    /// <see cref="TakesWholeBatches"/>.
     /// </summary>
     /// <param name="tokens">Tokens of one input before the first merge, at least 1.</param>
     int BatchFor(int tokens) => TakesWholeBatches ? LargeBatch(tokens) : NetworkRunner.BatchFor(tokens);
