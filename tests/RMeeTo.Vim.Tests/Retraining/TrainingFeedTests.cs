@@ -139,15 +139,20 @@ public sealed class TrainingFeedTests
     public void AStepAllocatesNothing(bool together)
     {
         using var device = CpuDevice.Create();
-        var options = s_options with { PreparedBatches = 1, Mix = new() };
+        var options = s_options with { PreparedBatches = 1, Mix = new(), Epochs = 6 };
         var images = Images(options);
         using var feed = new TrainingFeed(images, options, LaneRange.All(Lanes), loaders: 0, firstStep: 0, together ? device : null); // all by this thread
         var (mixed, target, buffer) = (new float[images.InputLength], new float[3], new ImageReadBuffer());
-        Step();
-        Step();
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        Step();
-        Assert.AreEqual(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        long least = long.MaxValue; // a collection may empty the shared array pools at any time; what a step itself allocates is in every epoch
+        for (int epoch = 0; epoch < options.Epochs && least > 0; epoch++)
+        {
+            Step();
+            Step();
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            Step();
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
+        }
+        Assert.AreEqual(0, least);
 
         void Step()
         {

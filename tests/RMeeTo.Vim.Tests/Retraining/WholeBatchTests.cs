@@ -111,10 +111,15 @@ public sealed class WholeBatchTests
     public void AStepAllocatesNothing()
     {
         using var bench = new Bench(new WholeBatchesOnACpu(), RepeatedRuns.FullRecipe with { BatchSize = 13, MixGroupSize = 0, PreparedBatches = 1 }, loaders: 0);
-        for (int step = 0; step < 4; step++) bench.Step();
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        bench.Step(); // the last of its epoch: the next begins with an order of its own
-        Assert.AreEqual(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        long least = long.MaxValue; // a collection may empty the shared array pools at any time; what a step itself allocates is in every epoch
+        for (int epoch = 0; epoch < 6 && least > 0; epoch++)
+        {
+            for (int step = 0; step < 4; step++) bench.Step(); // the first makes the order of the epoch
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            bench.Step();
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
+        }
+        Assert.AreEqual(0, least);
     }
 
     private sealed class WholeBatchesOnACpu : IVimDeviceProvider
