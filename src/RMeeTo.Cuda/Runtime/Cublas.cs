@@ -18,8 +18,10 @@ internal sealed unsafe class Cublas : IColumnMajorProduct
     private readonly delegate* unmanaged<nint, int> _destroy;
     private readonly delegate* unmanaged<nint, int, int, int, int, int, float*, nint, int, int, nint, int, int, float*, nint, int, int, int, int, int> _gemm;
     private readonly delegate* unmanaged<int, byte*> _statusName;
+    private readonly delegate* unmanaged<nint, nint, int> _setStream;
+    private readonly delegate* unmanaged<nint, nint, nuint, int> _setWorkspace;
     private readonly nint _workspace;
-    private nint _handle;
+    private nint _handle, _stream;
 
     /// <summary>Loads and opens it.</summary>
     /// <exception cref="CudaUnavailableException">It is not there.</exception>
@@ -35,16 +37,16 @@ internal sealed unsafe class Cublas : IColumnMajorProduct
         _statusName = (delegate* unmanaged<int, byte*>)f["cublasGetStatusName"];
         _gemm = (delegate* unmanaged<nint, int, int, int, int, int, float*, nint, int, int, nint, int, int, float*, nint, int, int, int, int, int>)
             f["cublasGemmEx"];
+        _setStream = (delegate* unmanaged<nint, nint, int>)f["cublasSetStream_v2"];
+        _setWorkspace = (delegate* unmanaged<nint, nint, nuint, int>)f["cublasSetWorkspace_v2"];
         using var queue = runtime.Enter();
         nint handle;
         int version;
         Check(((delegate* unmanaged<nint*, int>)f["cublasCreate_v2"])(&handle), "cublasCreate");
         _handle = handle;
         Check(((delegate* unmanaged<nint, int*, int>)f["cublasGetVersion_v2"])(handle, &version), "cublasGetVersion");
-        // Setting the stream takes the workspace away again, so it comes first.
-        Check(((delegate* unmanaged<nint, nint, int>)f["cublasSetStream_v2"])(handle, runtime.Stream), "cublasSetStream");
         _workspace = runtime.Allocate(WorkspaceBytes);
-        Check(((delegate* unmanaged<nint, nint, nuint, int>)f["cublasSetWorkspace_v2"])(handle, _workspace, (nuint)WorkspaceBytes), "cublasSetWorkspace");
+        Follow(runtime.Stream);
         Name = $"cuBLAS {version / 10000}.{version % 10000 / 100}";
     }
 
@@ -59,6 +61,7 @@ internal sealed unsafe class Cublas : IColumnMajorProduct
         int type = bfloat16 ? BFloat16 : Float32;
         using var queue = _runtime.Enter();
         ObjectDisposedException.ThrowIf(_handle == 0, this);
+        if (_stream != _runtime.Stream) Follow(_runtime.Stream); // a recording begins or has ended
         Check(_gemm(_handle, transposeA ? 1 : 0, transposeB ? 1 : 0, m, n, k, &alpha, a, type, aStride, b, type, bStride, &beta, c, Float32, cStride,
             tensorFloat32 && !bfloat16 ? ComputeFastTf32 : Compute32, DefaultAlgorithm), "cublasGemmEx");
     }
@@ -67,9 +70,25 @@ internal sealed unsafe class Cublas : IColumnMajorProduct
     public void Dispose()
     {
         if (_handle == 0) return;
-        using (var queue = _runtime.Enter()) _destroy(_handle);
+        try
+        {
+            using var queue = _runtime.Enter();
+            _destroy(_handle);
+        }
+        catch (CudaException)
+        {
+            // The GPU does nothing any more, after a fault of a kernel.
+        }
         _handle = 0;
         _runtime.Free(_workspace);
+    }
+
+    /// <summary>Queues to a stream. That takes the workspace away again, so it is set after it.</summary>
+    private void Follow(nint stream)
+    {
+        Check(_setStream(_handle, stream), "cublasSetStream");
+        Check(_setWorkspace(_handle, _workspace, (nuint)WorkspaceBytes), "cublasSetWorkspace");
+        _stream = stream;
     }
 
     private void Check(int status, string function)

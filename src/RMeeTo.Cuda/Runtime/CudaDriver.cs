@@ -11,6 +11,7 @@ internal sealed unsafe class CudaDriver
     public const int MultiprocessorCount = 16, CapabilityMajor = 75, CapabilityMinor = 76, MaximumSharedPerBlockOptIn = 97;
     public const int FunctionSharedSize = 1, FunctionMaximumDynamicShared = 8;
     public const int CaptureThreadLocal = 1;
+    public const uint StreamNonBlocking = 1; // CU_STREAM_NON_BLOCKING
 
     private static readonly string s_library = RuntimeInformation.IsOSPlatform(OSPlatform.Windows) ? "nvcuda.dll" : "libcuda.so.1";
     private static readonly Lazy<CudaDriver> s_instance = new(Start, LazyThreadSafetyMode.PublicationOnly);

@@ -19,6 +19,7 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
     private readonly object _queue = new(); // entered once by every call, and by a thread that records until it ends
     private readonly StagingMemory _staging;
     private readonly int _device;
+    private readonly nint _stream, _recordingStream;
     private nint _context;
     private bool _recording;
 
@@ -53,19 +54,19 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
         ICudaCompiler compiler = load();
         (_kernels, _architectures) = (new KernelCache(compiler, kernels), compiler.Architectures);
 
-        nint context, stream;
+        nint context;
         _driver.Check(_driver.PrimaryContextRetain(&context, device), "cuDevicePrimaryCtxRetain");
         _context = context;
         try
         {
             using var queue = Enter();
-            _driver.Check(_driver.StreamCreate(&stream, 0), "cuStreamCreate");
-            Stream = stream;
-            _staging = new StagingMemory(_driver, stream);
+            // While a stream records that waits for the default stream, nobody in the process may use that one, which libtorch does. So one that does not records.
+            (_stream, _recordingStream) = (NewStream(waitsForDefault: true), NewStream(waitsForDefault: false));
+            _staging = new StagingMemory(_driver, _stream);
         }
         catch
         {
-            _driver.PrimaryContextRelease(device);
+            _driver.PrimaryContextRelease(device); // and with it the streams, if it is nobody else's
             throw;
         }
     }
@@ -82,8 +83,8 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
     /// <inheritdoc/>
     public int MaximumSharedBytes { get; }
 
-    /// <summary>The stream that everything is queued to.</summary>
-    public nint Stream { get; }
+    /// <summary>The stream that everything is queued to now: another one while a graph is being recorded.</summary>
+    public nint Stream => _recording ? _recordingStream : _stream;
 
     /// <inheritdoc/>
     public (long Free, long Total) Memory
@@ -170,7 +171,7 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
         using var queue = Enter();
         RefuseWhileRecording("Values are read back");
         if (bytes > 0) _driver.Check(_driver.CopyDeviceToHost((nint)destination, source, (nuint)bytes, Stream), "cuMemcpyDtoHAsync");
-        _driver.Check(_driver.StreamSynchronize(Stream), "cuStreamSynchronize");
+        _driver.Check(_driver.StreamSynchronize(_stream), "cuStreamSynchronize");
     }
 
     /// <inheritdoc/>
@@ -216,7 +217,7 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
     {
         using var queue = Enter();
         RefuseWhileRecording("The host waits for the GPU");
-        _driver.Check(_driver.StreamSynchronize(Stream), "cuStreamSynchronize");
+        _driver.Check(_driver.StreamSynchronize(_stream), "cuStreamSynchronize");
     }
 
     /// <inheritdoc/>
@@ -224,7 +225,7 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
     {
         using var queue = Enter();
         RefuseWhileRecording("A recording is begun");
-        _driver.Check(_driver.StreamBeginCapture(Stream, CudaDriver.CaptureThreadLocal), "cuStreamBeginCapture");
+        _driver.Check(_driver.StreamBeginCapture(_recordingStream, CudaDriver.CaptureThreadLocal), "cuStreamBeginCapture");
         Monitor.Enter(_queue); // other threads wait until it ends: what they queue is no part of it
         _recording = true;
     }
@@ -254,7 +255,7 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
     public void LaunchGraph(nint graph)
     {
         using var queue = Enter();
-        _driver.Check(_driver.GraphLaunch(graph, Stream), "cuGraphLaunch");
+        _driver.Check(_driver.GraphLaunch(graph, _stream), "cuGraphLaunch");
     }
 
     /// <inheritdoc/>
@@ -266,13 +267,19 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
         lock (_queue)
         {
             if (_context == 0) return;
-            using (var queue = Enter())
+            try
             {
-                _driver.StreamSynchronize(Stream);
+                using var queue = Enter();
+                _driver.StreamSynchronize(_stream);
                 FreeWaiting();
                 _staging.Dispose();
                 foreach (nint module in _modules.Values) _driver.ModuleUnload(module);
-                _driver.StreamDestroy(Stream);
+                _driver.StreamDestroy(_recordingStream);
+                _driver.StreamDestroy(_stream);
+            }
+            catch (CudaException)
+            {
+                // The GPU does nothing any more, after a fault of a kernel; whatever called for it has been told.
             }
             _context = 0;
             _driver.PrimaryContextRelease(_device);
@@ -287,6 +294,13 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
         int value;
         _driver.Check(_driver.DeviceGetAttribute(&value, attribute, _device), "cuDeviceGetAttribute");
         return value;
+    }
+
+    private nint NewStream(bool waitsForDefault)
+    {
+        nint stream;
+        _driver.Check(_driver.StreamCreate(&stream, waitsForDefault ? 0 : CudaDriver.StreamNonBlocking), "cuStreamCreate");
+        return stream;
     }
 
     private nint LoadModule(CudaKernel kernel)
@@ -321,15 +335,20 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
             using var queue = Enter();
             FreeWaiting();
         }
+        catch (CudaException)
+        {
+            // The process ends, or the GPU does nothing any more. A finalizer must not throw.
+        }
         finally
         {
             Monitor.Exit(_queue);
         }
     }
 
-    /// <summary>Frees what waits for it; the driver waits until the GPU no longer uses it.</summary>
+    /// <summary>Frees what waits for it, once the GPU no longer uses it.</summary>
     private void FreeWaiting()
     {
+        if (!_toFree.IsEmpty) _driver.StreamSynchronize(_stream); // freeing memory waits anyway; of graphs it is not said
         while (_toFree.TryDequeue(out var freed))
             _ = freed.Kind switch
             {
@@ -345,14 +364,17 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
         using (var queue = Enter())
         {
             if (!IsRecording) throw new InvalidOperationException("A recording is ended that was not begun.");
-            result = _driver.StreamEndCapture(Stream, &graph);
+            result = _driver.StreamEndCapture(_recordingStream, &graph);
             _recording = false;
         }
         Monitor.Exit(_queue);
         return graph;
     }
 
-    private void RefuseWhileRecording(string what)
+    /// <summary>Throws while a graph is being recorded.</summary>
+    /// <param name="what">What is refused, such as "Memory is allocated".</param>
+    /// <exception cref="InvalidOperationException">One is.</exception>
+    public void RefuseWhileRecording(string what)
     {
         if (_recording) throw new InvalidOperationException($"{what} while a graph is being recorded.");
     }

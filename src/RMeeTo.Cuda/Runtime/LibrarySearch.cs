@@ -45,9 +45,9 @@ internal sealed class LibrarySearch(IReadOnlyList<string> roots, Func<int> newes
     [
         ".", $"runtimes/{RuntimeInformation.RuntimeIdentifier}/native", $"runtimes/{PortableRuntime}/native", "bin", "bin/x64", "lib64", "lib",
         "targets/x86_64-linux/lib", "targets/sbsa-linux/lib", "torch/lib", "nvidia/cuda_nvrtc/lib", "nvidia/cublas/lib", "nvidia/cu13/lib",
-        "nvidia/cuda_nvrtc/bin", "nvidia/cublas/bin", "nvidia/cu13/bin/x86_64", "../nvidia/cuda_nvrtc/lib", "../nvidia/cublas/lib",
-        "../nvidia/cuda_nvrtc/bin", "../nvidia/cublas/bin",
-        "../../nvidia/cuda_nvrtc/lib", "../../nvidia/cublas/lib",
+        "nvidia/cuda_nvrtc/bin", "nvidia/cublas/bin", "nvidia/cu13/bin/x86_64", "../nvidia/cuda_nvrtc/lib", "../nvidia/cublas/lib", "../nvidia/cu13/lib",
+        "../nvidia/cuda_nvrtc/bin", "../nvidia/cublas/bin", "../nvidia/cu13/bin/x86_64", "../../nvidia/cuda_nvrtc/lib", "../../nvidia/cublas/lib",
+        "../../nvidia/cu13/lib", "../../nvidia/cuda_nvrtc/bin", "../../nvidia/cublas/bin", "../../nvidia/cu13/bin/x86_64",
     ];
 
     /// <summary>The places of this machine.</summary>

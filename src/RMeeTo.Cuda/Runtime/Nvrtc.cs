@@ -31,6 +31,9 @@ internal sealed class KernelCompilationException(string message) : Exception(mes
 /// <summary>Options of every compilation.</summary>
 internal static class CompilerOptions
 {
+    // GPUs of Jetson and Drive, whose machine code is for no other (CUDA C++ Programming Guide, "Binary Compatibility").
+    private static readonly int[] s_embedded = [53, 62, 72, 87, 101, 110];
+
     /// <summary>
     /// For a GPU: its own machine code where the compiler knows it, that of the nearest older one of its generation, else PTX, which the driver compiles.
     /// </summary>
@@ -39,7 +42,7 @@ internal static class CompilerOptions
     /// <exception cref="CudaUnavailableException">All of them are newer.</exception>
     public static string[] For(int capability, IReadOnlyList<int> known)
     {
-        int[] older = [.. known.Where(k => k <= capability)];
+        int[] older = [.. known.Where(k => k == capability || (k < capability && !s_embedded.Contains(k)))];
         if (older.Length == 0)
             throw new CudaUnavailableException(
                 $"NVRTC compiles for compute capability {known.Min() / 10}.{known.Min() % 10} and later; this GPU has {capability / 10}.{capability % 10}. " +

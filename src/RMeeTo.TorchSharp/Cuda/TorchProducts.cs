@@ -41,6 +41,8 @@ internal sealed class TorchProducts : IMatrixProducts
             return;
         }
         using var queue = _runtime.Enter(); // before the stream is taken: no other thread queues anything meanwhile
+        // libtorch takes memory for what it computes in between, and gives it to others while the graph still uses it.
+        _runtime.RefuseWhileRecording("libtorch multiplies");
         using var stream = LibTorchNative.OnStream(_runtime.Stream, _device.index);
         Queue(a, b, c, cStride, m, n, k, accumulate);
     }

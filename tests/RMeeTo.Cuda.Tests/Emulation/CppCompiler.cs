@@ -59,6 +59,12 @@ internal sealed partial class CppCompiler
         }
     });
 
+    /// <summary>Compiles and links in one.</summary>
+    public void CompileLibrary(string target, params string[] arguments) => Run([.. Options, "-shared", .. arguments, "-o", target, "-lm", "-ldl", "-lpthread"]);
+
+    /// <summary>The program.</summary>
+    public string Path => _path;
+
     /// <summary>Links to a library. Without the sanitizer: its functions are ours.</summary>
     public void Link(string target, params string[] objects) => Run(["-shared", .. objects, "-o", target, "-lm", "-ldl"]);
 
@@ -76,10 +82,10 @@ internal sealed partial class CppCompiler
     private static CppCompiler? Find()
     {
         if (RuntimeInformation.IsOSPlatform(OSPlatform.Windows)) return null;
-        string[] folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
+        string[] folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(System.IO.Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
         string? found = new[] { Environment.GetEnvironmentVariable("CXX"), "g++", "clang++", "c++" }
             .Where(name => !string.IsNullOrEmpty(name))
-            .SelectMany(name => folders.Select(folder => Path.Combine(folder, name!)))
+            .SelectMany(name => folders.Select(folder => System.IO.Path.Combine(folder, name!)))
             .FirstOrDefault(File.Exists);
         return found is null ? null : new CppCompiler(found);
     }

@@ -195,7 +195,7 @@ EXPORT int cuStreamCreate(Stream** stream, unsigned flags) {
     CALL("cuStreamCreate");
     streams.push_back(*stream = new Stream());
     live++;
-    return flags == 0 ? success : invalid_value;
+    return flags <= 1 ? success : invalid_value;
 }
 EXPORT int cuStreamDestroy_v2(Stream* stream) { CALL("cuStreamDestroy"); finish(stream, stream->queue.size()); live--; return success; }
 EXPORT int cuEventCreate(Event** event, unsigned) { CALL("cuEventCreate"); *event = new Event(); live++; return success; }
@@ -276,7 +276,7 @@ EXPORT int cuGraphInstantiateWithFlags(Graph** executable, Graph* graph, unsigne
     CALL("cuGraphInstantiate");
     *executable = new Graph(*graph);
     live++;
-    return flags == 0 ? success : invalid_value;
+    return flags <= 1 ? success : invalid_value;
 }
 EXPORT int cuGraphLaunch(Graph* graph, Stream* stream) {
     CALL("cuGraphLaunch");
