@@ -25,14 +25,14 @@ internal static class DeviceChoice
     /// <summary>Assembly-qualified name of the provider.</summary>
     public const string ProviderType = "RMeeTo.TorchSharp.TorchSharpDeviceProvider, RMeeTo.TorchSharp";
 
-    private static string Advice => Package is { } package
-        ? $"Add the packages RMeeTo.TorchSharp and {package} to the application"
-        : "GPUs need Windows or Linux, where the packages RMeeTo.TorchSharp and TorchSharp-cuda-windows or TorchSharp-cuda-linux are to be added to the "
-            + "application";
-
-    /// <summary>What brings CUDA to this system; null where nothing does.</summary>
-    private static string? Package =>
-        OperatingSystem.IsWindows() ? "TorchSharp-cuda-windows" : OperatingSystem.IsLinux() ? "TorchSharp-cuda-linux" : null;
+    /// <summary>What to add where the provider, or what it needs, is not there.</summary>
+    internal static string Advice(HostSystem system) => system switch
+    {
+        { GpuPackage: { } package } => $"Add the packages RMeeTo.TorchSharp and {package} to the application",
+        { System: HostSystem.Windows or HostSystem.Linux } =>
+            $"TorchSharp has no CUDA for {system}: add the package RMeeTo.TorchSharp to the application, install the CUDA Toolkit 12",
+        _ => $"No GPU of {system} can be used, only those of Windows and Linux and of a Mac with an Apple processor: leave GpuDeviceId null",
+    };
 
     /// <summary>The device to use, which the caller gives to <see cref="Return"/> when it is done; null is the CPU.</summary>
     /// <param name="environment">Says what the user asked for where the options do not.</param>
@@ -44,6 +44,7 @@ internal static class DeviceChoice
         var settings = MlNetInternals.GpuSettings(environment);
         if ((choice.DeviceId ?? settings.GpuDeviceId) is not { } gpu) return null;
         string reason = "the package RMeeTo.TorchSharp is not there";
+        string? advice = Advice(HostSystem.Current);
         Exception? cause = null;
         try
         {
@@ -56,11 +57,13 @@ internal static class DeviceChoice
         }
         catch (Exception failure) when (failure is not OutOfMemoryException)
         {
-            (reason, cause) = (failure.Message.TrimEnd('.'), failure);
+            (reason, cause) = (Message(failure).TrimEnd('.'), failure);
+            if (!IsIncomplete(failure)) advice = null; // a provider says itself what to do
         }
         if (!(choice.FallbackToCpu ?? settings.FallbackToCpu))
-            throw new InvalidOperationException($"GPU {gpu} was asked for and cannot be used: {reason}. {Advice}, or set FallbackToCpu to true.", cause);
-        channel.Warning(MessageSensitivity.None, $"GPU {gpu} was asked for and cannot be used: {reason}. The CPU is used instead. {Advice} to use the GPU.");
+            throw new InvalidOperationException(
+                $"GPU {gpu} cannot be used: {reason}. {(advice is null ? "Or" : $"{advice}, or")} set FallbackToCpu to true, and the CPU is used instead.", cause);
+        channel.Warning(MessageSensitivity.None, $"GPU {gpu} cannot be used: {reason}. The CPU is used instead.{(advice is null ? "" : $" {advice}.")}");
         return null;
     }
 
@@ -81,4 +84,13 @@ internal static class DeviceChoice
             channel.Warning(MessageSensitivity.None, $"GpuMatrixPrecision is {precision}, and {type.FullName} knows only one precision, which is used.");
         return (IVimDeviceProvider)Activator.CreateInstance(type, BindingFlags.DoNotWrapExceptions, null, arguments, null)!;
     }
+
+    /// <summary>True where the provider did not come to say anything: an assembly beside it, or a library, is missing or not the one it was made for.</summary>
+    private static bool IsIncomplete(Exception failure) => failure is FileNotFoundException or FileLoadException or BadImageFormatException
+        or TypeLoadException or MissingMemberException or TypeInitializationException;
+
+    /// <summary>What a failure says, without the name of the provider's parameter and its value, which the user knows under another name.</summary>
+    private static string Message(Exception failure) => failure is ArgumentException { ParamName: { } name }
+        ? failure.Message.Split($" (Parameter '{name}')")[0]
+        : failure.Message;
 }

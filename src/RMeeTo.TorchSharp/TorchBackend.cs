@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
+using RMeeTo.Vim.Devices;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -17,8 +18,7 @@ internal static class TorchBackend
     public static string Version { get; } = InformationalVersion(typeof(torch).Assembly);
 
     /// <summary>The package that gives this system a GPU, or on a Mac everything.</summary>
-    public static string GpuPackage =>
-        OperatingSystem.IsWindows() ? "TorchSharp-cuda-windows" : OperatingSystem.IsMacOS() ? CpuPackage : "TorchSharp-cuda-linux";
+    public static string GpuPackage => HostSystem.Current.GpuPackage ?? CpuPackage;
 
     private static string CpuPackage => "TorchSharp-cpu";
 
@@ -29,7 +29,7 @@ internal static class TorchBackend
     /// </exception>
     public static void Require(DeviceType type)
     {
-        CheckSystem(type);
+        CheckSystem(type, HostSystem.Current);
         bool gpu = type == DeviceType.CUDA;
         // In this order: on Windows the second finds what it needs among what is loaded.
         bool device = TryLoad(gpu ? "torch_cuda" : "torch_cpu"), library = TryLoad(NativeLibraryName);
@@ -42,6 +42,7 @@ internal static class TorchBackend
         if (!library)
             throw new InvalidOperationException($"The native libraries of TorchSharp {Version} are not there ({NativeLibraryName} cannot be loaded). Add the " +
                 $"package {(gpu ? GpuPackage : CpuPackage)} {Version} to the application.");
+        if (type == DeviceType.MPS) RequireMps();
         if (!gpu) return;
         if (!device)
             throw new InvalidOperationException($"The libtorch that is there is the one for the CPU (torch_cuda cannot be loaded). Add the package " +
@@ -51,6 +52,24 @@ internal static class TorchBackend
                 ? "libtorch finds no GPU that it can use, although an NVIDIA driver is installed; CUDA 12.8 needs driver 570 or later and a GPU of compute " +
                 "capability 5.0 or higher that is not hidden by CUDA_VISIBLE_DEVICES."
                 : "No NVIDIA driver is installed. CUDA 12.8 needs driver 570 or later.");
+    }
+
+    /// <summary>Throws where libtorch cannot use a Mac's GPU, as in a virtual machine without one.</summary>
+    private static void RequireMps()
+    {
+        try
+        {
+            if (TryInitialize(DeviceType.MPS))
+            {
+                using Tensor one = ones(1, ScalarType.Float32, new Device(DeviceType.MPS));
+                return;
+            }
+        }
+        catch (ExternalException failure)
+        {
+            throw new InvalidOperationException($"libtorch cannot use the GPU of this Mac: {failure.Message.Split('\n')[0]}", failure);
+        }
+        throw new InvalidOperationException("libtorch cannot use the GPU of this Mac.");
     }
 
     /// <summary>Throws where there is no GPU of this number.</summary>
@@ -84,18 +103,19 @@ internal static class TorchBackend
     /// <summary>The libtorch that is loaded; versions before 2.9 do not say which they are.</summary>
     public static string LibTorch => field ??= LibTorchNative.Version is { } version ? $"libtorch {version}" : "libtorch of unknown version";
 
-    private static void CheckSystem(DeviceType type)
+    /// <summary>Throws where TorchSharp does not exist for a system, or has no such device on it.</summary>
+    /// <exception cref="PlatformNotSupportedException">So it is.</exception>
+    public static void CheckSystem(DeviceType type, HostSystem system)
     {
-        var architecture = RuntimeInformation.ProcessArchitecture;
-        bool apple = OperatingSystem.IsMacOS() && architecture == Architecture.Arm64;
-        bool supported = apple || (OperatingSystem.IsWindows() && architecture is Architecture.X64 or Architecture.Arm64)
-            || (OperatingSystem.IsLinux() && architecture == Architecture.X64);
+        bool supported = system.IsAppleMac || (system.System == HostSystem.Windows && system.Processor is (Architecture.X64 or Architecture.Arm64))
+            || (system.System == HostSystem.Linux && system.Processor == Architecture.X64);
         if (!supported)
-            throw new PlatformNotSupportedException($"TorchSharp {Version} has no native libraries for {RuntimeInformation.RuntimeIdentifier}; it has " +
-                "them for Windows on x64 and Arm64, Linux on x64 and macOS on Arm64.");
-        if (type == DeviceType.MPS && !apple) throw new PlatformNotSupportedException("MPS is the GPU of a Mac with an Apple processor, and this is none.");
-        if (type == DeviceType.CUDA && (apple || architecture != Architecture.X64))
-            throw new PlatformNotSupportedException($"TorchSharp has CUDA for Windows and Linux on x64; this is {RuntimeInformation.RuntimeIdentifier}.");
+            throw new PlatformNotSupportedException($"TorchSharp {Version} has no native libraries for {system}; it has them for Windows on x64 and Arm64, " +
+                "Linux on x64 and macOS on Arm64.");
+        if (type == DeviceType.MPS && !system.IsAppleMac)
+            throw new PlatformNotSupportedException($"MPS is the GPU of a Mac with an Apple processor, and this is {system}.");
+        if (type == DeviceType.CUDA && (system.IsAppleMac || system.GpuPackage is null))
+            throw new PlatformNotSupportedException($"TorchSharp has CUDA for Windows and Linux on x64; this is {system}.");
     }
 
     private static bool RunsFromPackageFolder =>

@@ -7,8 +7,8 @@ namespace RMeeTo.TorchSharp;
 
 /// <summary>
 /// Devices on a GPU. On an NVIDIA GPU they run our own CUDA kernels, compiled for it at first use, on memory that they share with the TorchSharp code of the
-/// application; where the kernels cannot run, TorchSharp's tensor operators. The application adds the package TorchSharp-cuda-windows or TorchSharp-cuda-linux,
-/// or on a Mac TorchSharp-cpu.
+/// application; where the kernels cannot run, and on the GPU of a Mac, TorchSharp's tensor operators. The application adds the package TorchSharp-cuda-windows
+/// or TorchSharp-cuda-linux, or on a Mac TorchSharp-cpu.
 /// </summary>
 public sealed class TorchSharpDeviceProvider : IVimDeviceProvider, IDisposable
 {
@@ -16,26 +16,40 @@ public sealed class TorchSharpDeviceProvider : IVimDeviceProvider, IDisposable
     private readonly CudaContext? _kernels;
     private readonly bool _sharesMemory;
 
-    /// <summary>Devices on an NVIDIA GPU, products in single precision.</summary>
-    /// <param name="gpu">Number of the GPU, from 0.</param>
+    /// <summary>Devices on an NVIDIA GPU, or on that of a Mac with an Apple processor; products in single precision.</summary>
+    /// <param name="gpu">Number of the GPU, from 0; a Mac has no other.</param>
     /// <exception cref="CudaUnavailableException">Driver, GPU, or a library is missing; the message says which and what to add.</exception>
-    /// <exception cref="PlatformNotSupportedException">This is a Mac.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">The number is negative.</exception>
+    /// <exception cref="PlatformNotSupportedException">This is a Mac with another processor.</exception>
+    /// <exception cref="InvalidOperationException">This is a Mac, and the package TorchSharp-cpu is missing, or libtorch cannot use its GPU.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The number is negative, or on a Mac not 0.</exception>
     public TorchSharpDeviceProvider(int gpu) : this(gpu, MatrixPrecision.Float32) { }
 
-    /// <summary>Devices on an NVIDIA GPU.</summary>
-    /// <param name="gpu">Number of the GPU, from 0.</param>
+    /// <summary>Devices on an NVIDIA GPU, or on that of a Mac with an Apple processor.</summary>
+    /// <param name="gpu">Number of the GPU, from 0; a Mac has no other.</param>
     /// <param name="precision">How products are computed.</param>
     /// <exception cref="CudaUnavailableException">Driver, GPU, or a library is missing; the message says which and what to add.</exception>
-    /// <exception cref="PlatformNotSupportedException">This is a Mac.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">The number is negative, or the precision is none.</exception>
+    /// <exception cref="PlatformNotSupportedException">This is a Mac with another processor.</exception>
+    /// <exception cref="InvalidOperationException">This is a Mac, and the package TorchSharp-cpu is missing, or libtorch cannot use its GPU.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The number is negative, or on a Mac not 0; or the precision is none.</exception>
     /// <exception cref="NotSupportedException">The GPU has no bfloat16.</exception>
-    public TorchSharpDeviceProvider(int gpu, MatrixPrecision precision)
+    public TorchSharpDeviceProvider(int gpu, MatrixPrecision precision) : this(gpu, precision, HostSystem.Current) { }
+
+    /// <param name="gpu">Number of the GPU.</param>
+    /// <param name="precision">How products are computed.</param>
+    /// <param name="system">Where this runs; another one in tests.</param>
+    internal TorchSharpDeviceProvider(int gpu, MatrixPrecision precision, HostSystem system)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(gpu);
-        (_device, Precision) = (new Device(DeviceType.CUDA, gpu), Defined(precision));
-        if (OperatingSystem.IsMacOS())
-            throw new PlatformNotSupportedException("CUDA is for Windows and Linux; devices on the GPU of a Mac come from TorchSharpDeviceProvider.Mps.");
+        Precision = Defined(precision);
+        if (system.System == HostSystem.Mac)
+        {
+            TorchBackend.CheckSystem(DeviceType.MPS, system);
+            if (gpu != 0) throw new ArgumentOutOfRangeException(nameof(gpu), gpu, $"There is no GPU {gpu}: a Mac has one GPU, number 0.");
+            TorchBackend.Require(DeviceType.MPS);
+            _device = new Device(DeviceType.MPS);
+            return;
+        }
+        _device = new Device(DeviceType.CUDA, gpu);
         Exception? noTorch = TorchBackend.FailureOf(() => TorchBackend.RequireGpu(gpu));
         try
         {

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using RMeeTo.Cuda;
 using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Tests.Devices;
@@ -60,6 +61,26 @@ public sealed class ProviderTests
     {
         if (OperatingSystem.IsMacOS()) Assert.Inconclusive("This is a Mac.");
         Assert.ThrowsExactly<PlatformNotSupportedException>(() => TorchSharpDeviceProvider.Mps());
+    }
+
+    /// <summary>GPU 0 of a Mac with an Apple processor, and nothing else of a Mac.</summary>
+    [TestMethod]
+    public void On_a_Mac_the_number_0_is_MPS()
+    {
+        Exception Of(int gpu, Architecture processor) =>
+            Failure(() => new TorchSharpDeviceProvider(gpu, MatrixPrecision.Float32, new HostSystem(HostSystem.Mac, processor)))!;
+        Exception second = Of(1, Architecture.Arm64), intel = Of(0, Architecture.X64);
+        Assert.IsInstanceOfType<ArgumentOutOfRangeException>(second);
+        StringAssert.Contains(second.Message, "There is no GPU 1: a Mac has one GPU, number 0.");
+        Assert.IsInstanceOfType<PlatformNotSupportedException>(intel);
+        StringAssert.Contains(intel.Message, "no native libraries for macOS on X64");
+        if (HostSystem.Current.IsAppleMac)
+        {
+            using var mps = new TorchSharpDeviceProvider(0, MatrixPrecision.BFloat16);
+            StringAssert.StartsWith(mps.Kind, "MPS, TorchSharp's tensor operators, BFloat16");
+            Assert.IsNull(mps.FallbackReason);
+        }
+        else if (!OperatingSystem.IsMacOS()) StringAssert.Contains(Of(0, Architecture.Arm64).Message, "MPS is the GPU of a Mac with an Apple processor");
     }
 
     [TestMethod]

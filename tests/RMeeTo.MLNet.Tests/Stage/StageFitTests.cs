@@ -175,7 +175,7 @@ public sealed class StageFitTests
         (_ml.GpuDeviceId, _ml.FallbackToCpu) = (1, true);
         (options.GpuDeviceId, options.FallbackToCpu) = (null, null);
         using var fitted = Fit(options);
-        Tiny.HasLine(log, "Warning: GPU 1 was asked for and cannot be used");
+        Tiny.HasLine(log, "Warning: GPU 1 cannot be used");
         _ml.FallbackToCpu = false; // as of now, not as of the time when it was fitted
         Tiny.Throws<InvalidOperationException>(() => Tiny.Read(_ml, fitted.Transform(Tiny.Data(_ml, 0, 3, wholePaths: true))), "GPU 1");
         _ml.GpuDeviceId = null;

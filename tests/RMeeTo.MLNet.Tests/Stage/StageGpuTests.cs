@@ -108,7 +108,7 @@ public sealed class StageGpuTests
         Tiny.Throws<InvalidOperationException>(() => Tiny.Read(_ml, loaded.Transform(data)), "GPU 1", "this machine has no GPU 1");
         _ml.FallbackToCpu = true;
         Tiny.AreSame(expected, Tiny.Read(_ml, loaded.Transform(data)));
-        Tiny.HasLine(log, "Warning: GPU 1 was asked for and cannot be used: this machine has no GPU 1. The CPU is used instead.");
+        Tiny.HasLine(log, "Warning: GPU 1 cannot be used: this machine has no GPU 1. The CPU is used instead.");
     }
 
     [TestMethod]
