@@ -16,19 +16,22 @@ internal static partial class KernelReport
     /// <param name="SharedBytes">Of a block, of constant size.</param>
     internal sealed record Usage(int Registers, int SpillBytes, int StackBytes, int SharedBytes);
 
-    /// <summary>Takes the kernels of one compilation from the log of "--ptxas-options=-v".</summary>
-    /// <returns>Them.</returns>
-    internal static IReadOnlyDictionary<string, Usage> Add(string unit, int capability, string log)
+    /// <summary>The kernels of one compilation, from the log of "--ptxas-options=-v".</summary>
+    internal static IReadOnlyDictionary<string, Usage> Parse(string log)
     {
-        var kernels = new Dictionary<string, Usage>();
-        foreach (Match match in EntryPattern().Matches(log))
+        return EntryPattern().Matches(log).ToDictionary(match => match.Groups["name"].Value, Read);
+
+        static Usage Read(Match match)
         {
             int Number(string group) => match.Groups[group].Success ? int.Parse(match.Groups[group].Value) : 0;
-            var usage = new Usage(Number("registers"), Number("spill"), Number("stack"), Number("shared"));
-            kernels[match.Groups["name"].Value] = usage;
-            s_rows.GetOrAdd((unit, match.Groups["name"].Value), _ => [])[capability] = usage;
+            return new(Number("registers"), Number("spill"), Number("stack"), Number("shared"));
         }
-        return kernels;
+    }
+
+    /// <summary>Adds the kernels of one compilation to the table.</summary>
+    internal static void Add(string unit, int capability, string log)
+    {
+        foreach (var (name, usage) in Parse(log)) s_rows.GetOrAdd((unit, name), _ => [])[capability] = usage;
     }
 
     /// <summary>Writes the table.</summary>
