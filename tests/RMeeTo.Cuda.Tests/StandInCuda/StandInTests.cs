@@ -103,7 +103,7 @@ public sealed class StandInTests
         Fails(Opened((Faults, "cuModuleLoadData:1:209")), nameof(CudaException), "cuModuleLoadData of", "CUDA_ERROR_NO_BINARY_FOR_GPU (no kernel image is available");
         Fails(Opened((Faults, "cuLaunchKernel:1:701")), nameof(CudaException), "cuLaunchKernel of", "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES");
         Fails(Opened((Faults, "cuDevicePrimaryCtxRetain:1:2")), nameof(CudaException), "cuDevicePrimaryCtxRetain failed: CUDA_ERROR_OUT_OF_MEMORY");
-        Fails(Opened((Faults, "cuStreamSynchronize:2:700")), nameof(CudaException), "cuStreamSynchronize failed: CUDA_ERROR_ILLEGAL_ADDRESS");
+        Fails(Opened((Faults, "cuStreamSynchronize:1:700")), nameof(CudaException), "cuStreamSynchronize failed: CUDA_ERROR_ILLEGAL_ADDRESS");
     }
 
     /// <summary>Where NVIDIA's headers are installed, the compiler holds our declarations to them.</summary>
