@@ -18,6 +18,9 @@ public sealed unsafe partial class CudaDevice : VimDevice
     /// <inheritdoc/>
     public override string Name => $"{_context.Runtime.Name}, {_context.Products.Name}";
 
+    /// <inheritdoc/>
+    public override bool PrefersWholeBatches => true;
+
     private ICudaRuntime Runtime => _context.Runtime;
 
     /// <inheritdoc/>

@@ -30,6 +30,9 @@ public sealed partial class TorchSharpDevice : VimDevice
     /// <inheritdoc/>
     public override string Name => NameOf(_device, Precision);
 
+    /// <inheritdoc/>
+    public override bool PrefersWholeBatches => true;
+
     /// <summary>How products are computed.</summary>
     public MatrixPrecision Precision { get; }
 

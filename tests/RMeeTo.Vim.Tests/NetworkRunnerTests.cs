@@ -99,6 +99,25 @@ public sealed class NetworkRunnerTests
         }
     }
 
+    /// <summary>No operator is called image by image, not even where a part of the tokens would do.</summary>
+    [TestMethod]
+    public void ADeviceOfWholeBatchesIsCalledNoMoreOftenForManyImages()
+    {
+        var gpu = new PlayedGpu();
+        using var device = gpu.CreateDevice();
+        using var weights = new DeviceWeights(device, TinyTask.Model().Weights, forTraining: false);
+        var network = new VimNetwork(weights, MergeSchedule.Uniform(TinyTask.Config, 5, interval: 1), MergeOptions.Default);
+        using var workspace = network.CreateWorkspace(device, 9, forTraining: false);
+        Assert.AreEqual(Calls(2), Calls(9));
+
+        long Calls(int batch)
+        {
+            long before = gpu.Queue.Called;
+            network.Forward(device, workspace, batch);
+            return gpu.Queue.Called - before;
+        }
+    }
+
     /// <summary>A single image is not kept waiting by a long run, and no more images are prepared at once than there are threads.</summary>
     [TestMethod]
     public void CallersOfADeviceOfWholeBatchesTakeTurns()

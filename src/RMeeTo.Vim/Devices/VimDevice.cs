@@ -18,6 +18,12 @@ public abstract class VimDevice : IDisposable
     /// <summary>For messages, such as "CPU (512-bit vectors)".</summary>
     public abstract string Name { get; }
 
+    /// <summary>
+    /// True where an operator costs about as much for one image as for many, as on a GPU: then none is called image by image to leave out some of the tokens.
+    /// No result depends on it.
+    /// </summary>
+    public virtual bool PrefersWholeBatches => false;
+
     /// <summary>A buffer of zeros.</summary>
     public abstract DeviceBuffer Allocate(long length);
 

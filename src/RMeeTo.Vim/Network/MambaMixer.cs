@@ -24,16 +24,24 @@ internal sealed class MambaMixer(VimConfig config, BlockParameters parameters, D
 
     /// <summary>
     /// The same for one row of every image only, with the same bits; the others are left undefined. What comes after the row in its direction of scan cannot
-    /// reach it: the forward scan ends there, and so does the backward one.
+    /// reach it: the forward scan ends there, and so does the backward one, where images go one by one.
     /// </summary>
     public void ForwardRow(VimDevice device, BlockActivations activations, int batch, int length, int row, DeviceMatrix output)
     {
         int rows = batch * length;
         device.Linear(activations.Normed.SliceRows(0, rows), weights.LinearOf(parameters.Input), weights[parameters.InputBias], activations.Input.SliceRows(0, rows));
-        for (int image = 0; image < batch; image++)
+        if (device.PrefersWholeBatches && batch > 1)
         {
-            Direction(device, parameters.Forward, activations.Forward, activations, image * length, 1, row + 1, reverse: false);
-            Direction(device, parameters.Backward, activations.Backward, activations, image * length + row, 1, length - row, reverse: true);
+            Direction(device, parameters.Forward, activations.Forward, activations, 0, batch, length, reverse: false);
+            Direction(device, parameters.Backward, activations.Backward, activations, 0, batch, length, reverse: true);
+        }
+        else
+        {
+            for (int image = 0; image < batch; image++)
+            {
+                Direction(device, parameters.Forward, activations.Forward, activations, image * length, 1, row + 1, reverse: false);
+                Direction(device, parameters.Backward, activations.Backward, activations, image * length + row, 1, length - row, reverse: true);
+            }
         }
         Project(device, OfEveryImage(activations.ScanOutput), activations.Unscaled.IsNone ? OfEveryImage(output) : OfEveryImage(activations.Unscaled), OfEveryImage(output));
 

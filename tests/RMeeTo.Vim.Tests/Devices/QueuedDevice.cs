@@ -10,6 +10,8 @@ internal sealed class QueuedDevice(VimDevice inner, OperatorQueue queue) : VimDe
 {
     public override string Name => $"queued {inner.Name}";
 
+    public override bool PrefersWholeBatches => true;
+
     public override DeviceBuffer Allocate(long length)
     {
         queue.ThrowIfRecording("An allocation");
