@@ -8,10 +8,11 @@ namespace RMeeTo.Vim.Devices;
 /// <param name="device">The caller's.</param>
 /// <param name="isRecordable">False: the operators are called every time.</param>
 /// <param name="operators">Calls the operators of a pass.</param>
-internal sealed class RecordedPasses<TKey>(VimDevice device, bool isRecordable, Action<TKey> operators) : IDisposable where TKey : IEquatable<TKey>
+/// <param name="capacity">Passes that are known at once, at least 1. Where more take turns than that, none is ever repeated.</param>
+internal sealed class RecordedPasses<TKey>(VimDevice device, bool isRecordable, Action<TKey> operators, int capacity) : IDisposable
+    where TKey : IEquatable<TKey>
 {
-    private const int Capacity = 8;
-    private readonly List<Pass> _passes = new(Capacity); // most recently used first
+    private readonly List<Pass> _passes = new(capacity); // most recently used first
 
     /// <summary>Runs a pass.</summary>
     public void Run(TKey key)
@@ -38,7 +39,7 @@ internal sealed class RecordedPasses<TKey>(VimDevice device, bool isRecordable, 
     {
         for (int place = 0; place < _passes.Count; place++)
             if (_passes[place].Key.Equals(key)) return TakeAt(place);
-        if (_passes.Count == Capacity) TakeAt(Capacity - 1).Recording?.Dispose();
+        if (_passes.Count == capacity) TakeAt(capacity - 1).Recording?.Dispose();
         return new Pass(key, operators);
     }
 

@@ -15,6 +15,9 @@ namespace RMeeTo.Vim;
 /// <param name="largestBatch">Most images at once.</param>
 internal sealed class BatchEngine(VimDevice device, ClassifierNetwork network, PixelNormalization? normalization, int largestBatch) : IDisposable
 {
+    /// <summary>Sizes of batches whose passes are kept recorded; who classifies in batches has one, and another for what is left at the end.</summary>
+    private const int BatchSizes = 8;
+
     private Room? _room;
 
     /// <summary>Begins to compute a batch.</summary>
@@ -75,7 +78,7 @@ internal sealed class BatchEngine(VimDevice device, ClassifierNetwork network, P
             (_device, _network, Capacity) = (device, network, capacity);
             Workspace = network.CreateWorkspace(device, capacity, forTraining: false);
             Probabilities = device.Allocate((long)capacity * network.Classes);
-            _passes = new(device, network.IsRecordable, Compute);
+            _passes = new(device, network.IsRecordable, Compute, BatchSizes);
             if (normalization is null) return;
             _pixels = device.AllocateBytes((long)capacity * network.InputLength);
             _table = device.Allocate(normalization.Table.Length);

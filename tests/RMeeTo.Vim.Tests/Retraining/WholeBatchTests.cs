@@ -106,11 +106,25 @@ public sealed class WholeBatchTests
         Assert.AreEqual(4, gpu.Queue.Repeats, "the first step as it comes, the second recorded");
     }
 
+    /// <summary>Every lane has a gradient of its own, and so a record of its own.</summary>
+    [TestMethod]
+    public void ThePassOfEveryLaneIsRecorded()
+    {
+        const int Lanes = 13;
+        var gpu = new PlayedGpu();
+        using var bench = new Bench(gpu, RepeatedRuns.FullRecipe with { BatchSize = 13, MixGroupSize = 0 }, loaders: 2, Lanes);
+        for (int step = 0; step < 6; step++) bench.Step();
+        Assert.AreEqual(4 * Lanes, gpu.Queue.Repeats);
+    }
+
     /// <summary>Memory is taken once, by the first steps; all by this thread, so that it can be counted.</summary>
     [TestMethod]
-    public void AStepAllocatesNothing()
+    [DataRow(1)]
+    [DataRow(13)]
+    public void AStepAllocatesNothing(int lanes)
     {
-        using var bench = new Bench(new WholeBatchesOnACpu(), RepeatedRuns.FullRecipe with { BatchSize = 13, MixGroupSize = 0, PreparedBatches = 1 }, loaders: 0);
+        var options = RepeatedRuns.FullRecipe with { BatchSize = 13, MixGroupSize = 0, PreparedBatches = 1 };
+        using var bench = new Bench(new WholeBatchesOnACpu(), options, loaders: 0, lanes);
         long least = long.MaxValue; // a collection may empty the shared array pools at any time; what a step itself allocates is in every epoch
         for (int epoch = 0; epoch < 6 && least > 0; epoch++)
         {
@@ -155,7 +169,7 @@ public sealed class WholeBatchTests
         private readonly Optimizer _optimizer;
         private readonly float[] _losses;
 
-        public Bench(IVimDeviceProvider gpu, RetrainOptions options, int loaders)
+        public Bench(IVimDeviceProvider gpu, RetrainOptions options, int loaders, int laneCount = 1)
         {
             var model = TinyTask.Model(4);
             var device = Own(gpu.CreateDevice());
@@ -163,7 +177,7 @@ public sealed class WholeBatchTests
             var teacher = model.WithoutMerges().CreateNetwork(Own(new DeviceWeights(device, model.Weights, forTraining: false)));
             var team = Own(new WorkerTeam(1));
             _optimizer = Own(new Optimizer(team, gpu, weights, options, new RetrainState(model.Weights, model.Weights)));
-            var lanes = LaneRange.All(1);
+            var lanes = LaneRange.All(laneCount);
             _workers = Own(new TrainingWorkers(team, gpu, model.CreateNetwork(weights), teacher, options, lanes));
             var images = new TrainingImages(TinyTask.Images(65, seed: 1), options.PreprocessingOf(model.Preprocessing), 0, options with { Epochs = 9 });
             _feed = Own(new TrainingFeed(images, options, lanes, loaders, firstStep: 0, device));

@@ -7,6 +7,12 @@ namespace RMeeTo.Vim.Retraining;
 /// <summary>A device with the activations of student and teacher: fills in some images of a step, and computes their gradient.</summary>
 internal sealed class TrainingWorker : IDisposable
 {
+    /// <summary>
+    /// Passes of one lane that differ: of full batches and of the last of an epoch, each with two factors of the gradient where batches are accumulated. And the
+    /// most that are kept recorded, for each takes some megabytes.
+    /// </summary>
+    private const int PassesOfALane = 4, MostPasses = 64;
+
     private readonly VimDevice _device;
     private readonly ClassifierNetwork _student;
     private readonly ClassifierNetwork? _teacher;
@@ -29,9 +35,11 @@ internal sealed class TrainingWorker : IDisposable
     /// <param name="teachersClass">Where the teacher has other classes: what <see cref="PartialTeacher.Match"/> returned.</param>
     /// <param name="options">Losses.</param>
     /// <param name="batchCapacity">Most images at once.</param>
+    /// <param name="lanes">Lanes that are computed here, each with a gradient of its own.</param>
     /// <param name="staged">True: batches are those of a feed that was given a device, and passes may be recorded.</param>
     public TrainingWorker(
-        VimDevice device, ClassifierNetwork student, ClassifierNetwork? teacher, int[]? teachersClass, RetrainOptions options, int batchCapacity, bool staged)
+        VimDevice device, ClassifierNetwork student, ClassifierNetwork? teacher, int[]? teachersClass, RetrainOptions options, int batchCapacity, int lanes,
+        bool staged)
     {
         (_device, _student, _teacher, _options, _staged) = (device, student, teacher, options, staged);
         _activations = student.CreateWorkspace(device, batchCapacity, forTraining: true, new DropPath(options.DropPath));
@@ -39,7 +47,7 @@ internal sealed class TrainingWorker : IDisposable
         if (teacher is not null && teachersClass is not null) _partial = new(device, teachersClass, teacher.Classes, batchCapacity);
         // A teacher of some classes is completed here, not on the device.
         bool isRecordable = staged && student.IsRecordable && (teacher is null || teacher.IsRecordable) && _partial is null;
-        _passes = new(device, isRecordable, Compute);
+        _passes = new(device, isRecordable, Compute, Math.Min(PassesOfALane * lanes, MostPasses));
         _inputs = [_activations.Images.Buffer];
         _targets = device.AllocateHost((long)batchCapacity * student.Classes * sizeof(float));
         _mixed = staged || options.Mix.IsNone ? [] : new float[student.InputLength];

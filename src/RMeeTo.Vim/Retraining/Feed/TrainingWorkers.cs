@@ -90,8 +90,7 @@ internal sealed class TrainingWorkers : IDisposable
         var (first, end) = Lanes.ImagesOf(Lanes.First + lane, batch.Count);
         if (!plan.Accumulates) _lanes[lane].Values.Clear();
         // Rented, so that no more activations are allocated than lanes run at once, whatever the number of threads.
-        if (!_idle.TryTake(out var worker))
-            worker = new TrainingWorker(_provider.CreateDevice(), _student, _teacher, _teachersClass, _options, _batchCapacity, _provider.TakesWholeBatches);
+        if (!_idle.TryTake(out var worker)) worker = NewWorker();
         try
         {
             for (int i = first; i < end; i += _batchCapacity)
@@ -108,6 +107,9 @@ internal sealed class TrainingWorkers : IDisposable
             _idle.Add(worker);
         }
     }
+
+    private TrainingWorker NewWorker() =>
+        new(_provider.CreateDevice(), _student, _teacher, _teachersClass, _options, _batchCapacity, _lanes.Length, _provider.TakesWholeBatches);
 
     public void Dispose()
     {
