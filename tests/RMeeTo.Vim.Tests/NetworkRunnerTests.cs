@@ -174,8 +174,27 @@ public sealed class NetworkRunnerTests
             }, (i, _, _) => Assert.IsLessThan(bad, i)));
             Assert.AreEqual($"image {bad}", e.Message);
             Assert.Throws<InvalidCastException>(() => runner.Run(Images, Draw, (i, _, _) => throw new InvalidCastException()));
+            using var stop = new CancellationTokenSource();
+            Assert.Throws<OperationCanceledException>(() => runner.Run(Images, (i, destination) =>
+            {
+                if (i == bad) stop.Cancel();
+                Draw(i, destination);
+            }, (i, _, _) => Assert.IsLessThan(bad, i), stop.Token));
             Assert.IsTrue(Run(runner, 0, Images).Zip(expected).All(pair => pair.First.SequenceEqual(pair.Second)));
         }
+    }
+
+    /// <summary>Where there was no memory for a larger batch, smaller ones go on.</summary>
+    [TestMethod]
+    public void InputsThatCouldNotGrowAreThoseOfNobody()
+    {
+        using var device = CpuDevice.Create();
+        using var staged = new StagedBatches(bytes => bytes <= 80 ? device.AllocateHost(bytes) : throw new OutOfMemoryException());
+        var small = staged.Inputs(slot: 0, 40);
+        Assert.AreSame(small, staged.Inputs(0, 30));
+        Assert.ThrowsExactly<OutOfMemoryException>(() => staged.Inputs(0, 100));
+        Assert.ThrowsExactly<ObjectDisposedException>(() => _ = small.Pointer);
+        staged.Inputs(0, 40).Bytes(0, 40).Clear();
     }
 
     [TestMethod]

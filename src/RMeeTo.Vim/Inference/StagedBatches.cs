@@ -21,6 +21,7 @@ internal sealed class StagedBatches(Func<long, HostBuffer> allocate) : IDisposab
         if (_inputs[slot] is { } old)
         {
             if (old.Length >= bytes) return old;
+            _inputs[slot] = null; // where there is no memory for a larger one
             old.Dispose();
         }
         return _inputs[slot] = allocate(bytes);
