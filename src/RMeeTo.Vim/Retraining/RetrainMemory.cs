@@ -109,6 +109,7 @@ public static class RetrainMemory
         long weights = parameters.BufferLength, packed = Packed(parameters);
         var lanes = processes.LanesOf(Lanes(parameters, options));
         int workers = provider.Workers(threads), batch = TrainingWorkers.BatchCapacity(provider, tokens, lanes, options.BatchSize);
+        int validated = provider.BatchFor(tokens);
         bool teacher = options.TeacherLossWeight > 0 && !isDense, average = options.Ema is not null;
 
         // An average of the weights lies in both memories, and is packed to be validated.
@@ -118,8 +119,15 @@ public static class RetrainMemory
         long gradientWorker = activations(device, batch, merged: true, forTraining: true) + Factors(options.DropPath)
             + (teacher ? activations(device, batch, merged: false, forTraining: false) + Factors(options.DropPathOfTeacher.Rate) : 0)
             + (options.Mix.IsNone || provider.TakesWholeBatches ? 0 : inputLength);
-        long validationWorker = activations(device, provider.BatchFor(tokens), merged: true, forTraining: false);
+        long validationWorker = activations(device, validated, merged: true, forTraining: false);
         own += Math.Min(workers, lanes.Count) * gradientWorker + workers * validationWorker;
+        if (provider.TakesWholeBatches)
+        {
+            // Of the images that are validated, one batch is prepared while another is computed: numbers, or pixels, which then lie on the device as well.
+            long inputs = (long)validated * inputLength, pixels = inputs / sizeof(float);
+            host += 2 * (provider.TakesImageBytes ? pixels : inputs);
+            own += provider.TakesImageBytes ? pixels : 0;
+        }
         return provider.FreeMemory is null ? new(sizeof(float) * (host + own), 0) : new(sizeof(float) * host, sizeof(float) * own);
 
         long Factors(double dropPathRate) => dropPathRate > 0 ? 2L * batch * additions : 0; // drawn here, used on the device

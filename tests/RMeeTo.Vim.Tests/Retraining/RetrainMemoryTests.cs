@@ -129,20 +129,24 @@ public sealed class RetrainMemoryTests
 
     /// <summary>On a device of its own memory the two are told apart; together they are what the run holds.</summary>
     [TestMethod]
-    [DataRow(0)]
-    [DataRow(3)]
-    public void MemoryOfAGpuIsCountedByItself(int lanes)
+    [DataRow(0, false)]
+    [DataRow(3, false)]
+    [DataRow(3, true)]
+    public void MemoryOfAGpuIsCountedByItself(int lanes, bool takesPixels)
     {
         var schedule = MergeSchedule.Uniform(s_config, 5);
         var model = new VimModel(VimInitializer.Create(s_config, 1), Names(10), schedule);
+        const int validated = 8;
         var options = TinyTask.Options with
         {
-            Epochs = 1, TeacherLossWeight = 0.5, Lanes = lanes, DropPath = 0.1, Ema = new(), Device = new PlayedGpu { Batch = 8, TakesImageBytes = false },
+            Epochs = 1, TeacherLossWeight = 0.5, Lanes = lanes, DropPath = 0.1, Ema = new(),
+            Device = new PlayedGpu { Batch = validated, TakesImageBytes = takesPixels },
         };
         long process = RetrainMemory.Estimate(s_config, schedule, options, 1), device = RetrainMemory.EstimateOnDevice(s_config, schedule, options);
         Assert.IsInRange(0.97, 1.1, (process + device) / (double)Held(model, options, model.WithoutMerges()), $"{process} and {device}");
         long weights = sizeof(float) * (long)model.Weights.Values.Length;
-        Assert.AreEqual(5 * weights + 2L * options.BatchSize * s_config.InputLength * sizeof(float), process, "four copies, the average, two batches");
+        long input = s_config.InputLength, trained = 2 * options.BatchSize * input * sizeof(float), evaluated = 2 * validated * input * (takesPixels ? 1 : 4);
+        Assert.AreEqual(5 * weights + trained + evaluated, process, "four copies, the average, two batches of each kind");
         Assert.AreEqual(0, RetrainMemory.EstimateOnDevice(s_config, schedule, options with { Device = null }));
     }
 
