@@ -6,7 +6,9 @@ public enum MatrixPrecision
     /// <summary>Single precision (24 significant bits).</summary>
     Float32,
 
-    /// <summary>Operands rounded to TF32 (11 significant bits), sums in single precision; on GPUs from compute capability 8.0, elsewhere single precision.</summary>
+    /// <summary>
+    /// Operands rounded to TF32 (11 significant bits), sums in single precision; on GPUs from compute capability 8.0, elsewhere single precision.
+    /// </summary>
     TensorFloat32,
 
     /// <summary>Operands rounded to bfloat16 (8 significant bits), sums in single precision; on GPUs from compute capability 8.0.</summary>

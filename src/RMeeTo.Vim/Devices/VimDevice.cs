@@ -366,24 +366,25 @@ public abstract class VimDevice : IDisposable
 
     /// <summary>L of [B·L, …].</summary>
     /// <exception cref="ArgumentException">The rows are not as many for every image.</exception>
-    protected static int TokensPerImage(DeviceMatrix matrix, int batch, string name) => batch >= 1 && matrix.Rows % batch == 0
+    private protected static int TokensPerImage(DeviceMatrix matrix, int batch, string name) => batch >= 1 && matrix.Rows % batch == 0
         ? matrix.Rows / batch
         : throw new ArgumentException($"{name} has {matrix.Rows} rows, which do not belong to {batch} images, as many to each.", name);
 
     /// <summary>H·W of [B, 3·T·H·W], once there are pixels for all of it.</summary>
     /// <exception cref="ArgumentException">The images are no whole frames, or there are fewer pixels.</exception>
-    protected static int PixelsPerFrame(int frames, DeviceBytes pixels, DeviceMatrix images)
+    private protected static int PixelsPerFrame(int frames, DeviceBytes pixels, DeviceMatrix images)
     {
         if (frames < 1 || images.Columns % (3L * frames) != 0)
             throw new ArgumentException($"images is {images}, which are no {frames} whole frames of three colours.", nameof(images));
         if (pixels.Length < (long)images.Rows * images.Columns)
-            throw new ArgumentException($"There are {pixels.Length} bytes of pixels; images of {images} need {(long)images.Rows * images.Columns}.", nameof(pixels));
+            throw new ArgumentException(
+                $"There are {pixels.Length} bytes of pixels; images of {images} need {(long)images.Rows * images.Columns}.", nameof(pixels));
         return images.Columns / (3 * frames);
     }
 
     /// <summary>Throws where a plan knows no class row.</summary>
     /// <exception cref="ArgumentException">It knows none.</exception>
-    protected static void CheckClassToken(MergePlan plan)
+    private protected static void CheckClassToken(MergePlan plan)
     {
         if (!plan.Step.HasClassToken) throw new ArgumentException($"{plan.Step} has no class token, so none can be taken out after it.", nameof(plan));
     }

@@ -1,4 +1,5 @@
 using RMeeTo.Vim.Devices;
+using RMeeTo.Vim.Devices.Cpu;
 using RMeeTo.Vim.Devices.Reference;
 using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Tests.Golden;
@@ -106,10 +107,10 @@ public sealed class DeviceMatrixTests
     [DynamicData(nameof(Names))]
     public void A_plan_of_another_device_is_refused_as_the_one_before(string deviceName)
     {
-        using VimDevice reference = new ReferenceDevice(), device = DevicesUnderTest.Create(deviceName);
-        if (device is ReferenceDevice) return;
+        using VimDevice device = DevicesUnderTest.Create(deviceName), other = device is ReferenceDevice ? CpuDevice.Create() : new ReferenceDevice();
         var options = new MergeOptions { ClassPosition = MergeClassPosition.Exact };
-        using MergePlan before = reference.CreateMergePlan(1, new MergeStep(1, 8, 1, 3, 3), options), plan = device.CreateMergePlan(1, new MergeStep(2, 7, 1, 3, 2), options);
+        using MergePlan before = other.CreateMergePlan(1, new MergeStep(1, 8, 1, 3, 3), options);
+        using MergePlan plan = device.CreateMergePlan(1, new MergeStep(2, 7, 1, 3, 2), options);
         var (metric, sizes) = (device.Matrix(7, 2), device.Matrix(6, 1));
         Assert.ThrowsExactly<ArgumentException>(() => device.Match(1, new() { Metric = metric, Previous = before }, plan, sizes));
     }

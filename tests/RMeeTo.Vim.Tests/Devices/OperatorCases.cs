@@ -20,8 +20,8 @@ internal static partial class OperatorCases
 
     public static IReadOnlyList<OperatorCase> All { get; } =
     [
-        .. Pixels(), .. Embedding(), .. Linears(), .. Channels(), .. Norms(), .. Convolutions(), .. Scans(), .. Merges(), .. MergeVariants(), .. MergeEvidence(), .. Rows(),
-        .. Losses(), .. Optimizer(),
+        .. Pixels(), .. Embedding(), .. Linears(), .. Channels(), .. Norms(), .. Convolutions(), .. Scans(), .. Merges(), .. MergeVariants(),
+        .. MergeEvidence(), .. Rows(), .. Losses(), .. Optimizer(),
     ];
 
     public static OperatorCase Find(string name) => All.Single(c => c.Name == name);
