@@ -70,6 +70,13 @@ internal static class DeviceChoice
     /// <summary>Gives back what <see cref="Resolve"/> returned, once nothing uses it any more: it may hold a GPU.</summary>
     public static void Return(IVimDeviceProvider? device) => (device as IDisposable)?.Dispose();
 
+    /// <summary>A precision, once it is one.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is none of the enum.</exception>
+    public static MatrixPrecision Checked(MatrixPrecision precision, string name) => Enum.IsDefined(precision)
+        ? precision
+        : throw new ArgumentOutOfRangeException(name, precision,
+            $"{name} is {(int)precision}; it must be one of {string.Join(", ", Enum.GetNames<MatrixPrecision>())}.");
+
     /// <summary>The line of the log that says where something runs.</summary>
     /// <param name="device">Where.</param>
     /// <param name="threads">Thread budget; 0 is one a processor.</param>

@@ -1,7 +1,6 @@
 using Microsoft.ML;
 using RMeeTo.Vim;
 using RMeeTo.Vim.Checkpoints;
-using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Images;
 using RMeeTo.Vim.Merging;
 using RMeeTo.Vim.Retraining;
@@ -16,7 +15,7 @@ namespace RMeeTo.MLNet;
 /// Weights come from exactly one of <see cref="Checkpoint"/>, <see cref="CheckpointStream"/>, <see cref="Model"/>, <see cref="Previous"/> and
 /// <see cref="FromScratch"/>.
 /// </remarks>
-public sealed class VimMergedClassifierOptions
+public sealed partial class VimMergedClassifierOptions
 {
     private const int DefaultTokensPerMerge = 5;
     private bool _tokensPerMergeIsSet;
@@ -296,41 +295,6 @@ public sealed class VimMergedClassifierOptions
     /// Stops <c>Fit</c> within one batch. Before training begins it throws; after that the best weights so far are kept and <c>Fit</c> returns.
     /// </summary>
     public CancellationToken CancellationToken { get; set; }
-
-    /// <summary>
-    /// GPU to run on, from 0; needs the package RMeeTo.TorchSharp. Null: what <c>MLContext.GpuDeviceId</c> says, the CPU where it says nothing. Never stored in
-    /// a model.
-    /// </summary>
-    public int? GpuDeviceId
-    {
-        get;
-        set => field = value is null or >= 0
-            ? value
-            : throw new ArgumentOutOfRangeException(nameof(GpuDeviceId), value, $"GpuDeviceId is {value}; it must be 0 or more, or null.");
-    }
-
-    /// <summary>Whether the CPU serves where the GPU asked for cannot be used. Null: what <c>MLContext.FallbackToCpu</c> says.</summary>
-    public bool? FallbackToCpu { get; set; }
-
-    /// <summary>
-    /// How a GPU computes matrix products, in <c>Fit</c> and in <c>Transform</c>; single precision unless set. <see cref="MatrixPrecision.TensorFloat32"/> and
-    /// <see cref="MatrixPrecision.BFloat16"/> are faster on GPUs that have them and round what they multiply; all else stays in single precision. Of no effect
-    /// on a CPU, and never stored in a model.
-    /// </summary>
-    public MatrixPrecision GpuMatrixPrecision
-    {
-        get;
-        set => field = Enum.IsDefined(value)
-            ? value
-            : throw new ArgumentOutOfRangeException(nameof(GpuMatrixPrecision), value,
-                $"GpuMatrixPrecision is {(int)value}; it must be one of {string.Join(", ", Enum.GetNames<MatrixPrecision>())}.");
-    }
-
-    /// <summary>The GPU that is asked for.</summary>
-    internal GpuChoice Gpu => new(GpuDeviceId, FallbackToCpu, GpuMatrixPrecision) { ProviderType = GpuProviderType };
-
-    /// <summary>For tests.</summary>
-    internal string GpuProviderType { get; set; } = DeviceChoice.ProviderType;
 
     /// <summary>The columns that the stage reads and adds.</summary>
     internal StageColumns Columns => new(LabelColumnName, ImageColumnName, ImageNameColumnName, ScoreColumnName, PredictedLabelColumnName)

@@ -87,10 +87,8 @@ public sealed class VimMergedClassifierTransformer : ITransformer, IDisposable
         get => Engine.Options.Gpu.Precision;
         set
         {
-            if (!Enum.IsDefined(value))
-                throw new ArgumentOutOfRangeException(nameof(GpuMatrixPrecision), value, $"GpuMatrixPrecision is {(int)value}; it must be one of "
-                    + $"{string.Join(", ", Enum.GetNames<MatrixPrecision>())}.");
-            Renew(options => options with { GpuAskedFor = options.Gpu with { Precision = value } });
+            DeviceChoice.Checked(value, nameof(GpuMatrixPrecision));
+            Renew(options => options with { Gpu = options.Gpu with { Precision = value } });
         }
     }
 

@@ -190,9 +190,9 @@ internal sealed class FitRun(
     {
         int count = classes.All.Names.Count;
         if (options.TopK > count) channel.Say($"TopK is {options.TopK} and there are {count} classes: the columns of the top classes have {count} slots.");
-        var scoring = new ScoringOptions(options.UnreadableImages, _recipe.Threads, options.BatchSize, options.Gpu)
+        var scoring = new ScoringOptions(options.UnreadableImages, _recipe.Threads, options.BatchSize)
         {
-            Views = options.Views,
+            Gpu = options.Gpu, Views = options.Views,
         };
         return new(environment, model, options.Columns, classes.All, scoring, result);
     }

@@ -199,14 +199,10 @@ internal sealed class ScoringEngine(IHostEnvironment environment, VimModel model
 /// <param name="UnreadableImages">Policy.</param>
 /// <param name="Threads">Thread budget; 0: one a processor.</param>
 /// <param name="BatchSize">Rows that a cursor reads ahead; null: enough to keep all threads at work.</param>
-/// <param name="GpuAskedFor">GPU asked for; null: as the environment says.</param>
-internal sealed record ScoringOptions(UnreadableImages UnreadableImages, int Threads = 0, int? BatchSize = null, GpuChoice? GpuAskedFor = null)
+internal sealed record ScoringOptions(UnreadableImages UnreadableImages, int Threads = 0, int? BatchSize = null)
 {
-    /// <summary>GPU asked for.</summary>
-    public GpuChoice Gpu => GpuAskedFor ?? new();
-
-    /// <summary>Number of the GPU asked for; null: as the environment says.</summary>
-    public int? GpuDeviceId => Gpu.DeviceId;
+    /// <summary>GPU asked for; unless set, as the environment says.</summary>
+    public GpuChoice Gpu { get; init; } = new();
 
     /// <summary>How often a clip is looked at; without meaning for images. Stored in a model file.</summary>
     public ClipViews Views { get; init; } = ClipViews.Single;

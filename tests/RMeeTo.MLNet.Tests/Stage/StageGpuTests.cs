@@ -95,7 +95,7 @@ public sealed class StageGpuTests
         var data = Tiny.Data(_ml, 60, 20, wholePaths: true);
         var expected = Tiny.Read(_ml, fitted.Transform(data));
         using var loaded = Reloaded(fitted, _ml);
-        loaded.Renew(options => options with { GpuAskedFor = new() { ProviderType = s_provider } });
+        loaded.Renew(options => options with { Gpu = new() { ProviderType = s_provider } });
         (_ml.GpuDeviceId, _ml.FallbackToCpu) = (0, false);
         loaded.GpuMatrixPrecision = MatrixPrecision.TensorFloat32;
         var log = Tiny.Log(_ml);
@@ -120,6 +120,9 @@ public sealed class StageGpuTests
         Assert.AreEqual(MatrixPrecision.BFloat16, fitted.GpuMatrixPrecision);
         using var loaded = Reloaded(fitted, new MLContext());
         Assert.AreEqual(MatrixPrecision.Float32, loaded.GpuMatrixPrecision);
+        var engine = loaded.Engine;
+        loaded.GpuMatrixPrecision = MatrixPrecision.Float32;
+        Assert.AreSame(engine, loaded.Engine, "what was so already changes nothing");
         Assert.AreEqual(new GpuChoice(), loaded.Engine.Options.Gpu);
         Tiny.Throws<ArgumentOutOfRangeException>(() => loaded.GpuMatrixPrecision = (MatrixPrecision)9, "GpuMatrixPrecision is 9", "TensorFloat32");
         Tiny.Throws<ArgumentOutOfRangeException>(() => options.GpuMatrixPrecision = (MatrixPrecision)(-1), "GpuMatrixPrecision is -1");

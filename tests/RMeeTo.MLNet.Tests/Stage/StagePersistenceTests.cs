@@ -100,7 +100,7 @@ public sealed class StagePersistenceTests
         using var fitted = _ml.Transforms.VimMergedClassifier(options).Fit(Tiny.Data(_ml, 0, 6, wholePaths: true));
         _ml.Model.Save(fitted, null, Zip());
         using var loaded = Last(new MLContext().Model.Load(Zip(), out _));
-        Assert.AreEqual((0, (int?)null, (int?)null), (loaded.Threads, loaded.Engine.Options.BatchSize, loaded.Engine.Options.GpuDeviceId));
+        Assert.AreEqual((0, (int?)null, (int?)null), (loaded.Threads, loaded.Engine.Options.BatchSize, loaded.Engine.Options.Gpu.DeviceId));
     }
 
     [TestMethod]
