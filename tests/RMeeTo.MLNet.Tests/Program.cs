@@ -15,7 +15,7 @@ internal static class Program
         switch (args)
         {
             case ["score", var model, var folder, var output]:
-                Score(model, folder, output);
+                ScoringProcess.Run(model, folder, output);
                 return 0;
             case ["fit", var folder, var checkpoint]:
                 Fit(folder, checkpoint);
@@ -25,15 +25,6 @@ internal static class Program
                     + "scores of FOLDER/0.png … 9.png; fit FOLDER CHECKPOINT fits to FOLDER/0.png … and tells every step.");
                 return 2;
         }
-    }
-
-    private static void Score(string model, string folder, string output)
-    {
-        var ml = new MLContext();
-        var transformer = ml.Model.Load(model, out _);
-        var rows = Enumerable.Range(0, 10).Select(i => new PathRow { Id = "r" + i, ImagePath = Path.Combine(folder, $"{i}.png") });
-        var scored = ml.Data.CreateEnumerable<Scored>(transformer.Transform(ml.Data.LoadFromEnumerable(rows)), reuseRowObject: false);
-        File.WriteAllLines(output, scored.Select(row => $"{row.PredictedLabel} {string.Join(' ', row.Score.Select(BitConverter.SingleToInt32Bits))}"));
     }
 
     private static void Fit(string folder, string checkpoint)

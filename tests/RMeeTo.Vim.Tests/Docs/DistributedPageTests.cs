@@ -8,7 +8,7 @@ namespace RMeeTo.Vim.Tests.Docs;
 public sealed class DistributedPageTests
 {
     [TestMethod]
-    public void EveryBlockOfThePageIsCompiledHere() => RetrainingPageTests.AssertCompiled("distributed.md");
+    public void EveryBlockOfThePageIsCompiledHere() => PageCode.AssertCompiled("distributed.md");
 
     internal static void Train(VimModel model, ImageSet training, ImageSet validation, IProgress<RetrainProgress> progress)
     {

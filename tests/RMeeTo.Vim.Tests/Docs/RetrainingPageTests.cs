@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using RMeeTo.Vim.Checkpoints;
 using RMeeTo.Vim.Images.Augmentation;
 using RMeeTo.Vim.Network;
@@ -13,7 +12,7 @@ public sealed class RetrainingPageTests
     [TestMethod]
     [DataRow("retraining.md")]
     [DataRow("augmentation.md")]
-    public void EveryBlockOfThePageIsCompiledHere(string page) => AssertCompiled(page);
+    public void EveryBlockOfThePageIsCompiledHere(string page) => PageCode.AssertCompiled(page);
 
     [TestMethod]
     public void TheOptionsOfThePagesFitTogether()
@@ -98,20 +97,5 @@ public sealed class RetrainingPageTests
     {
         var start = new VimModel(VimInitializer.Create(config, seed: 1), classNames);
         var result = Retrainer.Run(start, training, validation, RetrainOptions.FromScratch.WithBatchSize(128));
-    }
-
-    /// <summary>Every block of C# of a page stands in the calling file.</summary>
-    internal static void AssertCompiled(string page, [CallerFilePath] string source = "")
-    {
-        string path = Path.Combine(Path.GetDirectoryName(source)!, "..", "..", "..", "docs", page);
-        if (!File.Exists(path)) Assert.Inconclusive($"The sources of the tests are not here: '{path}' is missing.");
-        string compiled = string.Join('\n', File.ReadAllLines(source).Select(line => line.Trim()));
-        string[] parts = File.ReadAllText(path).ReplaceLineEndings("\n").Split("```csharp\n");
-        Assert.IsGreaterThan(1, parts.Length, "the page has no code");
-        foreach (string part in parts.Skip(1))
-        {
-            string block = string.Join('\n', part[..part.IndexOf("\n```", StringComparison.Ordinal)].Split('\n').Select(line => line.Trim()));
-            Assert.Contains(block, compiled, $"This block of {page} is not in {Path.GetFileName(source)}:\n{block}");
-        }
     }
 }
