@@ -7,7 +7,8 @@ namespace RMeeTo.Cuda.Tests.Runtime;
 
 /// <summary>
 /// The real runtime on a driver that is played by the CPU (played_cuda.cpp): two GPUs, of which the second is too old. Each has a copy of the library, and so a
-/// driver, of its own.
+/// driver, of its own. It is for the runtime alone, in the tests' own process; StandInCuda is a whole installation, which a process of its own searches and
+/// loads.
 /// </summary>
 internal sealed unsafe class PlayedCuda : IDisposable
 {
