@@ -15,7 +15,8 @@ internal static class Gpu
     public static void LookIn(params IEnumerable<string?> folders)
     {
         string? named = Environment.GetEnvironmentVariable(LibrarySearch.Variable);
-        Environment.SetEnvironmentVariable(LibrarySearch.Variable, string.Join(Path.PathSeparator, folders.Prepend(named).Where(f => !string.IsNullOrEmpty(f))));
+        var all = folders.Prepend(named).Where(folder => !string.IsNullOrEmpty(folder));
+        Environment.SetEnvironmentVariable(LibrarySearch.Variable, string.Join(Path.PathSeparator, all));
     }
 
     /// <summary>Opens it.</summary>

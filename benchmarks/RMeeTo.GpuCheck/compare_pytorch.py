@@ -228,7 +228,8 @@ def main():
             if arguments.training_ratios:
                 measure(arguments, device, results, model, True, precision)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    json.dump({"torch": torch.__version__, "cuda": torch.version.cuda, "device": name, "scan": SCAN, "convolution": CONVOLUTION, "results": results}, sys.stdout)
+    found = {"torch": torch.__version__, "cuda": torch.version.cuda, "device": name, "scan": SCAN, "convolution": CONVOLUTION, "results": results}
+    json.dump(found, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -117,6 +117,15 @@ public sealed class CheckRunTests
     }
 
     [TestMethod]
+    public void A_precision_that_the_GPU_has_not_is_no_failure()
+    {
+        var line = s_checksOnly with { Precisions = [MatrixPrecision.BFloat16] };
+        var run = new CheckRun(line, _ => throw new NotSupportedException("no bfloat16"), null, TextWriter.Null);
+        Assert.IsTrue(run.Run());
+        CollectionAssert.Contains(run.Report.Facts, ("BFloat16", "no bfloat16"));
+    }
+
+    [TestMethod]
     public void A_failing_test_is_reported_and_a_skipped_one_counted()
     {
         var report = new Report();
