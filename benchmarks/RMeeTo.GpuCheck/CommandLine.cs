@@ -19,6 +19,7 @@ internal sealed record CommandLine
           --precision P,P      Float32, TensorFloat32, BFloat16 (all)
           --batch N            images at once (128)
           --rounds N           samples of every case (9)
+          --smoke              a tiny network, small sizes and every twelfth operator case: tries this program, says nothing of a GPU's speed
           --torchsharp DIR     folder with RMeeTo.TorchSharp, TorchSharp and its libtorch: measures the tensor operators too
           --pytorch PYTHON     Python with torch, for the same network in PyTorch (python3; left out where it has no torch)
           --help               this text
@@ -34,6 +35,7 @@ internal sealed record CommandLine
     public string? TorchSharp { get; init; }
     public string Python { get; init; } = "python3";
     public bool WantsHelp { get; init; }
+    public bool IsSmoke { get; init; }
     public IReadOnlyList<string> Skipped { get; init; } = [];
     public IReadOnlyList<MatrixPrecision> Precisions { get; init; } = Enum.GetValues<MatrixPrecision>();
     public BenchmarkSettings Benchmark { get; init; } = BenchmarkSettings.Default;
@@ -50,7 +52,7 @@ internal sealed record CommandLine
         {
             string name = arguments[i];
             if (name is "--help" or "-h") return line with { WantsHelp = true };
-            line = line.With(name, () => ++i < arguments.Count ? arguments[i] : throw new ArgumentException($"{name} needs a value."));
+            line = name == "--smoke" ? line with { IsSmoke = true, Benchmark = BenchmarkSettings.Smoke } : line.With(name, () => ++i < arguments.Count ? arguments[i] : throw new ArgumentException($"{name} needs a value."));
         }
         return line;
     }

@@ -16,4 +16,8 @@ internal sealed record BenchmarkSettings(
     /// <summary>Vim-Ti and Vim-S at 224 pixels, 128 images.</summary>
     public static BenchmarkSettings Default { get; } =
         new([("Vim-Ti", VimConfig.VimTiny), ("Vim-S", VimConfig.VimSmall)], [5, 10, 11, 15, 20], [5, 11], 128, 9, 0.2);
+
+    /// <summary>A network of 37 tokens and four blocks, two images: quick wherever kernels run at all.</summary>
+    public static BenchmarkSettings Smoke { get; } =
+        new([("tiny", new() { ImageHeight = 48, ImageWidth = 48, PatchSize = 8, Stride = 8, Width = 16, Depth = 4, Classes = 5 })], [11], [11], 2, 1, 0);
 }

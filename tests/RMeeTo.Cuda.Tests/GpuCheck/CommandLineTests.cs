@@ -21,6 +21,16 @@ public sealed class CommandLineTests
     }
 
     [TestMethod]
+    public void The_smoke_test_has_sizes_of_its_own_that_other_arguments_change()
+    {
+        CommandLine line = CommandLine.Parse(["--smoke", "--batch", "3"]);
+        Assert.IsTrue(line.IsSmoke);
+        Assert.AreEqual("tiny", line.Benchmark.Models.Single().Name);
+        Assert.AreEqual(3, line.Benchmark.Batch);
+        Assert.IsFalse(CommandLine.Parse([]).IsSmoke);
+    }
+
+    [TestMethod]
     [DataRow("--nothing", "'--nothing' is no argument of this program")]
     [DataRow("--batch", "--batch needs a value")]
     [DataRow("--batch 0", "--batch is '0'; it must be a whole number from 1 up")]
