@@ -229,7 +229,7 @@ public sealed partial record RetrainOptions
     /// <summary>
     /// The processes that train together, each with a part of the lanes, such as <see cref="MpiGroup.Start"/> gives; null, the default, means one. All give
     /// the same model, images and options; <see cref="CheckpointPath"/>, <see cref="LogPath"/> and <see cref="Progress"/> are those of process 0. It does not
-    /// change the result; on a GPU that is so where <see cref="Lanes"/> is set.
+    /// change the result; on a GPU that is so where <see cref="Lanes"/> is set, but for last digits of validation.
     /// </summary>
     [JsonIgnore]
     public IProcessGroup? Processes { get; init; }
