@@ -15,6 +15,7 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
     private readonly KernelCache _kernels;
     private readonly IReadOnlyList<int> _architectures;
     private readonly Dictionary<string, nint> _modules = [];
+    private readonly Dictionary<nint, Kind> _owned = []; // other libraries may keep the context alive, and with it what is not freed
     private readonly ConcurrentQueue<(Kind Kind, nint Handle)> _toFree = [];
     private readonly object _queue = new(); // entered once by every call, and by a thread that records until it ends
     private readonly StagingMemory _staging;
@@ -144,6 +145,7 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
         if (result == CudaDriver.OutOfMemory)
             throw new OutOfMemoryException($"{bytes >> 20} MiB of memory were to be locked in place for {Name}; the system does not allow so much.");
         _driver.Check(result, "cuMemHostAlloc");
+        _owned[memory] = Kind.HostMemory;
         return memory;
     }
 
@@ -239,6 +241,7 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
         result = _driver.GraphInstantiate(&executable, graph, 0);
         _driver.GraphDestroy(graph);
         _driver.Check(result, "cuGraphInstantiate");
+        _owned[executable] = Kind.Graph;
         return executable;
     }
 
@@ -271,7 +274,7 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
             {
                 using var queue = Enter();
                 _driver.StreamSynchronize(_stream);
-                FreeWaiting();
+                foreach (var (handle, kind) in _owned) Free((kind, handle));
                 _staging.Dispose();
                 foreach (nint module in _modules.Values) _driver.ModuleUnload(module);
                 _driver.StreamDestroy(_recordingStream);
@@ -321,6 +324,7 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
         memory = allocated;
         if (result == CudaDriver.OutOfMemory) return false;
         _driver.Check(result, "cuMemAlloc");
+        _owned[memory] = Kind.Memory;
         return true;
     }
 
@@ -350,13 +354,15 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
     {
         if (!_toFree.IsEmpty) _driver.StreamSynchronize(_stream); // freeing memory waits anyway; of graphs it is not said
         while (_toFree.TryDequeue(out var freed))
-            _ = freed.Kind switch
-            {
-                Kind.Memory => _driver.MemoryFree(freed.Handle),
-                Kind.HostMemory => _driver.HostMemoryFree(freed.Handle),
-                _ => _driver.GraphExecutableDestroy(freed.Handle),
-            };
+            if (_owned.Remove(freed.Handle)) Free(freed);
     }
+
+    private void Free((Kind Kind, nint Handle) freed) => _ = freed.Kind switch
+    {
+        Kind.Memory => _driver.MemoryFree(freed.Handle),
+        Kind.HostMemory => _driver.HostMemoryFree(freed.Handle),
+        _ => _driver.GraphExecutableDestroy(freed.Handle),
+    };
 
     private nint StopCapture(out int result)
     {

@@ -12,7 +12,7 @@ internal static class StandInProcess
     public const string Command = "stand-in-cuda";
 
     /// <summary>Runs a scenario in a process of its own.</summary>
-    /// <param name="scenario">A method of <see cref="StandInScenarios"/>.</param>
+    /// <param name="scenario">A method of <see cref="StandInScenarios"/> or <see cref="StandInMisuse"/>.</param>
     /// <param name="settings">Environment variables; null takes one away.</param>
     /// <returns>What the process wrote, and a line for every call of CUDA that is logged.</returns>
     /// <exception cref="AssertFailedException">The scenario failed.</exception>
@@ -46,7 +46,8 @@ internal static class StandInProcess
     /// <returns>Its exit code.</returns>
     public static int Run(string scenario)
     {
-        MethodInfo method = typeof(StandInScenarios).GetMethod(scenario, BindingFlags.Public | BindingFlags.Static)
+        MethodInfo method = new[] { typeof(StandInScenarios), typeof(StandInMisuse) }
+            .Select(type => type.GetMethod(scenario, BindingFlags.Public | BindingFlags.Static)).FirstOrDefault(found => found is not null)
             ?? throw new ArgumentException($"There is no scenario '{scenario}'.");
         try
         {

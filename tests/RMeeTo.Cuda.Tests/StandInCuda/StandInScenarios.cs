@@ -122,6 +122,39 @@ internal static unsafe class StandInScenarios
         second.Dispose();
     }
 
+    /// <summary>All memory is back once a provider is disposed of, also that of buffers that are not, although cuBLAS keeps the context alive.</summary>
+    public static void GivesBack()
+    {
+        long[] free = new long[3];
+        var kept = new List<DeviceBuffer>();
+        for (int i = 0; i < free.Length; i++)
+        {
+            using var provider = new CudaDeviceProvider(0);
+            free[i] = provider.FreeMemory!.Value;
+            kept.Add(provider.CreateDevice().Allocate(10 << 20));
+            Logits(provider, recorded: true);
+        }
+        Require(free[0] == free[1] && free[1] == free[2], $"free at the start: {string.Join(", ", free)}");
+        foreach (DeviceBuffer buffer in kept) buffer.Dispose();
+    }
+
+    /// <summary>After a kernel has failed for good, everything says so, and disposing does not hide it.</summary>
+    public static void Broken()
+    {
+        try
+        {
+            using var provider = new CudaDeviceProvider(0);
+            using VimDevice device = provider.CreateDevice();
+            Fill(device);
+        }
+        catch (CudaException e)
+        {
+            Require(e.Message.Contains("CUDA_ERROR_ILLEGAL_ADDRESS", StringComparison.Ordinal), e.Message);
+            return;
+        }
+        throw new InvalidOperationException("no error");
+    }
+
     /// <summary>Uploads that come faster than the GPU takes them, from memory that changes at once.</summary>
     public static void Uploads()
     {

@@ -40,6 +40,16 @@ public sealed class StandInTests
     public void What_nobody_disposes_of_is_freed() => StandInProcess.Start(StandInScenarios.Finalizers, (Memory, "300"));
 
     [TestMethod]
+    public void A_provider_gives_all_memory_back() => StandInProcess.Start(StandInScenarios.GivesBack);
+
+    [TestMethod]
+    public void After_a_fault_every_call_fails_and_disposing_hides_nothing() =>
+        StandInProcess.Start(StandInScenarios.Broken, (Faults, "cuLaunchKernel:0:700;cuMemFree_v2:0:700;cuCtxPushCurrent_v2:8:700;cuStreamSynchronize:0:700"));
+
+    [TestMethod]
+    public void The_stand_in_is_strict() => StandInProcess.Start(StandInMisuse.IsRefused);
+
+    [TestMethod]
     public void Too_little_memory_is_told() => StandInProcess.Start(StandInScenarios.OutOfMemory, (Memory, "64"));
 
     [TestMethod]

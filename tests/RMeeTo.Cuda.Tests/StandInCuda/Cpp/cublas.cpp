@@ -102,6 +102,9 @@ EXPORTED const char* cublasGetStatusName(cublasStatus_t status) {
 EXPORTED cublasStatus_t cublasCreate_v2(cublasHandle_t* handle) {
     ENTER(cublasCreate_v2)
     if (!has_context() || TOOLKIT > standin::setting("STANDIN_CUDA_DRIVER", 12080) / 1000) return CUBLAS_STATUS_NOT_INITIALIZED;
+    // The real one holds the primary context from then on until the process ends.
+    static CUcontext held = nullptr;
+    if (!held && driver<CUresult (*)(CUcontext*, CUdevice)>("cuDevicePrimaryCtxRetain")(&held, 0) != CUDA_SUCCESS) return CUBLAS_STATUS_NOT_INITIALIZED;
     auto* created = new Handle{nullptr, nullptr, 0};
     handles.insert(created);
     *handle = reinterpret_cast<cublasHandle_t>(created);
