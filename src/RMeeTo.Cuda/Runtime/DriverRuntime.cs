@@ -61,7 +61,7 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
         try
         {
             using var queue = Enter();
-            // While a stream records that waits for the default stream, nobody in the process may use that one, which libtorch does. So one that does not records.
+            // While a stream records that waits for the default stream, nobody in the process may use that one, which libtorch does. So another one records.
             (_stream, _recordingStream) = (NewStream(waitsForDefault: true), NewStream(waitsForDefault: false));
             _staging = new StagingMemory(_driver, _stream);
         }

@@ -7,7 +7,7 @@ namespace RMeeTo.Cuda.Tests.StandInCuda;
 
 /// <summary>
 /// Libraries with the names of CUDA's that are none of CUDA: our own C++ (the folder Cpp), which runs kernels on the CPU and is as strict as CUDA's
-/// documentation. A process that is started beside them goes the whole way that a program on a machine with a GPU goes: search, driver, compiler, cache, cuBLAS.
+/// documentation. A process that is started beside them goes the whole way of a program on a machine with a GPU: search, driver, compiler, cache, cuBLAS.
 /// </summary>
 internal static class StandInInstallation
 {
@@ -17,7 +17,8 @@ internal static class StandInInstallation
     private static readonly Lazy<string> s_root = new(Build);
 
     /// <summary>True where it can be built: elsewhere libraries have other names.</summary>
-    public static bool IsPossible => CppCompiler.Installed is not null && OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture == Architecture.X64;
+    public static bool IsPossible =>
+        CppCompiler.Installed is not null && OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture == Architecture.X64;
 
     /// <summary>Folder with what the driver's installation brings: libcuda.so.1.</summary>
     public static string Driver => Path.Combine(s_root.Value, "driver");
@@ -64,7 +65,8 @@ internal static class StandInInstallation
             Library(compiler, target, $"libcublasLt.so.{toolkit}", Source("empty.cpp"));
             Library(compiler, target, $"libnvrtc.so.{toolkit}", definition, Source("nvrtc.cpp"), "-lstdc++");
             // Needs libcublasLt by its name, as the real one does: whoever loads it sees to it that it is found.
-            Library(compiler, target, $"libcublas.so.{toolkit}", definition, Source("cublas.cpp"), "-Wl,--no-as-needed", $"-L{target}", $"-l:libcublasLt.so.{toolkit}");
+            Library(compiler, target, $"libcublas.so.{toolkit}", definition, Source("cublas.cpp"), "-Wl,--no-as-needed", $"-L{target}",
+                $"-l:libcublasLt.so.{toolkit}");
         }
         try
         {

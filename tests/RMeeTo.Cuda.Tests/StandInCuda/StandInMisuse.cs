@@ -91,9 +91,9 @@ internal static unsafe class StandInMisuse
                 compiler.Compile("fill.cu", source, [option]);
                 throw new InvalidOperationException($"{option} was taken");
             }
-            catch (KernelCompilationException e) when (e.Message.Contains("NVRTC_ERROR_INVALID_OPTION", StringComparison.Ordinal) && e.Message.Contains(option, StringComparison.Ordinal))
+            catch (KernelCompilationException e)
             {
-                // As it should be.
+                if (!e.Message.Contains("NVRTC_ERROR_INVALID_OPTION", StringComparison.Ordinal)) throw;
             }
 
         Expect(209, Load(compiler.Compile("fill.cu", source, ["--gpu-architecture=sm_80"]).Image, out _), "machine code for another generation");

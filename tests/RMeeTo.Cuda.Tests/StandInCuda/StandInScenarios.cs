@@ -55,7 +55,8 @@ internal static unsafe class StandInScenarios
             Retrainer.Run(TinyTask.Model(4), TinyTask.Images(18, seed: 1), null, options with { Device = device });
         var (expected, actual) = (Train(null), Train(provider));
         for (int epoch = 0; epoch < 2; epoch++)
-            Require(Math.Abs(expected.Epochs[epoch].Loss - actual.Epochs[epoch].Loss) < 1e-4, $"loss {actual.Epochs[epoch].Loss}, on the CPU {expected.Epochs[epoch].Loss}");
+            Require(Math.Abs(expected.Epochs[epoch].Loss - actual.Epochs[epoch].Loss) < 1e-4,
+                $"loss {actual.Epochs[epoch].Loss}, on the CPU {expected.Epochs[epoch].Loss}");
     }
 
     /// <summary>Several threads, each with a device that records and repeats, while another one uses the default stream, as libtorch would.</summary>
@@ -191,7 +192,8 @@ internal static unsafe class StandInScenarios
     {
         using var provider = new CudaDeviceProvider(0);
         using VimDevice device = provider.CreateDevice();
-        RequireThrows<OutOfMemoryException>(() => device.Allocate(100L << 20), "Stand-in GPU (sm_90) has", "of 64 MiB free; 400 more were asked for. Use a smaller batch.");
+        RequireThrows<OutOfMemoryException>(() => device.Allocate(100L << 20),
+            "Stand-in GPU (sm_90) has", "of 64 MiB free; 400 more were asked for. Use a smaller batch.");
         device.Allocate(1).Dispose();
     }
 

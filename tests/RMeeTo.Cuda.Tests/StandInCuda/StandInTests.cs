@@ -4,7 +4,8 @@ namespace RMeeTo.Cuda.Tests.StandInCuda;
 [TestClass]
 public sealed class StandInTests
 {
-    private const string Memory = "STANDIN_CUDA_MEMORY_MIB", Faults = "STANDIN_CUDA_FAULTS", Driver = "STANDIN_CUDA_DRIVER", Capability = "STANDIN_CUDA_CAPABILITY";
+    private const string Memory = "STANDIN_CUDA_MEMORY_MIB", Faults = "STANDIN_CUDA_FAULTS", Driver = "STANDIN_CUDA_DRIVER",
+        Capability = "STANDIN_CUDA_CAPABILITY";
 
     [TestMethod]
     public void Operators_are_as_the_reference_says() => StandInProcess.Start(StandInScenarios.Operators);
@@ -90,7 +91,8 @@ public sealed class StandInTests
         string both = $"{StandInInstallation.Toolkit(13)}:{StandInInstallation.Toolkit(12)}";
         Opens(Opened((LibrarySearch.Variable, both)), "cuBLAS 12.8");
         Opens(Opened((LibrarySearch.Variable, both), (Driver, "13000")), "cuBLAS 13.0");
-        Fails(Opened((LibrarySearch.Variable, StandInInstallation.Toolkit(13))), nameof(CudaUnavailableException), "NVRTC", "was not found", "TorchSharp-cuda-linux");
+        Fails(Opened((LibrarySearch.Variable, StandInInstallation.Toolkit(13))), nameof(CudaUnavailableException),
+            "NVRTC", "was not found", "TorchSharp-cuda-linux");
     }
 
     [TestMethod]
@@ -107,10 +109,12 @@ public sealed class StandInTests
     [TestMethod]
     public void What_fails_is_told()
     {
-        Fails(Opened((Faults, "nvrtcCompileProgram:1:7")), nameof(KernelCompilationException), "NVRTC 12.8 does not compile", "NVRTC_ERROR_BUILTIN_OPERATION_FAILURE");
+        Fails(Opened((Faults, "nvrtcCompileProgram:1:7")), nameof(KernelCompilationException),
+            "NVRTC 12.8 does not compile", "NVRTC_ERROR_BUILTIN_OPERATION_FAILURE");
         Fails(Opened((Faults, "cublasCreate_v2:1:1")), nameof(CudaException), "cublasCreate failed: CUBLAS_STATUS_NOT_INITIALIZED");
         Fails(Opened((Faults, "cublasGemmEx:1:13")), nameof(CudaException), "cublasGemmEx failed: CUBLAS_STATUS_EXECUTION_FAILED");
-        Fails(Opened((Faults, "cuModuleLoadData:1:209")), nameof(CudaException), "cuModuleLoadData of", "CUDA_ERROR_NO_BINARY_FOR_GPU (no kernel image is available");
+        Fails(Opened((Faults, "cuModuleLoadData:1:209")), nameof(CudaException),
+            "cuModuleLoadData of", "CUDA_ERROR_NO_BINARY_FOR_GPU (no kernel image is available");
         Fails(Opened((Faults, "cuLaunchKernel:1:701")), nameof(CudaException), "cuLaunchKernel of", "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES");
         Fails(Opened((Faults, "cuDevicePrimaryCtxRetain:1:2")), nameof(CudaException), "cuDevicePrimaryCtxRetain failed: CUDA_ERROR_OUT_OF_MEMORY");
         Fails(Opened((Faults, "cuStreamSynchronize:1:700")), nameof(CudaException), "cuStreamSynchronize failed: CUDA_ERROR_ILLEGAL_ADDRESS");
@@ -122,7 +126,8 @@ public sealed class StandInTests
     {
         string? headers = new[] { "/usr/local/cuda/include", "/usr/include", Environment.GetEnvironmentVariable("RMEETO_CUDA_HEADERS") }
             .LastOrDefault(folder => folder is not null && File.Exists(Path.Combine(folder, "cuda.h")) && File.Exists(Path.Combine(folder, "cublas_v2.h")));
-        if (headers is null || !StandInInstallation.IsPossible) Assert.Inconclusive("Needs cuda.h, nvrtc.h and cublas_v2.h of a CUDA Toolkit (RMEETO_CUDA_HEADERS) and g++.");
+        if (headers is null || !StandInInstallation.IsPossible)
+            Assert.Inconclusive("Needs cuda.h, nvrtc.h and cublas_v2.h of a CUDA Toolkit (RMEETO_CUDA_HEADERS) and g++.");
         StandInInstallation.CompareWith(headers);
     }
 

@@ -69,9 +69,10 @@ CUresult multiply(const void* argument) {
         return CUDA_ERROR_ILLEGAL_ADDRESS;
     }
     std::vector<float> a(static_cast<size_t>(p.m) * p.k), b(static_cast<size_t>(p.n) * p.k);
+    auto place = [](int row, int column, int stride) { return static_cast<size_t>(column) * stride + row; }; // column by column
     for (int l = 0; l < p.k; l++) {
-        for (int i = 0; i < p.m; i++) a[static_cast<size_t>(i) * p.k + l] = element(p, p.a, p.transpose_a ? static_cast<size_t>(i) * p.lda + l : static_cast<size_t>(l) * p.lda + i);
-        for (int j = 0; j < p.n; j++) b[static_cast<size_t>(j) * p.k + l] = element(p, p.b, p.transpose_b ? static_cast<size_t>(l) * p.ldb + j : static_cast<size_t>(j) * p.ldb + l);
+        for (int i = 0; i < p.m; i++) a[static_cast<size_t>(i) * p.k + l] = element(p, p.a, p.transpose_a ? place(l, i, p.lda) : place(i, l, p.lda));
+        for (int j = 0; j < p.n; j++) b[static_cast<size_t>(j) * p.k + l] = element(p, p.b, p.transpose_b ? place(j, l, p.ldb) : place(l, j, p.ldb));
     }
     for (int j = 0; j < p.n; j++)
         for (int i = 0; i < p.m; i++) {
@@ -139,14 +140,15 @@ EXPORTED cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t handle, void* works
     return CUBLAS_STATUS_SUCCESS;
 }
 
-EXPORTED cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t transpose_a, cublasOperation_t transpose_b, int m, int n, int k, const void* alpha,
-    const void* a, cudaDataType a_type, int lda, const void* b, cudaDataType b_type, int ldb, const void* beta, void* c, cudaDataType c_type, int ldc,
-    cublasComputeType_t compute, cublasGemmAlgo_t algorithm) {
+EXPORTED cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t transpose_a, cublasOperation_t transpose_b, int m, int n, int k,
+    const void* alpha, const void* a, cudaDataType a_type, int lda, const void* b, cudaDataType b_type, int ldb, const void* beta,
+    void* c, cudaDataType c_type, int ldc, cublasComputeType_t compute, cublasGemmAlgo_t algorithm) {
     ENTER(cublasGemmEx)
     if (!of(handle) || !has_context()) return CUBLAS_STATUS_NOT_INITIALIZED;
     bool known = (transpose_a == CUBLAS_OP_N || transpose_a == CUBLAS_OP_T) && (transpose_b == CUBLAS_OP_N || transpose_b == CUBLAS_OP_T);
     if (!known || m < 0 || n < 0 || k < 0 || !alpha || !beta) return CUBLAS_STATUS_INVALID_VALUE;
-    if (lda < std::max(1, transpose_a == CUBLAS_OP_T ? k : m) || ldb < std::max(1, transpose_b == CUBLAS_OP_T ? n : k) || ldc < std::max(1, m)) return CUBLAS_STATUS_INVALID_VALUE;
+    int rows_a = transpose_a == CUBLAS_OP_T ? k : m, rows_b = transpose_b == CUBLAS_OP_T ? n : k;
+    if (lda < std::max(1, rows_a) || ldb < std::max(1, rows_b) || ldc < std::max(1, m)) return CUBLAS_STATUS_INVALID_VALUE;
     bool single = a_type == CUDA_R_32F, bfloat16 = a_type == CUDA_R_16BF;
     bool supported = a_type == b_type && (single || bfloat16) && c_type == CUDA_R_32F &&
         (compute == CUBLAS_COMPUTE_32F || (compute == CUBLAS_COMPUTE_32F_FAST_TF32 && single)) && algorithm == CUBLAS_GEMM_DEFAULT;

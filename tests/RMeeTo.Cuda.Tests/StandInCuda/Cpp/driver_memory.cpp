@@ -54,7 +54,8 @@ CUresult release(std::map<uintptr_t, Range>& all, uintptr_t address) {
     madvise(first, range->second.mapped, MADV_DONTNEED);
     mprotect(first, range->second.mapped, PROT_NONE);
     all.erase(range);
-    return whole ? CUDA_SUCCESS : break_with(CUDA_ERROR_ILLEGAL_ADDRESS, "byte " + std::to_string(written) + " of an allocation of " + std::to_string(bytes) + " was written");
+    if (whole) return CUDA_SUCCESS;
+    return break_with(CUDA_ERROR_ILLEGAL_ADDRESS, "byte " + std::to_string(written) + " of an allocation of " + std::to_string(bytes) + " was written");
 }
 
 CUresult illegal(const char* what) { return break_with(CUDA_ERROR_ILLEGAL_ADDRESS, std::string(what) + " uses memory that was freed"); }

@@ -1,4 +1,4 @@
-// Modules, functions and launches. An image is a shared object that the stand-in for NVRTC made, or that object in hexadecimal digits behind "//", which is PTX.
+// Modules, functions and launches. An image is a shared object that the stand-in for NVRTC made, or that object in hexadecimal digits behind "//": PTX.
 #include <dlfcn.h>
 #include <elf.h>
 #include <unistd.h>
@@ -73,7 +73,8 @@ void* open(const std::string& object) {
 // Behind the object stand the compute capability that it is for and the toolkit that it is from.
 CUresult check_target(const std::string& object, bool ptx) {
     int target, toolkit;
-    if (object.size() < trailer_bytes || sscanf(object.c_str() + object.size() - trailer_bytes, "stand-in %d %d", &target, &toolkit) != 2) return CUDA_ERROR_INVALID_IMAGE;
+    if (object.size() < trailer_bytes) return CUDA_ERROR_INVALID_IMAGE;
+    if (sscanf(object.c_str() + object.size() - trailer_bytes, "stand-in %d %d", &target, &toolkit) != 2) return CUDA_ERROR_INVALID_IMAGE;
     if (toolkit > setting("STANDIN_CUDA_DRIVER", 12080) / 1000) return CUDA_ERROR_UNSUPPORTED_PTX_VERSION;
     bool runs = target <= capability() && (ptx || target / 10 == capability() / 10);
     return runs ? CUDA_SUCCESS : CUDA_ERROR_NO_BINARY_FOR_GPU;
@@ -155,7 +156,8 @@ EXPORTED CUresult cuFuncSetAttribute(CUfunction handle, CUfunction_attribute att
     ENTER(cuFuncSetAttribute)
     auto* function = reinterpret_cast<Function*>(handle);
     if (!functions.count(function)) return CUDA_ERROR_INVALID_HANDLE;
-    if (attribute != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES || value < 0 || value > limit() - function->module->shared_bytes) return CUDA_ERROR_INVALID_VALUE;
+    if (attribute != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES) return CUDA_ERROR_INVALID_VALUE;
+    if (value < 0 || value > limit() - function->module->shared_bytes) return CUDA_ERROR_INVALID_VALUE;
     function->dynamic_bytes = value;
     return CUDA_SUCCESS;
 }

@@ -8,6 +8,7 @@
 #include <iterator>
 #include <regex>
 #include <set>
+#include <sstream>
 #include <vector>
 #include "cuda_api.h"
 #include "standin.h"
@@ -32,8 +33,8 @@ void write(const string& path, const string& text) { std::ofstream(path, std::io
 
 std::vector<int> architectures() {
     std::vector<int> known;
-    string list = standin::text_setting("STANDIN_NVRTC_ARCHITECTURES", TOOLKIT == 12 ? "50 60 70 75 80 86 87 89 90" : "75 80 86 87 88 89 90 100 103 110 120");
-    for (size_t at = 0; at < list.size(); at = list.find(' ', at) == string::npos ? list.size() : list.find(' ', at) + 1) known.push_back(atoi(list.c_str() + at));
+    std::istringstream list(TOOLKIT == 12 ? "50 60 70 75 80 86 87 89 90" : "75 80 86 87 88 89 90 100 103 110 120");
+    for (int architecture; list >> architecture;) known.push_back(architecture);
     return known;
 }
 
@@ -51,7 +52,8 @@ string hash(const string& text) {
 // A preprocessed text with what the emulator needs around it.
 string registered(const string& text) {
     static const std::regex kernel(R"re(extern\s+"C"\s+__global__\s+(?:void\s+)?(?:__launch_bounds__\s*\(([^;{}]*?)\)\s*)?(?:void\s+)?(\w+)\s*\()re");
-    string code = "#include \"cuda_on_cpu.h\"\nnamespace {\n" + text + "\n}\nextern \"C\" __attribute__((visibility(\"default\"))) const cuda_kernel cuda_kernels[] = {\n";
+    string code = "#include \"cuda_on_cpu.h\"\nnamespace {\n" + text + "\n}\n"
+        "extern \"C\" __attribute__((visibility(\"default\"))) const cuda_kernel cuda_kernels[] = {\n";
     for (std::sregex_iterator found(text.begin(), text.end(), kernel), end; found != end; ++found) {
         string name = (*found)[2];
         code += "    {\"" + name + "\", cuda_entry<" + name + ">::run, cuda_entry<" + name + ">::bytes, cuda_largest_block(" + (*found)[1].str() + ")},\n";
@@ -80,7 +82,8 @@ bool build(const string& source, string& log, string& object) {
     bool built = run("-E -std=c++17 -x c++ -DCUDA_EMULATED=1 -D__CUDA_ARCH__=700 -D__CUDACC__=1 -D__CUDACC_RTC__=1 kernels.cu -o kernels.ii", folder, log);
     if (built) {
         write(folder + "/kernels.cpp", registered(read(folder + "/kernels.ii")));
-        built = run(flags + " -c kernels.cpp -o kernels.o", folder, log) && run("-shared kernels.o '" + home + "/cuda_blocks.o' -o kernels.so -lm", folder, log);
+        built = run(flags + " -c kernels.cpp -o kernels.o", folder, log) &&
+            run("-shared kernels.o '" + home + "/cuda_blocks.o' -o kernels.so -lm", folder, log);
     }
     if (built) {
         object = read(folder + "/kernels.so");
@@ -165,7 +168,8 @@ EXPORTED nvrtcResult nvrtcCompileProgram(nvrtcProgram handle, int count, const c
     if (!dlopen(TOOLKIT == 12 ? "libnvrtc-builtins.so.12.8" : "libnvrtc-builtins.so.13.0", RTLD_NOW)) return NVRTC_ERROR_BUILTIN_OPERATION_FAILURE;
     int target = 0;
     for (int i = 0; i < count; i++) {
-        bool real = sscanf(options[i], "--gpu-architecture=sm_%d", &target) == 1, is_virtual = sscanf(options[i], "--gpu-architecture=compute_%d", &target) == 1;
+        bool real = sscanf(options[i], "--gpu-architecture=sm_%d", &target) == 1;
+        bool is_virtual = sscanf(options[i], "--gpu-architecture=compute_%d", &target) == 1;
         bool known = false;
         for (int architecture : architectures()) known |= architecture == target;
         if ((real || is_virtual) && known) program->is_ptx = is_virtual;
