@@ -22,6 +22,9 @@ internal static class TorchBackend
 
     private static string CpuPackage => "TorchSharp-cpu";
 
+    /// <summary>True where the libtorch that is there is the one without CUDA.</summary>
+    public static bool IsForCpu => TryLoad(NativeLibraryName) && !TryLoad("torch_cuda");
+
     /// <summary>Throws where libtorch cannot be used on a kind of device.</summary>
     /// <exception cref="PlatformNotSupportedException">TorchSharp does not exist for this system, or has no such device on it.</exception>
     /// <exception cref="InvalidOperationException">

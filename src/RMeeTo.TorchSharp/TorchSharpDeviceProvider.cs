@@ -56,6 +56,10 @@ public sealed class TorchSharpDeviceProvider : IVimDeviceProvider, IDisposable
             _kernels = TorchCuda.Open(gpu, precision, withTorch: noTorch is null);
             _sharesMemory = noTorch is null;
         }
+        catch (CudaUnavailableException failure) when (failure.IsMissingLibrary && TorchBackend.IsForCpu)
+        {
+            throw new CudaUnavailableException(noTorch!.Message, failure); // one package is in the place of another, which brings what we miss
+        }
         catch (Exception failure) when (noTorch is null && TorchCuda.IsMissing(failure))
         {
             FallbackReason = failure.Message;

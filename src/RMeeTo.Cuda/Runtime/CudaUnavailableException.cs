@@ -13,6 +13,9 @@ public sealed class CudaUnavailableException : Exception
 
     internal CudaUnavailableException(string message, Exception? inner = null) : base(message, inner) { }
 
+    /// <summary>True where driver and GPU are there, and NVRTC or cuBLAS is not.</summary>
+    internal bool IsMissingLibrary { get; private init; }
+
     private static string Package => RuntimeInformation.IsOSPlatform(OSPlatform.Windows) ? "TorchSharp-cuda-windows" : "TorchSharp-cuda-linux";
 
     private static string Libraries => $"CUDA's libraries come with the package {Package}, or with the CUDA Toolkit 12.";
@@ -38,7 +41,7 @@ public sealed class CudaUnavailableException : Exception
     internal static CudaUnavailableException NoLibrary(string what, IEnumerable<string> names, IEnumerable<string> tried) => new(
         $"{what} was not found: none of {string.Join(", ", names)}. Add the package {Package} to the application, or install the CUDA Toolkit 12 and set " +
         $"CUDA_PATH, or set {LibrarySearch.Variable} to a folder that holds it, such as that of a PyTorch installation. Looked in: " +
-        $"{string.Join(", ", tried.DefaultIfEmpty("no folder, for none of them exists"))}, and where the system looks.");
+        $"{string.Join(", ", tried.DefaultIfEmpty("no folder, for none of them exists"))}, and where the system looks.") { IsMissingLibrary = true };
 
     private static string Text(int version) => $"{version / 1000}.{version % 1000 / 10}";
 }
