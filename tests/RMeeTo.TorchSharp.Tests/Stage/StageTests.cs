@@ -62,7 +62,7 @@ public sealed class StageTests
         var data = Tiny.Data(_ml, 60, 10, wholePaths: true);
         var expected = Tiny.Read(_ml, fitted.Transform(data));
         var log = Tiny.Log(_ml);
-        fitted.Renew(options => options with { GpuAskedFor = new(0, FallbackToCpu: false) { ProviderType = typeof(TorchOnCpu).AssemblyQualifiedName! } });
+        fitted.Renew(options => options with { Gpu = new(0, FallbackToCpu: false) { ProviderType = typeof(TorchOnCpu).AssemblyQualifiedName! } });
         AreClose(Tiny.Read(_ml, fitted.Transform(data)), expected);
         Tiny.HasLine(log, "Device: played GPU 0");
     }
