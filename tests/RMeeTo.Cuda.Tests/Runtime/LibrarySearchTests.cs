@@ -24,6 +24,10 @@ public sealed class LibrarySearchTests
     [DataRow("site-packages/nvidia/cuda_nvrtc/lib/libnvrtc.so.12", "site-packages/torch")]
     [DataRow("site-packages/nvidia/cuda_nvrtc/lib/libnvrtc.so.12", "site-packages/torch/lib")]
     [DataRow("site-packages/torch/lib/libnvrtc-b51b459d.so.12", "site-packages")]
+    [DataRow("site-packages/nvidia/cu13/lib/libnvrtc.so.13", "site-packages")]
+    [DataRow("site-packages/nvidia/cu13/lib/libnvrtc.so.13", "site-packages/nvidia")]
+    [DataRow("site-packages/nvidia/cu13/lib/libnvrtc.so.13", "site-packages/torch")]
+    [DataRow("site-packages/nvidia/cu13/lib/libnvrtc.so.13", "site-packages/torch/lib")]
     public void The_compiler_is_found_where_packages_put_it(string file, string root)
     {
         if (OperatingSystem.IsWindows() || RuntimeInformation.ProcessArchitecture != Architecture.X64) Assert.Inconclusive("These are names of Linux on x64.");

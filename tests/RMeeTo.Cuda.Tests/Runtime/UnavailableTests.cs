@@ -45,6 +45,15 @@ public sealed class UnavailableTests
         Assert.AreEqual(architecture.StartsWith("compute", StringComparison.Ordinal), CompilerOptions.ArePtx(options));
     }
 
+    /// <summary>Machine code for a GPU of Jetson or Drive runs on no other of its generation.</summary>
+    [TestMethod]
+    [DataRow(89, "sm_86")]
+    [DataRow(87, "sm_87")]
+    [DataRow(103, "sm_100")]
+    [DataRow(120, "compute_100")]
+    public void Machine_code_for_embedded_GPUs_is_for_them_alone(int capability, string architecture) =>
+        CollectionAssert.Contains(CompilerOptions.For(capability, [70, 72, 80, 86, 87, 90, 100, 101]), $"--gpu-architecture={architecture}");
+
     [TestMethod]
     public void A_compiler_that_is_too_new_for_the_GPU_is_told() =>
         Says(Assert.ThrowsExactly<CudaUnavailableException>(() => CompilerOptions.For(70, [75, 80, 90])), "7.5 and later", "7.0");
