@@ -19,7 +19,7 @@ internal sealed record CommandLine
           --precision P,P      Float32, TensorFloat32, BFloat16 (all)
           --batch N            images at once (128)
           --rounds N           samples of every case (9)
-          --smoke              a tiny network, small sizes and every twelfth operator case: tries this program, says nothing of a GPU's speed
+          --smoke              a tiny network, small sizes, every twelfth operator case, no PyTorch: tries the program
           --torchsharp DIR     folder with RMeeTo.TorchSharp, TorchSharp and its libtorch: measures the tensor operators too
           --pytorch PYTHON     Python with torch, for the same network in PyTorch (python3; left out where it has no torch)
           --help               this text
