@@ -30,7 +30,7 @@ internal static class DeviceChoice
     {
         { GpuPackage: { } package } => $"Add the packages RMeeTo.TorchSharp and {package} to the application",
         { System: HostSystem.Windows or HostSystem.Linux } =>
-            $"TorchSharp has no CUDA for {system}: add the package RMeeTo.TorchSharp to the application, install the CUDA Toolkit 12",
+            $"TorchSharp has no CUDA for {system}: add the package RMeeTo.TorchSharp to the application, install the CUDA Toolkit 12 or 13",
         _ => $"No GPU of {system} can be used, only those of Windows and Linux and of a Mac with an Apple processor: leave GpuDeviceId null",
     };
 

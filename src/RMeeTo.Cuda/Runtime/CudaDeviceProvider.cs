@@ -3,7 +3,7 @@ using RMeeTo.Vim.Devices;
 namespace RMeeTo.Cuda;
 
 /// <summary>
-/// Devices on one NVIDIA GPU, of compute capability 7.0 or later, with a driver for CUDA 12. NVRTC and cuBLAS are taken from the application (packages
+/// Devices on one NVIDIA GPU, of compute capability 7.0 or later, with a driver for CUDA 12 or later. NVRTC and cuBLAS are taken from the application (packages
 /// TorchSharp-cuda-windows and TorchSharp-cuda-linux bring them), a CUDA Toolkit, the system, or the folder that the environment variable RMEETO_CUDA_LIBRARIES
 /// names. Kernels are compiled at first use and kept on disk.
 /// </summary>

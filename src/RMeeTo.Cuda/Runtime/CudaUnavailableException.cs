@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using RMeeTo.Vim.Devices;
 
 namespace RMeeTo.Cuda;
 
@@ -16,9 +16,16 @@ public sealed class CudaUnavailableException : Exception
     /// <summary>True where driver and GPU are there, and NVRTC or cuBLAS is not.</summary>
     internal bool IsMissingLibrary { get; private init; }
 
-    private static string Package => RuntimeInformation.IsOSPlatform(OSPlatform.Windows) ? "TorchSharp-cuda-windows" : "TorchSharp-cuda-linux";
+    private static string Libraries => $"CUDA's libraries come {ComesWith(HostSystem.Current)}.";
 
-    private static string Libraries => $"CUDA's libraries come with the package {Package}, or with the CUDA Toolkit 12.";
+    /// <summary>What CUDA's libraries come with: the package for a Mac has none of them, and Linux on Arm64 has no package.</summary>
+    /// <param name="system">Where they are needed.</param>
+    /// <param name="newest">The version of CUDA that the driver is for: what a newer toolkit makes, it does not run.</param>
+    internal static string ComesWith(HostSystem system, int newest = int.MaxValue)
+    {
+        string toolkit = $"with the CUDA Toolkit {(newest < 13 ? "12" : "12 or 13")}";
+        return system is { System: not HostSystem.Mac, GpuPackage: { } package } ? $"with the package {package}, or {toolkit}" : toolkit;
+    }
 
     internal static CudaUnavailableException NoDriver(string library) => new(
         $"There is no NVIDIA driver: '{library}' could not be loaded. Install a driver of version {Driver} or later; {Libraries}");
@@ -30,17 +37,16 @@ public sealed class CudaUnavailableException : Exception
         $"The NVIDIA driver does not start: {error}. If nvidia-smi fails too, install the driver ({Driver} or later) anew; {Libraries}");
 
     internal static CudaUnavailableException NoSuchGpu(int gpu, int count) => new(count == 0
-        ? $"GPU {gpu} was asked for, and there is no NVIDIA GPU that programs may use (the environment variable CUDA_VISIBLE_DEVICES can hide them). " +
-          $"The package {Package} and the CUDA Toolkit 12 need one."
+        ? $"GPU {gpu} was asked for, and there is no NVIDIA GPU that programs may use (the environment variable CUDA_VISIBLE_DEVICES can hide them)."
         : $"GPU {gpu} was asked for, and there {(count == 1 ? "is 1 NVIDIA GPU: 0" : $"are {count} NVIDIA GPUs: 0 to {count - 1}")} " +
           "(the environment variable CUDA_VISIBLE_DEVICES can hide some).");
 
     internal static CudaUnavailableException OldGpu(string name, int capability) => new(
         $"{name} has compute capability {capability / 10}.{capability % 10}; 7.0 or later is needed (Volta, Turing, Ampere, Ada, Hopper, Blackwell).");
 
-    internal static CudaUnavailableException NoLibrary(string what, IEnumerable<string> names, IEnumerable<string> tried) => new(
-        $"{what} was not found: none of {string.Join(", ", names)}. Add the package {Package} to the application, or install the CUDA Toolkit 12 and set " +
-        $"CUDA_PATH, or set {LibrarySearch.Variable} to a folder that holds it, such as that of a PyTorch installation. Looked in: " +
+    internal static CudaUnavailableException NoLibrary(string what, IEnumerable<string> names, IEnumerable<string> tried, int newest) => new(
+        $"{what} was not found: none of {string.Join(", ", names)}. Install it {ComesWith(HostSystem.Current, newest)}, " +
+        $"whose folder CUDA_PATH names, or set {LibrarySearch.Variable} to a folder that holds it, such as that of a PyTorch installation. Looked in: " +
         $"{string.Join(", ", tried.DefaultIfEmpty("no folder, for none of them exists"))}, and where the system looks.") { IsMissingLibrary = true };
 
     private static string Text(int version) => $"{version / 1000}.{version % 1000 / 10}";

@@ -77,7 +77,7 @@ internal sealed class LibrarySearch(IReadOnlyList<string> roots, Func<int> newes
         int major = newest();
         foreach (string name in library.SystemNames.Where(name => library.IsFile(name, major)))
             if (NativeLibrary.TryLoad(name, out nint handle)) return new(name, handle);
-        throw CudaUnavailableException.NoLibrary(library.What, library.SystemNames, Folders);
+        throw CudaUnavailableException.NoLibrary(library.What, library.SystemNames, Folders, major);
     }
 
     private static string PortableRuntime =>

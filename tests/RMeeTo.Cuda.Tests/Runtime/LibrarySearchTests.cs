@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using RMeeTo.Vim.Devices;
 
 namespace RMeeTo.Cuda.Tests.Runtime;
 
@@ -65,8 +66,8 @@ public sealed class LibrarySearchTests
         Plant("a/libcublas.so.12"); // not a library at all
         var nowhere = new CudaLibrary("cuBLAS", @"^libcublas.*\.so\.(?<major>\d+)$", "^none$", ["libcublas-of-nobody.so.12"]);
         string message = Assert.ThrowsExactly<CudaUnavailableException>(() => Search("a").Load(nowhere)).Message;
-        string package = RuntimeInformation.IsOSPlatform(OSPlatform.Windows) ? "TorchSharp-cuda-windows" : "TorchSharp-cuda-linux";
-        string[] parts = ["cuBLAS", "libcublas-of-nobody.so.12", package, "CUDA Toolkit 12", "CUDA_PATH", LibrarySearch.Variable, Path.Combine(_root, "a")];
+        string source = CudaUnavailableException.ComesWith(HostSystem.Current);
+        string[] parts = ["cuBLAS", "libcublas-of-nobody.so.12", source, "CUDA_PATH", LibrarySearch.Variable, Path.Combine(_root, "a")];
         foreach (string part in parts)
             StringAssert.Contains(message, part);
     }

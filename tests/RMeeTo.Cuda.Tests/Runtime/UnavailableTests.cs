@@ -7,14 +7,31 @@ namespace RMeeTo.Cuda.Tests.Runtime;
 [TestClass]
 public sealed class UnavailableTests
 {
-    private static string Package => RuntimeInformation.IsOSPlatform(OSPlatform.Windows) ? "TorchSharp-cuda-windows" : "TorchSharp-cuda-linux";
+    private static string Libraries => CudaUnavailableException.ComesWith(HostSystem.Current);
+
+    [TestMethod]
+    [DataRow(HostSystem.Linux, Architecture.X64, "with the package TorchSharp-cuda-linux, or with the CUDA Toolkit 12 or 13")]
+    [DataRow(HostSystem.Windows, Architecture.X64, "with the package TorchSharp-cuda-windows, or with the CUDA Toolkit 12 or 13")]
+    [DataRow(HostSystem.Linux, Architecture.Arm64, "with the CUDA Toolkit 12 or 13")]
+    [DataRow(HostSystem.Windows, Architecture.Arm64, "with the CUDA Toolkit 12 or 13")]
+    [DataRow(HostSystem.Mac, Architecture.Arm64, "with the CUDA Toolkit 12 or 13")]
+    public void A_package_is_named_where_it_has_the_libraries(string system, Architecture processor, string source) =>
+        Assert.AreEqual(source, CudaUnavailableException.ComesWith(new HostSystem(system, processor)));
+
+    [TestMethod]
+    public void A_toolkit_that_is_too_new_for_the_driver_is_not_named()
+    {
+        var arm = new HostSystem(HostSystem.Linux, Architecture.Arm64);
+        Assert.AreEqual("with the CUDA Toolkit 12", CudaUnavailableException.ComesWith(arm, newest: 12));
+        Assert.AreEqual("with the CUDA Toolkit 12 or 13", CudaUnavailableException.ComesWith(arm, newest: 13));
+    }
 
     [TestMethod]
     public void Every_message_says_what_is_missing_and_what_to_add()
     {
-        Says(CudaUnavailableException.NoDriver("libcuda.so.1"), "libcuda.so.1", "driver", "525", Package, "CUDA Toolkit 12");
-        Says(CudaUnavailableException.OldDriver(11040), "CUDA 11.4", "12.0 is needed", "525", Package, "CUDA Toolkit 12");
-        Says(CudaUnavailableException.DriverFailed("CUDA_ERROR_UNKNOWN (unknown error)"), "CUDA_ERROR_UNKNOWN", "nvidia-smi", Package, "CUDA Toolkit 12");
+        Says(CudaUnavailableException.NoDriver("libcuda.so.1"), "libcuda.so.1", "driver", "525", Libraries);
+        Says(CudaUnavailableException.OldDriver(11040), "CUDA 11.4", "12.0 is needed", "525", Libraries);
+        Says(CudaUnavailableException.DriverFailed("CUDA_ERROR_UNKNOWN (unknown error)"), "CUDA_ERROR_UNKNOWN", "nvidia-smi", Libraries);
         Says(CudaUnavailableException.NoSuchGpu(0, 0), "GPU 0", "no NVIDIA GPU", "CUDA_VISIBLE_DEVICES");
         Says(CudaUnavailableException.NoSuchGpu(1, 1), "GPU 1 was asked for, and there is 1 NVIDIA GPU: 0");
         Says(CudaUnavailableException.NoSuchGpu(4, 4), "GPU 4 was asked for, and there are 4 NVIDIA GPUs: 0 to 3");
@@ -26,8 +43,8 @@ public sealed class UnavailableTests
     public void Without_a_driver_the_provider_says_so()
     {
         if (NativeLibrary.TryLoad(OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1", out _)) Assert.Inconclusive("There is a driver here.");
-        Says(Assert.ThrowsExactly<CudaUnavailableException>(() => new CudaDeviceProvider(0)), "no NVIDIA driver", Package);
-        Says(Assert.ThrowsExactly<CudaUnavailableException>(() => new CudaDeviceProvider(0)), "no NVIDIA driver", Package); // the second time too
+        Says(Assert.ThrowsExactly<CudaUnavailableException>(() => new CudaDeviceProvider(0)), "no NVIDIA driver", Libraries);
+        Says(Assert.ThrowsExactly<CudaUnavailableException>(() => new CudaDeviceProvider(0)), "no NVIDIA driver", Libraries); // the second time too
         Assert.AreEqual(0, CudaDeviceProvider.Count);
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new CudaDeviceProvider(0, (MatrixPrecision)7));
     }

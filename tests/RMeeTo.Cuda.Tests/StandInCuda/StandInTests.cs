@@ -1,3 +1,5 @@
+using RMeeTo.Vim.Devices;
+
 namespace RMeeTo.Cuda.Tests.StandInCuda;
 
 /// <summary>The provider of a real GPU, from the search for libraries to the last product, in processes beside the stand-in for CUDA.</summary>
@@ -92,7 +94,7 @@ public sealed class StandInTests
         Opens(Opened((LibrarySearch.Variable, both)), "cuBLAS 12.8");
         Opens(Opened((LibrarySearch.Variable, both), (Driver, "13000")), "cuBLAS 13.0");
         Fails(Opened((LibrarySearch.Variable, StandInInstallation.Toolkit(13))), nameof(CudaUnavailableException),
-            "NVRTC", "was not found", "TorchSharp-cuda-linux");
+            "NVRTC", "was not found", CudaUnavailableException.ComesWith(HostSystem.Current, newest: 12));
     }
 
     [TestMethod]

@@ -104,7 +104,7 @@ public sealed class DeviceChoiceTests
         Assert.AreEqual("Add the packages RMeeTo.TorchSharp and TorchSharp-cuda-linux to the application", Advice("Linux", Architecture.X64));
         Assert.AreEqual("Add the packages RMeeTo.TorchSharp and TorchSharp-cuda-windows to the application", Advice("Windows", Architecture.X64));
         Assert.AreEqual("Add the packages RMeeTo.TorchSharp and TorchSharp-cpu to the application", Advice("macOS", Architecture.Arm64));
-        Assert.Contains("add the package RMeeTo.TorchSharp to the application, install the CUDA Toolkit 12", Advice("Linux", Architecture.Arm64));
+        Assert.Contains("add the package RMeeTo.TorchSharp to the application, install the CUDA Toolkit 12 or 13", Advice("Linux", Architecture.Arm64));
         Assert.StartsWith("No GPU of macOS on X64 can be used", Advice("macOS", Architecture.X64));
         string here = OperatingSystem.IsWindows() ? "Windows" : OperatingSystem.IsLinux() ? "Linux" : OperatingSystem.IsMacOS() ? "macOS" : "";
         Assert.AreEqual($"{here} on {RuntimeInformation.ProcessArchitecture}", HostSystem.Current.ToString());
