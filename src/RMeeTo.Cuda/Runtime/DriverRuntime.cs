@@ -164,6 +164,7 @@ internal sealed unsafe class DriverRuntime : ICudaRuntime
     public void CopyToDeviceLater(nint destination, void* source, long bytes)
     {
         using var queue = Enter();
+        RefuseWhileRecording("Values are copied from the host"); // each repeat would copy what the source holds by then
         if (bytes > 0) _driver.Check(_driver.CopyHostToDevice(destination, (nint)source, (nuint)bytes, Stream), "cuMemcpyHtoDAsync");
     }
 

@@ -144,6 +144,24 @@ public sealed unsafe class DriverRuntimeTests
         Assert.ThrowsExactly<InvalidOperationException>(() => runtime.EndCapture());
     }
 
+    /// <summary>A repeated copy would take what its source holds by then, and nothing that is recorded has been computed yet.</summary>
+    [TestMethod]
+    public void Copies_from_and_to_the_host_are_not_recorded()
+    {
+        using var cuda = new PlayedCuda();
+        using DriverRuntime runtime = cuda.Open();
+        nint memory = runtime.Allocate(64), host = runtime.AllocateHost(64);
+        runtime.BeginCapture();
+        const string fromHost = "Values are copied from the host while a graph is being recorded.";
+        Assert.AreEqual(fromHost, Assert.ThrowsExactly<InvalidOperationException>(() => runtime.CopyToDevice(memory, (void*)host, 64)).Message);
+        Assert.AreEqual(fromHost, Assert.ThrowsExactly<InvalidOperationException>(() => runtime.CopyToDeviceLater(memory, (void*)host, 64)).Message);
+        Assert.ThrowsExactly<InvalidOperationException>(() => runtime.CopyToHost((void*)host, memory, 64));
+        runtime.AbandonCapture();
+        runtime.CopyToDeviceLater(memory, (void*)host, 64);
+        runtime.Synchronize();
+        runtime.FreeHost(host);
+    }
+
     /// <summary>Whatever goes wrong at the end of a recording, the sequence runs, and other threads go on.</summary>
     [TestMethod]
     [DataRow("cuStreamBeginCapture")]
