@@ -23,6 +23,7 @@ internal sealed class OrderedSum : IDisposable
     private readonly DeviceBuffer[] _sources;
     private readonly DeviceBuffer _sum;
     private readonly float[] _chunk;
+    private readonly int _range;
     private readonly Action<int, int> _add;
     private readonly Action<int, int> _clear;
     private long _addOffset;
@@ -43,6 +44,7 @@ internal sealed class OrderedSum : IDisposable
         _sum = group.Rank == 0 ? _lanes[0] : _devices[0].Allocate(lanes[0].Length);
         _sources = group.Rank == 0 ? _lanes : [_sum, .. _lanes];
         _chunk = new float[Math.Min(chunk, _sum.Length)];
+        _range = provider.TakesWholeBatches ? _chunk.Length : Range; // a GPU shares a range among its threads itself
         (_add, _clear) = (Add, Clear);
         Result = [_sum];
     }
@@ -101,7 +103,7 @@ internal sealed class OrderedSum : IDisposable
             _sum.Write(values, offset);
         }
         (_addOffset, _addCount) = (offset, count);
-        _team.Run((count + Range - 1) / Range, _add);
+        _team.Run((count + _range - 1) / _range, _add);
         if (_group.Rank == _group.Size - 1) return;
         _sum.Read(values, offset);
         _group.Send(MemoryMarshal.AsBytes(values), _group.Rank + 1);
@@ -122,8 +124,8 @@ internal sealed class OrderedSum : IDisposable
 
     private void Add(int worker, int range)
     {
-        long start = (long)range * Range;
-        _devices[worker].SumBuffers(_sum, _sources, _addOffset + start, Math.Min(Range, _addCount - start));
+        long start = (long)range * _range;
+        _devices[worker].SumBuffers(_sum, _sources, _addOffset + start, Math.Min(_range, _addCount - start));
     }
 
     private void Clear(int worker, int lane)

@@ -1,6 +1,7 @@
 using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Devices.Cpu;
 using RMeeTo.Vim.Retraining.Distributed;
+using RMeeTo.Vim.Tests.Devices;
 
 namespace RMeeTo.Vim.Tests.Retraining.Distributed;
 
@@ -29,15 +30,28 @@ public sealed class OrderedSumTests
         CollectionAssert.AreNotEqual(Expected(lanes), Expected([.. lanes.Reverse()]));
     }
 
-    /// <summary>In a process: sums its lanes with those of the others, twice, so that what the first sum left cannot hide in the second.</summary>
-    public static float[] Sum(IProcessGroup group, int lanes, int length, int chunk)
+    /// <summary>It has threads enough for a chunk, and would wait for many small ranges.</summary>
+    [TestMethod]
+    public void AGpuAddsAChunkAtOnce()
     {
-        using var device = CpuDeviceProvider.Instance.CreateDevice();
+        const int size = 3, lanes = 5, length = 400_000, chunk = 150_000;
+        PlayedGpu[] gpus = [new(), new(), new()];
+        float[] expected = Expected(Lanes(lanes, length));
+        foreach (float[] sum in InMemoryGroup.Run(size, group => Sum(group, gpus[group.Rank], lanes, length, chunk))) CollectionAssert.AreEqual(expected, sum);
+        foreach (var gpu in gpus) Assert.AreEqual(2 * 3, gpu.Queue.Called, "sums of three chunks, twice");
+    }
+
+    /// <summary>In a process: sums its lanes with those of the others, twice, so that what the first sum left cannot hide in the second.</summary>
+    public static float[] Sum(IProcessGroup group, int lanes, int length, int chunk) => Sum(group, CpuDeviceProvider.Instance, lanes, length, chunk);
+
+    private static float[] Sum(IProcessGroup group, IVimDeviceProvider provider, int lanes, int length, int chunk)
+    {
+        using var device = provider.CreateDevice();
         using var team = new WorkerTeam(2);
         int first = lanes * group.Rank / group.Size, end = lanes * (group.Rank + 1) / group.Size;
         var mine = Lanes(lanes, length)[first..end];
         var buffers = mine.Select(_ => device.Allocate(length)).ToList();
-        using var sum = new OrderedSum(group, team, CpuDeviceProvider.Instance, buffers, chunk);
+        using var sum = new OrderedSum(group, team, provider, buffers, chunk);
         var result = new float[length];
         for (int repeat = 0; repeat < 2; repeat++)
         {
