@@ -1,9 +1,7 @@
 using RMeeTo.Cuda.Tests.Runtime;
 using RMeeTo.Vim.Devices;
 using RMeeTo.Vim.Merging;
-using RMeeTo.Vim.Network;
 using RMeeTo.Vim.Tests.Network;
-using RMeeTo.Vim.Tests.Retraining;
 
 namespace RMeeTo.Cuda.Tests.Devices;
 
@@ -28,24 +26,10 @@ public sealed class AllocationTests
     {
         var gpu = new LaunchRecorder { Precision = precision };
         using var device = new CudaDevice(new CudaContext(gpu, gpu));
-        using var weights = new DeviceWeights(device, TinyTask.Model().Weights, forTraining: true);
-        var network = new VimNetwork(weights, MergeSchedule.Uniform(TinyTask.Config, 5, interval: 1, merging: options), options);
-        using var workspace = network.CreateWorkspace(device, 2, training);
-        using ParameterBuffer gradients = new(device, weights.Parameters), first = new(device, weights.Parameters), second = new(device, weights.Parameters);
-        Pass();
+        using var pass = new TinyPass(device, training, options);
+        pass.Run();
         long warm = gpu.Allocations;
-        Assert.AreEqual(0, Allocations.OfTen(Pass), "managed bytes in ten passes");
+        Assert.AreEqual(0, Allocations.OfTen(pass.Run), "managed bytes in ten passes");
         Assert.AreEqual(warm, gpu.Allocations, "allocations on the GPU");
-
-        void Pass()
-        {
-            network.Forward(device, workspace, 2);
-            if (!training) return;
-            device.Loss(new LossWeights(1, 0), workspace.Logits, workspace.Targets, default, 0.5f, workspace.Losses, workspace.LogitsGradient);
-            network.Backward(device, workspace, 2, gradients);
-            device.AdamW(new AdamWStep(1, 1e-3, 0.9, 0.999, 1e-8, 0.05),
-                weights.Values, gradients.Values, first.Values, second.Values, 0, weights.Parameters.BufferLength);
-            for (int i = 0; i < weights.Linear.Count; i++) device.Refresh(weights.Linear[i]);
-        }
     }
 }

@@ -121,22 +121,8 @@ public sealed class VimNetworkTests
     private static void CheckAllocations(bool training, MergeOptions options)
     {
         using var device = CpuDevice.Create();
-        using var weights = new DeviceWeights(device, TinyTask.Model().Weights, forTraining: true);
-        var network = new VimNetwork(weights, MergeSchedule.Uniform(TinyTask.Config, 5, interval: 1, merging: options), options);
-        using var workspace = network.CreateWorkspace(device, 2, training);
-        using ParameterBuffer gradients = new(device, weights.Parameters), first = new(device, weights.Parameters), second = new(device, weights.Parameters);
-        Assert.AreEqual(0, Allocations.OfTen(Pass), "bytes in ten passes");
-
-        void Pass()
-        {
-            network.Forward(device, workspace, 2);
-            if (!training) return;
-            device.Loss(new LossWeights(1, 0), workspace.Logits, workspace.Targets, default, 0.5f, workspace.Losses, workspace.LogitsGradient);
-            network.Backward(device, workspace, 2, gradients);
-            device.AdamW(new AdamWStep(1, 1e-3, 0.9, 0.999, 1e-8, 0.05),
-                weights.Values, gradients.Values, first.Values, second.Values, 0, weights.Parameters.BufferLength);
-            for (int i = 0; i < weights.Linear.Count; i++) device.Refresh(weights.Linear[i]);
-        }
+        using var pass = new TinyPass(device, training, options);
+        Assert.AreEqual(0, Allocations.OfTen(pass.Run), "bytes in ten passes");
     }
 
     /// <summary>With fewer tokens it would run, and read rows of other tokens.</summary>
