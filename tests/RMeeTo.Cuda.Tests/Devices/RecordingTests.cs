@@ -60,6 +60,7 @@ public sealed class RecordingTests
     }
 
     [TestMethod]
+    [DoNotParallelize] // one library holds the kernels of all played GPUs
     [DataRow("cuStreamEndCapture")]
     [DataRow("cuGraphInstantiate")]
     public void A_graph_that_the_driver_does_not_make_is_done_without(string function)
