@@ -21,7 +21,7 @@ internal static class DevicesUnderTest
     /// <summary>A GPU of its own.</summary>
     public static CudaContext Emulated(LaunchOrder order, ulong seed = 0, bool watched = false)
     {
-        if (CppCompiler.Installed is null) Assert.Inconclusive(CppCompiler.Missing);
+        CppCompiler.Require();
         var cuda = new EmulatedCuda(order, seed, watched: watched);
         return new CudaContext(cuda, new EmulatedProducts(cuda));
     }

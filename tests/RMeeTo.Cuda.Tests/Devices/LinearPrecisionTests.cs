@@ -87,7 +87,7 @@ public sealed class LinearPrecisionTests
 
     private static CudaContext Emulated(MatrixPrecision precision)
     {
-        if (CppCompiler.Installed is null) Assert.Inconclusive(CppCompiler.Missing);
+        CppCompiler.Require();
         var cuda = new EmulatedCuda();
         return new CudaContext(cuda, new EmulatedProducts(cuda, precision));
     }

@@ -28,7 +28,7 @@ public sealed class NetworkPrecisionTests
 
     private static (double[] Logits, double[] Gradients) Pass(MatrixPrecision precision)
     {
-        if (CppCompiler.Installed is null) Assert.Inconclusive(CppCompiler.Missing);
+        CppCompiler.Require();
         var cuda = new EmulatedCuda();
         using var context = new CudaContext(cuda, new EmulatedProducts(cuda, precision));
         using var device = new CudaDevice(context);

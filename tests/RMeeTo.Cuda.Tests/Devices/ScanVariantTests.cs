@@ -28,7 +28,7 @@ public sealed class ScanVariantTests
 
     private static double[][] Run(string caseName, int sharedBytes)
     {
-        if (CppCompiler.Installed is null) Assert.Inconclusive(CppCompiler.Missing);
+        CppCompiler.Require();
         var cuda = new EmulatedCuda(LaunchOrder.Shuffled, 3, sharedBytes);
         using var context = new CudaContext(cuda, new EmulatedProducts(cuda));
         using var device = new CudaDevice(context);

@@ -30,6 +30,12 @@ internal sealed partial class CppCompiler
     public const string Missing =
         "Emulating CUDA needs a C++ compiler (g++ or clang++, or the one that the environment variable CXX names) on Linux or macOS; there is none here.";
 
+    /// <summary>Has the test that calls this skipped, with a message, where there is none.</summary>
+    public static void Require()
+    {
+        if (Installed is null) Assert.Inconclusive(Missing);
+    }
+
     /// <summary>First line of what it says about itself.</summary>
     public string Version { get; }
 

@@ -196,7 +196,7 @@ public sealed class EmulatorTests
     [TestMethod]
     public void A_text_that_does_not_compile_is_told_by_file_and_line()
     {
-        if (CppCompiler.Installed is null) Assert.Inconclusive(CppCompiler.Missing);
+        CppCompiler.Require();
         using var cuda = new EmulatedCuda();
         string message = Assert.ThrowsExactly<EmulationException>(() => cuda.GetFunction("wrong.cu", "\n\nint f() { return missing; }", "f")).Message;
         StringAssert.Contains(message, "wrong.cu:3");

@@ -21,7 +21,7 @@ internal sealed unsafe class KernelRun : IDisposable
     public KernelRun(string source, string kernel, float[] inputs, int outputs, int numbers = 1, LaunchOrder order = LaunchOrder.Forward, ulong seed = 1,
         bool watched = false)
     {
-        if (CppCompiler.Installed is null) Assert.Inconclusive(CppCompiler.Missing);
+        CppCompiler.Require();
         Cuda = new EmulatedCuda(order, seed, watched: watched);
         _function = Cuda.GetFunction("test.cu", Head + source, kernel);
         (_outputs, _numbers) = (outputs, numbers);

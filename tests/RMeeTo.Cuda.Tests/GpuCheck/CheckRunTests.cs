@@ -160,7 +160,7 @@ public sealed class CheckRunTests
 
     private static CudaContext Emulated(MatrixPrecision precision)
     {
-        if (CppCompiler.Installed is null) Assert.Inconclusive(CppCompiler.Missing);
+        CppCompiler.Require();
         var cuda = new EmulatedCuda();
         return new CudaContext(cuda, new EmulatedProducts(cuda, precision));
     }

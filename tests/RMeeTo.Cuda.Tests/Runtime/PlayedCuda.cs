@@ -19,7 +19,7 @@ internal sealed unsafe class PlayedCuda : IDisposable
 
     public PlayedCuda(int version = 12080, int startResult = 0, int gpus = 2)
     {
-        if (CppCompiler.Installed is null) Assert.Inconclusive(CppCompiler.Missing);
+        CppCompiler.Require();
         _path = $"{s_library.Value}.{Guid.NewGuid():N}";
         File.Copy(s_library.Value, _path);
         _functions = new NativeFunctions(_path, NativeLibrary.Load(_path));

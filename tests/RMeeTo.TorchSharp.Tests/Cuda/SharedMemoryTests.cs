@@ -76,7 +76,7 @@ public sealed class SharedMemoryTests
     private static CudaContext Open(MatrixPrecision precision)
     {
         DevicesUnderTest.RequireLibTorch();
-        if (CppCompiler.Installed is null) Assert.Inconclusive(CppCompiler.Missing);
+        CppCompiler.Require();
         return new CudaContext(new TorchMemoryRuntime(new EmulatedOnTorch(), new TorchMemory(torch.CPU)), new TorchProducts(torch.CPU, precision, null));
     }
 

@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <unistd.h>
+#include <filesystem>
 #include <map>
 #include "driver.h"
 
@@ -61,12 +62,13 @@ std::string object_of(const void* image, bool& ptx) {
 }
 
 void* open(const std::string& object) {
-    char path[] = "/tmp/standin-cuda-XXXXXX";
-    int file = mkstemp(path);
+    std::string path = (std::filesystem::temp_directory_path() / "standin-cuda-XXXXXX").string();
+    int file = mkstemp(path.data());
     if (file < 0) return nullptr;
-    void* library = write(file, object.data(), object.size()) == static_cast<ssize_t>(object.size()) ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : nullptr;
+    bool written = write(file, object.data(), object.size()) == static_cast<ssize_t>(object.size());
+    void* library = written ? dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL) : nullptr;
     close(file);
-    unlink(path);
+    unlink(path.c_str());
     return library;
 }
 
